@@ -112,7 +112,7 @@ def batch_norm_with_momentum_0() -> Setup:
     return on_digits(model)
 
 
-@mistake(r"momentum \(0.1")
+@mistake(r"momentum=0.1")
 def batch_norm_that_forgets_all_but_a_thousandth() -> Setup:
     model = nn.Sequential(
         nn.Linear(64, 32), nn.BatchNorm1d(32, momentum=1e-3), nn.ReLU(), nn.Linear(32, 10)

@@ -60,10 +60,8 @@ error labels-sorted|targets-sorted: from one batch to the next the {what} differ
 warning one-class-in-the-batch: all {size} labels of the batch are {label}: batches in the order of
   the classes teach one answer after the other
   => shuffle: data.DataLoader(train, ..., shuffle=True)
-warning too-many-outputs: the model has {C} outputs, but no label of {size} is above {last}
-  => give the last layer {needed} outputs, one for each class
-warning too-many-outputs (from 1): the model has {C} outputs, no label of {size} is 0
-  => use target - 1, and {last} outputs, if the labels are counted from 1
+warning too-many-outputs: the model has {C} outputs, but no label of {size} is {told}
+  => give the last layer {left} outputs, one for each class, and count the classes from 0
 warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels and the
   weight {w[0]:.3g}, class {classes[1]} {shares[1]:.1%} and {w[1]:.3g}
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
@@ -81,9 +79,6 @@ error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outsi
 warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
   correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
   => turn image and target together: draw once, then flip or transpose both
-warning targets-turned (steps): the targets of the steps fit the inputs as {shape} transposed
-  ({fits[0]:.1f} deviations above chance), not as they are ({fits[1]:.1f})
-  => transpose them as the inputs are: target.T, not target.reshape(...)
 warning label-among-the-inputs: column x[:, {leaks[0]}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, 1)
@@ -217,12 +212,9 @@ error step-fails: the step raises {kind}: {told}
   => the message says what to change; is the forward pass within no_grad()?
 error step-fails (later): the first step works, a later one raises {kind}: {told}
   => keep no tensors from step to step: total += loss.item(), h = h.detach()
-error gradients-thrown-away: zero_grad() takes gradients away before optimizer.step(), which gets
-  others (norm {size:.3g}, the batch's is {usual:.3g})
-  => call {owner}.zero_grad() once, before the first backward(), or add up the losses
-error gradients-thrown-away (most): optimizer.step() comes after {runs} batches, but zero_grad()
-  takes the gradients of all but the last away
-  => call {owner}.zero_grad() after each optimizer.step() alone
+error gradients-thrown-away: optimizer.step() comes after {runs} training steps, but zero_grad()
+  takes gradients away before it (at the step the norm is {size:.3g}, that of a batch {usual:.3g})
+  => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
 error step-changes-nothing: optimizer.step() was not called in {runs} training steps{still}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-changes-nothing (by hand): a whole training step left every parameter as it was
@@ -277,13 +269,13 @@ warning evaluation-far-from-training: after {steps} steps the loss is {run.last:
   => use batch norm's momentum=0.1, the weight of the new batch, and larger batches; or nn.LayerNorm
 error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {other}
   => leave maximize=True out: the optimizer then makes the loss small
-error weight-decay-too-large: with weight_decay={decay:g} the loss goes {own} in {steps} steps;
+error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in {steps} steps;
   {other}: the decay pulls the weights to 0 faster than the loss can move them
   => use weight_decay=1e-4
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
   follows {times:.3g} times the weights themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
-warning eps-too-large: with eps={eps:g} the loss goes {own} in {steps} steps; {other}: next to eps
+warning eps-too-large: with eps={given:g} the loss goes {own} in {steps} steps; {other}: next to eps
   the gradients are small, and so are the steps
   => use eps=1e-8
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}

@@ -4,8 +4,7 @@ The graph holds for each input a function `vjp` that turns dy into dx. It is lin
 sum over the elements m of the result, dy[m] times the local derivative dy[m]/dx[k]. So these
 factors for one k, the column k of the operation's Jacobian, are the gradient of dx[k] with respect
 to dy, and `vjp` has one where it can run on tensors, as for gradients of gradients. A random dy
-tells whether it is right. Where there is none, `refined` splits the sum into parts, the largest
-part ever again, with one call of `vjp` for each.
+tells whether it is right. Where there is none, `vjp` is asked for each element of dy alone.
 """
 
 from __future__ import annotations
@@ -22,9 +21,6 @@ from tinynet.grad_mode import enable_grad
 from tinynet.tensor import Tensor
 
 Index = tuple[int, ...]
-Place = tuple[Any, ...]  # slices in it, where it is a region
-
-PARTS = 200  # calls of vjp that a refinement may take
 
 
 class Edge(NamedTuple):
@@ -43,8 +39,8 @@ class Edge(NamedTuple):
         return float(accumulation.sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
 
 
-def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray | None:
-    """The local derivatives dy[m]/dx[k], in the shape of dy; None where they are not to be had."""
+def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray:
+    """The local derivatives dy[m]/dx[k], in the shape of dy."""
     start = Tensor(np.zeros_like(dy), requires_grad=True)
     vjp, given = edge.vjp, Traced.given(start)
     # An operation may do what has no gradient: that is told by any exception.
@@ -63,31 +59,5 @@ def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray | None:
         tolerance = 1e-4 if dy.dtype == np.float32 else 1e-9
         if abs(product.sum() - answer) <= tolerance * (np.abs(product).sum() + abs(answer)):
             return found
-    return None
-
-
-def refined(edge: Edge, dy: np.ndarray, k: Index) -> list[tuple[Place, float]]:
-    """The sum for dx[k] in parts (place in dy, its share), the largest split the furthest."""
-
-    def share(region: Place) -> float:
-        part = np.zeros_like(dy)
-        part[region] = dy[region]
-        return edge.at(part, k)
-
-    parts = [(tuple(slice(0, size) for size in dy.shape), edge.at(dy, k))]
-    for _ in range(PARTS // 2):
-        wide = [part for part in parts if any(s.stop - s.start > 1 for s in part[0])]
-        if not wide:
-            break
-        region, _ = largest = max(wide, key=lambda part: abs(part[1]))
-        parts.remove(largest)
-        axis = max(range(dy.ndim), key=lambda i: region[i].stop - region[i].start)
-        low, high = region[axis].start, region[axis].stop
-        for half in (slice(low, (low + high) // 2), slice((low + high) // 2, high)):
-            smaller = (*region[:axis], half, *region[axis + 1 :])
-            parts.append((smaller, share(smaller)))
-    return [
-        (tuple(s.start if s.stop - s.start == 1 else s for s in region), value)
-        for region, value in parts
-        if value
-    ]
+    units = np.eye(dy.size, dtype=dy.dtype).reshape(-1, *dy.shape)
+    return np.array([edge.at(unit, k) for unit in units]).reshape(dy.shape)

@@ -10,8 +10,7 @@ import numpy as np
 from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.call import Call
-from tinynet.teaching.case import BINARY, Case, first_of, layout_cure
+from tinynet.teaching.case import Case, first_of, layout_cure
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -83,10 +82,10 @@ def _scales_itself(case: Case) -> bool:
     mean = x.mean((0, *range(2, x.ndim)), keepdims=True)
     with preserving(case.model), no_grad(), np.errstate(all="ignore"):
         try:
-            y, z = (first_of(case.model(Tensor(a))).array for a in (x, 2 * x - mean))
+            y, z = (first_of(case.model(Tensor(a))).array for a in (x, 2 * (x - mean)))
         except Exception:  # of a model that such inputs do not fit
             return False
-    return bool(np.allclose(y, z, 0.01, 0.01 * np.abs(y).max()))
+    return bool((np.abs(y - z) <= 0.02 * y.std(0)).all())
 
 
 def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
@@ -223,29 +222,33 @@ def check_balance(case: Case) -> Iterator[Finding]:
         if size >= 8 and case.classes != 1:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
-    C, call, needed = case.classes or 0, case.trial.loss_call, int(present[-1]) + 1
-    if size >= 64 and 4 * needed < C and case.classifies and "labels-sorted" not in case.found:
-        yield finding("too-many-outputs", C=C, size=size, last=present[-1], needed=needed)
-    if size >= 25 * C and present[0] == 1 and len(present) == C - 1 > 1:
-        yield finding("too-many-outputs (from 1)", C=C, size=size, last=C - 1)
+    C, needed = case.classes or 0, int(present[-1]) + 1
+    unused = np.setdiff1d(np.arange(C), present)
+    many = size >= 64 and 4 * needed < C and case.classifies
+    if "labels-sorted" not in case.found and (many or (size >= 25 * C and 0 in unused)):
+        told, left = listed([*map(str, unused)], 3), len(present)
+        yield finding("too-many-outputs", C=C, size=size, told=told, left=left)
     ends = [counts.argmax(), counts.argmin()]
-    classes, shares, weight = present[ends], counts[ends] / size, _weights(call)
+    classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
-    if any(getattr(value, "ndim", 0) for value in (call.args[2:] if call is not None else ())):
-        w = weight[classes] if len(weight) >= needed else (0, 0)
-        if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
-            yield finding("class-weights-inverted", w=w, **values)
-    elif size >= 25 * len(present) and shares[0] > RARE * shares[1]:
+    w = _weights(case, classes)
+    if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
+        yield finding("class-weights-inverted", w=w, **values)
+    elif size >= 25 * len(present) and shares[0] > RARE * shares[1] and not w[1] > 1.5 * w[0]:
         yield finding("classes-imbalanced", **values)
 
 
-def _weights(call: Call | None) -> np.ndarray:
-    """The weights of the classes in the loss; beside that of the positive answers 1."""
-    given = {"cross_entropy": ("class_weight", 2), "nll_loss": ("class_weight", 2),
-             BINARY[1]: ("pos_weight", 3)}  # fmt: skip
-    weight = call.setting(*given[call.op]) if call is not None and call.op in given else None
-    weight = np.ravel([] if weight is None else getattr(weight, "array", weight))
-    return np.append(1, weight) if weight.size == 1 else weight
+def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
+    """How much the loss makes of an example of each class, where all outputs are 0."""
+    output, target = case.trial.output, case.usable[0][1]
+    if output is None or target is None or target.size != len(output):
+        return np.ones(len(classes))
+    labels = np.resize(classes, target.shape).astype(target.dtype)
+    slope = case.slopes(np.zeros_like(output.array), labels)
+    if slope is None:
+        return np.ones(len(classes))
+    sizes = np.abs(slope).reshape(len(slope), -1).max(1)
+    return np.array([sizes[labels.ravel() == c].mean() / sizes.mean() for c in classes])
 
 
 def check_targets(case: Case) -> Iterator[Finding]:
@@ -280,25 +283,21 @@ TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def check_turns(case: Case) -> Iterator[Finding]:
-    """A target for each pixel, or each step of a sequence, that fits when it is turned."""
+    """A target for each pixel that fits its image when it is turned."""
     x, t = case.usable[0] if case.usable else (case.x, None)
-    if t is None or t.ndim < 2 or len(t) != len(x) or t.dtype.kind not in "iuf":
+    if t is None or len(t) != len(x) or t.dtype.kind not in "iuf":
         return
-    if x.ndim == 4 and t.ndim in (3, 4) and t.shape[-2:] == x.shape[-2:]:
-        image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1)
-        as_is = _fit(image, mask)
-        for how, turn in TURNS.items():
-            fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
-            better = (fit > 0.3) & (fit > 2 * as_is)
-            if better.mean() > 0.25:
-                seen, fits = f"{better.sum()} of {len(x)}", [f[better].mean() for f in (fit, as_is)]
-                yield finding("targets-turned", seen=seen, how=how, fits=fits)
-                return
-    elif t.shape == x.shape[:2] and t.dtype.kind in "iu" and np.ptp(t):
-        steps, turned = x.reshape(t.size, -1)[:1000], t.reshape(t.shape[::-1]).T
-        fits = [closer_than_chance((steps, order.ravel()[:1000])) for order in (turned, t)]
-        if fits[0] > 5 and fits[1] < 2.5:
-            yield finding("targets-turned (steps)", fits=fits, shape=t.shape[::-1])
+    if x.ndim != 4 or t.ndim not in (3, 4) or t.shape[-2:] != x.shape[-2:]:
+        return
+    image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1)
+    as_is = _fit(image, mask)
+    for how, turn in TURNS.items():
+        fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
+        better = (fit > 0.3) & (fit > 2 * as_is)
+        if better.mean() > 0.25:
+            seen, fits = f"{better.sum()} of {len(x)}", [f[better].mean() for f in (fit, as_is)]
+            yield finding("targets-turned", seen=seen, how=how, fits=fits)
+            return
 
 
 def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -337,7 +336,8 @@ def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
         within = [column[target == c].var() * (target == c).mean() for c in np.unique(target)]
         return float(sum(within) / column.var())
     ranks = [np.unique(a, return_inverse=True)[1] for a in (column, target)]
-    return 1 - float(np.corrcoef(*ranks)[0, 1]) ** 2
+    line, order = (1 - float(np.corrcoef(*pair)[0, 1]) ** 2 for pair in ((column, target), ranks))
+    return min(line, 20 * order)
 
 
 def check_validation(case: Case) -> Iterator[Finding]:

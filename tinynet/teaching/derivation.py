@@ -14,14 +14,13 @@ from tinynet.teaching.columns import Index
 class Term:
     """One product of a sum: what the loss feels of `name[index]`, times the local derivative.
 
-    index: of the element of the operation's result; with slices in it where a part of the sum
-    could not be split further: then upstream and local are None. value: upstream * local.
+    index: of the element of the operation's result. value: upstream * local.
     """
 
     name: str
-    index: tuple[Any, ...]
-    upstream: float | None
-    local: float | None
+    index: Index
+    upstream: float
+    local: float
     value: float
 
     def where(self) -> str:
@@ -29,8 +28,8 @@ class Term:
         return _written(self.name, self.index)
 
     def factors(self) -> str:
-        """The product to read, empty for a part of a sum."""
-        return "" if self.upstream is None else f"{self.upstream:.4g} * {self.local:.4g}"
+        """The product to read."""
+        return f"{self.upstream:.4g} * {self.local:.4g}"
 
 
 @dataclass
@@ -64,12 +63,11 @@ class Step:
         used = f"is used for {' and '.join(names)}"
         if not self.terms:
             told = f"{used}, but every term is 0: no change of it reaches the loss"
-        elif self.count == 1 and self.terms[0].factors():
+        elif self.count == 1:
             first = self.terms[0]
             told = f"goes to {first.where()} alone: {first.factors()} = {first.value:.4g}"
         else:
-            kind = "elements" if all(term.factors() for term in self.terms) else "parts"
-            told = used.replace("for ", f"for {self.count:,} {kind} of ", 1)
+            told = used.replace("for ", f"for {self.count:,} elements of ", 1)
             of = names[0] if len(names) == 1 else "y"
             table = [f"each gives  d loss / d {of}  *  d {of} / d {self.name}", *self._table()]
         below = [*rules, *table, *filter(None, [self.note])]
@@ -130,12 +128,11 @@ class Explanation:
             if number < len(self.steps) and step.count > 1:
                 lines.append(f"     the first of them, {step.terms[0].upstream:.4g}, in its turn:")
         factors = [step.terms[0].local for step in reversed(self.steps) if step.terms]
-        known = [factor for factor in factors if factor is not None]
-        if 2 <= len(known) == len(self.steps):
-            product = " * ".join(f"{factor:.4g}" for factor in known if factor != 1) or "1"
+        if 2 <= len(factors) == len(self.steps):
+            product = " * ".join(f"{factor:.4g}" for factor in factors if factor != 1) or "1"
             text = (
                 "Along the largest terms alone, from the loss down (factors of 1 left out): "
-                f"{product} = {math.prod(known):.4g}, of {self.value:.4g} in all."
+                f"{product} = {math.prod(factors):.4g}, of {self.value:.4g} in all."
             )
             lines += ["", folded(text, 96, "")]
         return "\n".join(lines)
@@ -143,10 +140,6 @@ class Explanation:
     __repr__ = __str__
 
 
-def _written(name: str, index: tuple[Any, ...]) -> str:
+def _written(name: str, index: Index) -> str:
     """An element as one writes it, such as `conv1[3, 0, 1, 2]`."""
-    places = [
-        (":" if i.start == 0 else f"{i.start}:{i.stop}") if isinstance(i, slice) else str(i)
-        for i in index
-    ]
-    return f"{name}[{', '.join(places)}]" if index else name
+    return f"{name}[{', '.join(map(str, index))}]" if index else name

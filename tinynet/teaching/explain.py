@@ -22,7 +22,6 @@ from tinynet import autograd, changes
 from tinynet.accumulation import Gradients, sum_to_shape
 from tinynet.autograd import Node
 from tinynet.nn import Module
-from tinynet.nn.parameter import Parameter
 from tinynet.teaching import columns
 from tinynet.teaching.columns import Edge, Index
 from tinynet.teaching.derivation import Explanation, Step, Term
@@ -45,8 +44,8 @@ def explain(
     element. model: gives names to parameters and layers. most: how many terms of each sum to show.
 
     The sum of the terms, `.terms` and the rest, is `.value`, and equals what backward() writes
-    to `parameter.grad[index]`, to rounding. Local derivatives are exact for the operations that
-    come with tinynet; for others the sum may be split into larger parts.
+    to `parameter.grad[index]`, to rounding. An operation of one's own that runs on arrays alone is
+    asked once for each element of its result, which takes long for large ones.
 
     Raises ValueError where the loss is no single number or does not depend on the parameter,
     IndexError for an index that does not exist, RuntimeError where the graph is used up.
@@ -131,18 +130,11 @@ class _Graph:
         for node, edge in self.uses[target]:
             dy = self.gradients[node]
             column = columns.column(edge, dy, place)
-            uses.append((self.names[node], node.name, _rule(node.name, target, column)))
-            if column is None:
-                parts = columns.refined(edge, dy, place)
-                products = np.array([value for _, value in parts])
-                for i, value in parts:
-                    up = None if any(isinstance(k, slice) for k in i) else float(dy[i])
-                    found.append((node, (i, up, value / up if up else None, value)))
-            else:
-                products = column.astype(np.float64) * dy
-                unfelt.append((node, column))
-                for i in _largest(products, most):
-                    found.append((node, (i, float(dy[i]), float(column[i]), float(products[i]))))
+            uses.append((self.names[node], node.name, _rule(node.name)))
+            products = column.astype(np.float64) * dy
+            unfelt.append((node, column))
+            for i in _largest(products, most):
+                found.append((node, (i, float(dy[i]), float(column[i]), float(products[i]))))
             count += int(np.count_nonzero(products))
             total += float(products.sum())
         note = self._note(target, place)
@@ -158,8 +150,7 @@ class _Graph:
         rest_sum = total - sum(term.value for term in terms) if count > len(terms) else 0.0
         value, name = float(self.gradients[target][place]), self.names[target]
         step = Step(name, place, value, uses, terms, count - len(terms), rest_sum, note)
-        follows = bool(terms) and terms[0].upstream is not None
-        return (step, found[0][0], terms[0].index) if follows else (step, None, ())
+        return (step, found[0][0], terms[0].index) if terms else (step, None, ())
 
     def _note(self, target: Any, place: Index) -> str:
         """The numbers inside cross-entropy, which a single factor would hide."""
@@ -195,25 +186,10 @@ class _Graph:
         return ""
 
 
-WEIGHT, PIXEL = "the weight through which it goes", "the pixel of x that the weight met there"
-FACTORS = {
-    "linear": (WEIGHT, "the input x that the weight met there"),
-    "conv2d": (WEIGHT, PIXEL),
-    "conv_transpose2d": (WEIGHT, PIXEL),
-    "matmul": ("the number of the other matrix that it met there",) * 2,
-    "batch_norm": ("", "the normalised input there"),
-}
-"""What the local derivative of an operation is: for its input, and for its parameters."""
-
-
-def _rule(op: str, target: Any, column: np.ndarray | None) -> str:
-    """The rule of an operation, and what the local derivatives are; of a bias they are all 1."""
+def _rule(op: str) -> str:
+    """The rule of an operation."""
     of_op = (f for q, f in autograd.registry.items() if q.rpartition(".")[2].lstrip("_") == op)
-    rule = next((f.rule for f in of_op if f.rule), "")  # type: ignore[attr-defined]
-    factor = ""
-    if column is not None and not np.isin(column, (0, 1)).all():
-        factor = FACTORS.get(op, ("", ""))[isinstance(target, Parameter)]
-    return "; the factor here is ".join(filter(None, (rule, factor)))
+    return next((f.rule for f in of_op if f.rule), "")  # type: ignore[attr-defined]
 
 
 def _nodes(loss: Tensor) -> list[Node]:

@@ -201,8 +201,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     factor = _dot(first, fresh) / max(usual**2, 1e-300)
     several = case.added_up > 1
     if seen.wiped and size and (several or _dot(first, fresh) < 0.5 * size * usual):
-        row = f"gradients-thrown-away{' (most)' * several}"
-        return finding(row, runs=case.added_up, owner=owner, size=size, usual=usual)
+        values = {"size": size, "usual": usual, "owner": owner}
+        return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
         kept, case.sums = _norm(seen.kept), factor > 0.7 * case.added_up
         if len(seen.at_step) > 1 or kept < size or _norm(_less(seen.kept, first)) > 0.5 * kept:

@@ -17,7 +17,7 @@ import numpy as np
 from tinynet import nn
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.experiment import LEARNED, Run, Way, train
+from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
 from tinynet.teaching.loop_checks import why_not
 from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, listed
@@ -32,6 +32,12 @@ TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
 USUAL_DECAY = 0.02
 """Above this, weight decay is looked at sooner: it is 1e-4 to 0.01 as a rule."""
+SETTINGS = (
+    ("maximize", False, BETTER, "loss-is-maximized"),
+    ("weight_decay", 0, 0.1, "weight-decay-too-large"),
+    ("eps", 1e-8, BETTER, "eps-too-large"),
+)
+"""Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
 ALONE = "with zero_grad, backward and step alone"
@@ -139,11 +145,6 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
                 "summed-loss (batches)", steps=steps, own=own, other=mean, N=case.added_up
             )
             return
-    if _largest(case, "maximize"):
-        minimized = again("without it", settings={"maximize": False})
-        if way.helps(minimized):
-            yield finding("loss-is-maximized", steps=steps, own=own, other=minimized)
-            return
     if case.step is not None:
         plain, little = way.best, SLOW
         if case.optimizer is not None:
@@ -160,17 +161,13 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         return
     tenth = max((again(_at(case, f), rate=f) for f in RATES[:3]), key=way.share)
     slower = tenth if way.helps(tenth) else None
-    if decay:
-        free = again("with weight_decay=0", settings={"weight_decay": 0})
-        if way.helps(free, 0.1) and way.share(free) > way.share(slower) - 0.1:
-            yield finding("weight-decay-too-large", decay=decay, own=own, steps=steps, other=free)
-            return
-    eps = _largest(case, "eps")
-    if eps > 1e-3:
-        small = again("with eps=1e-8", settings={"eps": 1e-8})
-        if way.helps(small):
-            yield finding("eps-too-large", eps=eps, own=own, steps=steps, other=small)
-            return
+    for setting, usual, least, row in SETTINGS:
+        given = _largest(case, setting)
+        if given > usual:
+            other = again(f"with {setting}={usual:g}", settings={setting: usual})
+            if way.helps(other, least) and way.share(other) > way.share(slower) - 0.1:
+                yield finding(row, given=given, own=own, steps=steps, other=other)
+                return
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
         return
@@ -182,7 +179,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
 
 
 def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
-    """A larger rate with which the loss falls; or else one with which it does without the step."""
+    """A larger rate with which the loss falls."""
     rates = [10.0**k for k in range(1, 9)]
     runs = [way.see(train(case, _at(case, f), rate=f, step=case.step)) for f in rates]
     faster = max(runs, key=way.share)
@@ -195,11 +192,6 @@ def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
                 "the loss or the outputs, which makes the gradients small, and leave it out"
             )
         yield finding("learning-rate-too-low", steps=case.steps, own=own, other=faster, cure=cure)
-    elif case.step is not None:
-        plain = [train(case, f"{ALONE} {_at(case, f)}", rate=f) for f in rates[:3]]
-        best = max(plain, key=way.share)
-        if way.helps(best):
-            yield _not_by_step(case, own, best)
 
 
 def _not_by_step(case: Case, own: Run, plain: Run) -> Finding:
