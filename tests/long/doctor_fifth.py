@@ -1456,7 +1456,7 @@ def two_optimizers_of_which_one_is_never_zeroed() -> Setup:
             "step": step}  # fmt: skip
 
 
-@mistake(r"too-few-outputs|out-of-range")
+@mistake(r"too-few-outputs|out.of.range")
 def a_label_too_large_late_in_a_list_of_pairs() -> Setup:
     x, y = digits(600, flat=True)
     y[500] = 10

@@ -57,7 +57,7 @@ def validated_on_pixels() -> Setup:
     return _validated(*_pixels())
 
 
-@mistake(r"validation.*inputs-not-float")
+@mistake(r"validation.*dtype uint8, it takes floats")
 def validated_on_bytes() -> Setup:
     x, y = _pixels()
     return _validated(x.clip(0, 255).astype(np.uint8), y)
@@ -69,7 +69,7 @@ def validated_on_shares_of_one() -> Setup:
     return _validated(x / x.max(), y)
 
 
-@mistake(r"validation.*labels-out-of-range.*counted from 1")
+@mistake(r"validation.*labels that start at 1")
 def validated_on_labels_from_1() -> Setup:
     x, y = _pixels()
     return _validated((x - x.mean()) / x.std(), y + 1)

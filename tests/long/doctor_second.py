@@ -194,7 +194,7 @@ def divided_by_255_twice() -> Setup:
     return {"model": model, "batch": loader(x, y), "optimizer": sgd(model)}
 
 
-@mistake(r"\(N, C")
+@mistake(r"axis of the channel")
 def grey_images_without_channel() -> Setup:
     x, y = digits()
     model = cnn()

@@ -1,9 +1,9 @@
 """The case before the doctor: the model, the examples, and what one pass over them shows.
 
 `Trial` runs the first batch forward and backward once, on copies, with an observer that notes
-every operation. What the checks then say rests on these measurements. Where the input or the labels
-could not be used as they are (which a check reports), the trial goes on with ones that can, so that
-one mistake does not hide the next.
+every operation. What the checks then say rests on these measurements. Where the inputs are not
+finite or not scaled (which a check reports), the trial goes on with ones that are, so that one
+mistake does not hide the next. What the model or the loss refuses is told in its own words.
 """
 
 from __future__ import annotations
@@ -42,17 +42,15 @@ class Trial:
     """What one forward and backward pass showed.
 
     stage, error: where it failed and how; "" and None if it did not. output: of the model, the
-    first where there are `several`, which the loss takes. unfit: whether the loss refuses the
-    labels as they are. forward: how many of the calls are of the model. loss: its value, None if it
-    is no single number. calls: every operation, in order. ran: ids of the modules that ran.
-    gradients: by parameter, None where none arrived.
+    first where there are `several`, which the loss takes. forward: how many of the calls are of the
+    model. loss: its value, None if it is no single number. calls: every operation, in order. ran:
+    ids of the modules that ran. gradients: by parameter, None where none arrived.
     """
 
     stage: str = "forward"
     error: Exception | None = None
     output: Tensor | None = None
     several: bool = False
-    unfit: bool = False
     forward: int = 0
     loss: float | None = None
     loss_shape: tuple[int, ...] = ()
@@ -137,7 +135,7 @@ class Case:
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
-        self.usable: list[Batch] = []
+        self.usable = [(usable_input(self, x), target) for x, target in self.batches]
         self.run_trial()
 
     def look(self, check: Callable[[Case], Iterator[Finding]]) -> list[Finding]:
@@ -165,33 +163,13 @@ class Case:
         return {name: p for name, p in self.parameters.items() if p.requires_grad}
 
     @property
-    def takes_numbers(self) -> bool:
-        """Whether integers are inputs of the model: words, whose vectors it looks up."""
-        return any(isinstance(module, nn.Embedding) for module in self.model.modules())
-
-    @property
-    def is_swapped(self) -> bool:
-        """Whether the inputs look like labels, and the targets like inputs."""
-        labels = self.x.ndim == 1 and self.x.dtype.kind in "iu"
-        return labels and self.target is not None and self.target.ndim > 1
-
-    @property
-    def float_labels(self) -> bool:
-        """Whether the targets are floats where the model's outputs ask for class labels."""
-        target, output = self.target, self.trial.output
-        if target is None or output is None or target.dtype.kind != "f":
-            return False
-        return target.ndim == 1 and output.ndim == 2 and output.shape[1] > 1
-
-    @property
     def classes(self) -> int | None:
         """How many classes the model tells apart, where the targets are labels."""
         target, output = self.target, self.trial.output
         if output is None or target is None or output.ndim < 2 or target.ndim != output.ndim - 1:
             return None
         steps = target.shape[1:] == output.shape[1:-1] != output.shape[2:]  # (N, T, C), (N, T)
-        labels = target.dtype.kind in "iu" or self.float_labels
-        return int(output.shape[-1 if steps else 1]) if labels else None
+        return int(output.shape[-1 if steps else 1]) if target.dtype.kind in "iu" else None
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -233,29 +211,25 @@ class Case:
         return None
 
     @property
-    def ignore_index(self) -> int:
-        """The label that does not count: what the loss says, if it does."""
-        call = self.trial.loss_call
-        known = call is not None and call.op in ("cross_entropy", "nll_loss")
-        return int(call.setting("ignore_index", 3, IGNORED)) if call and known else IGNORED
-
-    @property
     def ignored(self) -> int:
-        """The same where it is no class of the model; that a class does not count is a mistake."""
-        return IGNORED if self.ignore_index in range(self.classes or 0) else self.ignore_index
+        """The label that does not count, as the loss says; that a class does not is a mistake."""
+        call, index = self.trial.loss_call, IGNORED
+        if call is not None and call.op in ("cross_entropy", "nll_loss"):
+            index = int(call.setting("ignore_index", 3, IGNORED))
+        return IGNORED if index in range(self.classes or 0) else index
 
     def _classifies(self) -> bool:
         """Whether labels must be classes of the model: not for a loss that runs with any."""
         maker, of_loss = self.trial.maker(self.trial.output), self.trial.calls[self.trial.forward :]
         ops = {call.op for call in (*of_loss, maker) if call is not None}
         scored = {"cross_entropy", "nll_loss", "softmax", "log_softmax"}
-        return self.trial.error is not None or self.trial.unfit or bool(ops & scored)
+        return self.trial.error is not None or bool(ops & scored)
 
     @property
     def is_regression(self) -> bool:
         """Whether the model is to give numbers, and not classes."""
         target, call = self.target, self.trial.loss_call
-        if target is None or target.dtype.kind != "f" or self.float_labels:
+        if target is None or target.dtype.kind != "f":
             return False
         return self.labels is None and (call is None or call.op in REGRESSION)
 
@@ -326,12 +300,12 @@ class Case:
             grad_mode.enable_grad(),
         ):
             try:
-                x = usable_input(self, self.batches[0][0])
+                x, target = self.usable[0]
                 made = self.model(Tensor(x))
                 trial.output = _tensor("the model", first_of(made))
                 trial.several, trial.forward = made is not trial.output, len(trial.calls)
                 trial.stage = "loss"
-                loss = self._loss_of(made)
+                loss = _tensor("the loss", self.loss(made, tensors(x, target)[1]))
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -347,8 +321,6 @@ class Case:
             }
         self.distances = self._gives_distances()
         self.classifies = self._classifies()
-        if trial.output is not None and self.classifies:
-            self._use(True)
 
     def _gives_distances(self) -> bool:
         """Whether the outputs are sums of what is never below 0, which no layer follows."""
@@ -356,30 +328,6 @@ class Case:
         after = itertools.takewhile(lambda call: call.op not in layers, calls)
         sums = [call.args[0].array.min() for call in after if call.op in ("sum", "mean", "norm")]
         return bool(sums) and max(sums) >= 0
-
-    def _loss_of(self, made: Any) -> Tensor:
-        """The loss of what the model made, with labels as they are, or else moved into range."""
-        trial = self.trial
-        for trial.unfit in (False, True):
-            self._use(trial.unfit)
-            try:
-                loss = _tensor("the loss", self.loss(made, tensors(*self.usable[0])[1]))
-            except Exception:
-                if not trial.unfit:
-                    del trial.calls[trial.forward :]
-                    continue
-                if trial.several:
-                    trial.stage = "forward"
-                    _tensor("the model", made)
-                raise
-            break
-        return loss
-
-    def _use(self, fit: bool) -> None:
-        self.usable = [
-            (usable_input(self, x), usable_target(self, target, len(x), fit))
-            for x, target in self.batches
-        ]
 
 
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:
@@ -409,47 +357,12 @@ def _tensor(what: str, result: Any) -> Tensor:
 
 
 def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
-    """Inputs as the model can take them: finite floats, scaled, the channels where they belong.
-
-    No more of them than there are targets.
-    """
-    if case.target is not None and len(case.batches) == 1:
-        x = x[: len(case.target)]
-    if case.takes_numbers and x.dtype.kind in "iu":
+    """Inputs as the model can take them: finite floats, scaled; integers as they are."""
+    if x.dtype.kind in "iu":
         return x
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
     if badly_scaled(case.x):
         values = case.x[np.isfinite(case.x)]
         x = (x - values.mean(dtype=np.float64)) / (values.std(dtype=np.float64) or 1)
-    x = x.astype(case.dtype)
-    cure = layout_cure(case.model, x)
-    return x if cure is None else cure[1](x)
-
-
-def usable_target(case: Case, target: Any, count: int, fit: bool) -> Any:
-    """As many targets as there are inputs; labels as integers, with `fit` moved into range."""
-    target = target if target is None else target[:count]
-    if case.classes is None or target is None:
-        return target
-    labels = target.astype(np.int64)
-    keep = True if not fit else labels == case.ignored
-    return np.where(keep, labels, labels.clip(0, case.classes - 1))
-
-
-def layout_cure(
-    model: nn.Module, x: np.ndarray
-) -> tuple[str, Callable[[np.ndarray], np.ndarray], int] | None:
-    """How to bring images (N, H, W, C) or (N, H, W) to (N, C, H, W), and the channels wanted.
-
-    None where the first convolution takes them as they are, or where it is not clear.
-    """
-    conv = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    if conv is None or (x.ndim == 4 and x.shape[1] == conv.in_channels):
-        return None
-    C = int(conv.in_channels)
-    if x.ndim == 4 and x.shape[3] == C:
-        return "x.permute(0, 3, 1, 2)", lambda x: x.transpose(0, 3, 1, 2), C
-    if x.ndim == 3 and C == 1:
-        return "x.unsqueeze(1)", lambda x: x[:, None], C
-    return None
+    return x.astype(case.dtype)

@@ -12,8 +12,6 @@ from typing import Any
 from tinynet.teaching.report import Finding
 
 ROWS = """
-error inputs-not-float: the inputs have dtype {x.dtype}, and they{range}; the layers take {wanted}
-  => convert them: x = x.float(){scale}
 warning inputs-of-another-dtype: the inputs have dtype {x.dtype}, the parameters {wanted}
   => convert them once: x = x.astype(tinynet.{wanted})
 error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows} of {N} examples,
@@ -25,9 +23,6 @@ error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard de
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
   transform=data.standardize(train))
-error channels-last|no-channel-axis: the inputs have shape {shape}, which looks like {order}; the
-  first convolution takes (N, C, H, W) with C = {C}
-  => reorder them: {cure}
 error inputs-constant: {seen} examples are constant, {number:g} or so in all {places} places
   => look at the data as it comes from the loader: a mask or scaling that wipes everything out?
 warning column-constant: of {columns} columns, {told} has the same value in all examples, {number:g}
@@ -42,18 +37,6 @@ error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]};
 error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
   have, and the targets {target.shape}
   => give the batch as (inputs, targets)
-error batch-sizes-differ: {inputs} inputs, but {targets} targets
-  => make inputs and targets of the same examples, in the same order
-error labels-not-integers: the targets are {target.dtype} of shape {target.shape}, for {C} outputs
-  => convert them: target.astype(tinynet.int64)
-error labels-out-of-range (from 1): the labels run from {low} to {high}; with {C} outputs the
-  classes are 0 to {last}. They seem to be counted from 1
-  => subtract 1: target - 1
-error labels-out-of-range: {seen} labels are outside 0 to {last}, the lowest is {low}
-  => number the classes from 0; for labels that do not count use -100 (ignore_index)
-error too-few-outputs: the model has {C} outputs, classes 0 to {last}, but the labels go up to
-  {high} ({seen} are too large)
-  => give the last layer an output for each class: at least {needed}
 error labels-sorted|targets-sorted: from one batch to the next the {what} differ {ratio:.0f} times
   as much as those of shuffled batches would: a model learns some and forgets the others
   => shuffle: data.DataLoader(train, ..., shuffle=True)
@@ -62,8 +45,8 @@ warning one-class-in-the-batch: all {size} labels of the batch are {label}: batc
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning too-many-outputs: the model has {C} outputs, but no label of {size} is {told}
   => give the last layer {left} outputs, one for each class, and count the classes from 0
-warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels and the
-  weight {w[0]:.3g}, class {classes[1]} {shares[1]:.1%} and {w[1]:.3g}
+warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
+  {classes[1]} {shares[1]:.1%}; of the former the loss makes {times:.3g} times as much
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
 warning classes-imbalanced: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
   {classes[1]} {shares[1]:.1%}: the answer {classes[0]} is right that often, whatever the input
@@ -149,22 +132,15 @@ error softmax-of-one-score: {where} gets one score of each example: its softmax 
 error targets-out-of-reach (several): the targets of an example add up to as much as {most:.3g}, but
   the probabilities that {op} compares them with, which come from a softmax, to 1
   => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
-error probabilities-before-logits-loss: binary_cross_entropy_with_logits gets probabilities from
-  {op}{made} ({seen}); it applies the sigmoid itself: no answer gets surer than 0.73
-  => leave the {op} out of the model, or use binary_cross_entropy
 error nll-loss-of-scores: nll_loss takes log-probabilities; these add up to {share:.4g} and not to 1
   => use cross_entropy, which takes the raw scores, or put log_softmax before it
-error softmax-before-cross-entropy: cross_entropy gets probabilities{made} (each row adds up to 1,
-  {seen}); it applies softmax itself: with {C} classes the loss cannot fall below {least:.2f}
-  => leave the softmax out of the model; apply F.softmax only to look at probabilities
+error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities-before-logits-loss:
+  the scores for {loss} come out of {op}{made} ({seen}), which gives {low:.3g} to {high:.3g} at
+  most: with such scores the loss cannot fall below {least:.2f}
+  => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
+  the loss; cosines want a factor, 16 * y
 warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabilities{made}
   => leave log_softmax out, or use nll_loss in place of cross_entropy
-warning activation-before-cross-entropy: the scores for {loss} come out of {op}{made},
-  limited by it ({seen})
-  => end the model with its last linear layer; softmax or sigmoid is part of the loss
-warning activation-before-cross-entropy (limited): the scores run {seen} even with weights a hundred
-  times as large; with {C} classes the loss cannot fall far below {least:.2f}
-  => multiply such scores, as cosines are: F.cross_entropy(16 * y, target), or learn the factor
 error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
   {N}): every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
@@ -176,8 +152,6 @@ error loss-not-finite: the loss of this batch is {loss}
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
   logarithm
   => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities
-error loss-with-the-wrong-sign: the loss is {loss:.4g}, below 0: small where the errors are large
-  => turn the sign: the loss must be 0 for right answers and positive for wrong ones
 warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {part:.4g}: what is
   added to it, or multiplied with, counts for more
   => make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out
@@ -187,9 +161,6 @@ warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {bla
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
-error class-left-out (ignored): ignore_index={ignored} leaves out a class, and all other {size}
-  labels are {left}: the model learns to answer {left} always
-  => leave ignore_index as it is, -100, where no label has that value
 error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
   => take all of the batch: not y[:n], but y
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
@@ -252,7 +223,7 @@ error training-fails: the first batch works, but {steps} steps on {batches} batc
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
-warning loss-with-the-wrong-sign (later): the loss goes {run}; it is {values[0]:.4g} where the
+error loss-with-the-wrong-sign: the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
 error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
@@ -305,17 +276,12 @@ error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The los
 error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}: too little gets
   through {count} layers of dropout
   => use less of it: p=0.2, or one layer
-error does-not-learn: in {steps} steps on the same {batches} batches the loss goes {run}, and no
-  better at other rates; a net that can learn learns these by heart
-  => look for inputs that all look alike, layers that let nothing pass, a loss for other targets
-error does-not-learn (as it starts): in {steps} steps the loss goes {run}; {renewed}
-  => begin with new weights: layer.reset_parameters()
-error vanishing-gradients: the gradient is {size[0]:.1e} in {names[0]} and {size[1]:.1e} in
-  {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}
+error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no
+  better at other rates{renewed}; a net that can learn learns these by heart
   => {cure}
-error vanishing-gradients (as it starts): the gradient is {size[0]:.1e} in {names[0]} and
-  {size[1]:.1e} in {names[1]}: on its way back it vanishes; the loss goes {run}; {anew}
-  => begin with larger weights: layer.reset_parameters(), or nn.init.kaiming_normal_
+error vanishing-gradients: the gradient is {size[0]:.1e} in {names[0]} and {size[1]:.1e} in
+  {names[1]}: on its way back it vanishes. In {steps} steps the loss goes {run}{renewed}
+  => {cure}
 warning inputs-and-targets-unrelated: similar inputs among {N} have targets no more alike than
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}

@@ -10,7 +10,7 @@ import numpy as np
 from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import Case, first_of, layout_cure
+from tinynet.teaching.case import Case, first_of, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -27,15 +27,9 @@ LARGE_TARGET = 30.0
 
 
 def check_dtype(case: Case) -> Iterator[Finding]:
-    """Integers, which layers refuse, and float64, which makes every layer slower."""
-    x, wanted = case.x, case.dtype
-    if x.dtype.kind in "iu" and (case.takes_numbers or case.is_swapped):
-        return
-    if x.dtype.kind != "f":
-        scale = " / 255" if x.max() > 1 else ""
-        yield finding("inputs-not-float", x=x, range=_range(x), wanted=wanted, scale=scale)
-    elif x.dtype != wanted:
-        yield finding("inputs-of-another-dtype", x=x, wanted=wanted)
+    """float64 beside parameters of float32, which makes every layer slower."""
+    if case.x.dtype.kind == "f" and case.x.dtype != case.dtype:
+        yield finding("inputs-of-another-dtype", x=case.x, wanted=case.dtype)
 
 
 def check_finite(case: Case) -> Iterator[Finding]:
@@ -52,8 +46,8 @@ def check_finite(case: Case) -> Iterator[Finding]:
 def check_scale(case: Case) -> Iterator[Finding]:
     """Inputs far from the scale that the initial weights are made for, all or some columns."""
     x = case.x
-    if x.dtype.kind not in "f":
-        return  # integers have a finding of their own, with the scaling in its cure
+    if x.dtype.kind != "f":
+        return  # layers refuse integers, and tell how to scale them
     apart = _columns_apart(x)
     if (apart or badly_scaled(x)) and _scales_itself(case):
         return
@@ -104,15 +98,6 @@ def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
     return [(int(c), float(mean[c]), float(std[c])) for c in np.flatnonzero(far)]
 
 
-def check_layout(case: Case) -> Iterator[Finding]:
-    """Images with the channels last, or without an axis for them."""
-    found = layout_cure(case.model, case.x)
-    if found is not None:
-        row = "channels-last" if case.x.ndim == 4 else "no-channel-axis"
-        order = "(N, H, W, C)" if case.x.ndim == 4 else "(N, H, W)"
-        yield finding(row, shape=case.x.shape, order=order, cure=found[0], C=found[2])
-
-
 def check_variety(case: Case) -> Iterator[Finding]:
     """Inputs that say nothing: the same number everywhere, or the same example again and again."""
     x, N = case.x, len(case.x)
@@ -128,8 +113,8 @@ def check_variety(case: Case) -> Iterator[Finding]:
     ):
         rows, t = rows[~same], t[~same] if paired else t  # empty ones, as there are
         same = same[~same]
-    words = case.takes_numbers and x.dtype.kind in "iu"
-    if same.any() and (same.all() or not case.takes_numbers):  # a word may follow itself
+    words = x.dtype.kind in "iu"  # one may follow itself
+    if same.any() and (same.all() or not words):
         seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
         yield finding(
             "inputs-constant", severity, seen=seen, places=rows.shape[1], number=rows[same][0, 0]
@@ -164,33 +149,22 @@ def _duplicates(rows: np.ndarray, target: Any, table: bool) -> Iterator[Finding]
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are no class of the model."""
-    x, target, C = case.x, case.target, case.classes
-    if target is None:
+    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
+    x, target, trial, whole = case.x, case.target, case.trial, case.whole
+    if target is None or whole is None:
         return
     if target.dtype.kind not in "iufb":
         yield finding("labels-are-text", target=target)
-    elif case.is_swapped:
+    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1:
         yield finding("inputs-and-targets-swapped", x=x, target=target)
-    elif len(target) != len(x):
-        yield finding("batch-sizes-differ", inputs=len(x), targets=len(target))
-    elif C is not None:
-        if case.float_labels and case.trial.stage != "loss":  # else it fails with integers too
-            yield finding("labels-not-integers", target=target, C=C)
-        labels = np.asarray(case.whole)
-        labels = labels[labels != case.ignore_index]
-        outside = (labels < 0) | (labels >= C)
-        if case.ignore_index in range(C) and labels.size and not np.ptp(labels):
-            ignored, size, left = case.ignore_index, labels.size, labels.flat[0]
-            yield finding("class-left-out (ignored)", ignored=ignored, left=left, size=size)
-        if not outside.any() or not case.classifies:
-            return
-        low, high = int(labels.min()), int(labels.max())
-        row = "labels-out-of-range" if low < 0 else "too-few-outputs"
-        if low >= 1 and high == C:
-            row = "labels-out-of-range (from 1)"
-        seen = f"{outside.sum()} of {labels.size}"
-        yield finding(row, seen=seen, low=low, high=high, C=C, last=C - 1, needed=high + 1)
+    elif case.classifies and trial.output is not None and not (trial.several or trial.error):
+        ends = case.batches[0][1].copy()  # type: ignore[union-attr]
+        ends.flat[:2] = whole.min(), whole.max()
+        try:
+            case.loss(*tensors(trial.output.array, ends))
+        except Exception as problem:
+            told, cure = f"of all targets: {problem}", "the message says what to change"
+            yield finding("loss-fails", told=told, cure=cure)
 
 
 def check_order(case: Case) -> Iterator[Finding]:
@@ -215,7 +189,7 @@ def check_order(case: Case) -> Iterator[Finding]:
 def check_balance(case: Case) -> Iterator[Finding]:
     """One class alone, rare classes, outputs for which there is no class."""
     labels = case.labels
-    if labels is None or case.found & {"labels-out-of-range", "too-few-outputs"}:
+    if labels is None or case.trial.error is not None or "loss-fails" in case.found:
         return
     size, (present, counts) = labels.size, np.unique(labels, return_counts=True)
     if len(present) == 1:
@@ -233,7 +207,7 @@ def check_balance(case: Case) -> Iterator[Finding]:
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
     w = _weights(case, classes)
     if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
-        yield finding("class-weights-inverted", w=w, **values)
+        yield finding("class-weights-inverted", times=w[0] / w[1], **values)
     elif size >= 25 * len(present) and shares[0] > RARE * shares[1] and not w[1] > 1.5 * w[0]:
         yield finding("classes-imbalanced", **values)
 
@@ -241,14 +215,13 @@ def check_balance(case: Case) -> Iterator[Finding]:
 def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     """How much the loss makes of an example of each class, where all outputs are 0."""
     output, target = case.trial.output, case.usable[0][1]
-    if output is None or target is None or target.size != len(output):
-        return np.ones(len(classes))
-    labels = np.resize(classes, target.shape).astype(target.dtype)
-    slope = case.slopes(np.zeros_like(output.array), labels)
-    if slope is None:
-        return np.ones(len(classes))
-    sizes = np.abs(slope).reshape(len(slope), -1).max(1)
-    return np.array([sizes[labels.ravel() == c].mean() / sizes.mean() for c in classes])
+    if output is not None and target is not None and target.size == len(output):
+        labels = np.resize(classes, target.shape).astype(target.dtype)
+        slope = case.slopes(np.zeros_like(output.array), labels)
+        if slope is not None:
+            sizes = np.abs(slope).reshape(len(slope), -1).max(1)
+            return np.array([sizes[labels.ravel() == c].mean() for c in classes])
+    return np.ones(len(classes))
 
 
 def check_targets(case: Case) -> Iterator[Finding]:
@@ -269,10 +242,8 @@ def check_targets(case: Case) -> Iterator[Finding]:
         low, high = case.limits()
     beyond = float(((target < low) | (target > high)).mean())
     if beyond > 0.02:
-        told, where = _range(target), last.where()
-        yield finding(
-            "targets-out-of-reach", beyond=beyond, range=told, low=low, high=high, where=where
-        )
+        ends = {"range": _range(target), "low": low, "high": high}
+        yield finding("targets-out-of-reach", beyond=beyond, where=last.where(), **ends)
 
 
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -355,9 +326,7 @@ def check_validation(case: Case) -> Iterator[Finding]:
         yield finding("validation-unlike-training", other.severity, evidence=evidence, cure=cure)
 
 
-PREPARED = (
-    check_dtype, check_finite, check_layout, check_scale, check_labels, check_balance, check_targets
-)  # fmt: skip
+PREPARED = check_dtype, check_finite, check_scale, check_labels, check_balance, check_targets
 """What is looked for in the validation data too."""
 
 

@@ -140,7 +140,8 @@ def train(
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    told.append(_number(step(x, target)))
+                    value = step(x, target)
+                    told.append(float(value) if isinstance(value, (float, Tensor)) else math.nan)
                     losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
@@ -165,12 +166,6 @@ def train(
     share = float(np.mean(told[-part:]) / np.mean(told[:part])) if told else math.nan
     highest = max([first, *(value for value in losses if not math.isnan(value))])
     return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, told=share)
-
-
-def _number(value: Any) -> float:
-    """The loss that a step returns, NaN where it is none."""
-    array = np.asarray(getattr(value, "array", value))
-    return float(array.reshape(())) if array.size == 1 and array.dtype.kind in "fiu" else math.nan
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

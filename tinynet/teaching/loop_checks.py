@@ -29,11 +29,10 @@ ADDED_UP = 64
 def check_frozen(case: Case) -> Iterator[Finding]:
     """Parameters that do not ask for a gradient: all of them is a mistake, some may be meant."""
     every = case.parameters
-    frozen = {name: p.numel() for name, p in every.items() if not p.requires_grad}
-    total = sum(p.numel() for p in every.values())
+    frozen = [name for name, p in every.items() if not p.requires_grad]
     seen = (
-        f"{len(frozen)} of {len(every)} parameters ({sum(frozen.values()):,} of {total:,} numbers) "
-        f"do not require a gradient and will stay as they are: {listed([*frozen])}"
+        f"{len(frozen)} of {len(every)} parameters do not require a gradient and will stay as they "
+        f"are: {listed(frozen)}"
     )
     if not every:
         yield finding("no-parameters")

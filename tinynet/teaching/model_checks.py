@@ -28,7 +28,6 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
-MISFED = {"nll-loss-of-scores", "probabilities-before-logits-loss"}
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -74,21 +73,23 @@ def check_modes(case: Case) -> Iterator[Finding]:
     last = case.trial.last(call.args[0] if call else case.trial.output)
     if strong:
         yield finding("dropout-too-strong", strong=listed(strong))
-    elif emptied := [f"{share:.0%} of the examples in {where}" for where, share in _emptied(case)]:
+    elif emptied := [
+        f"{_emptied(call):.0%} of the examples in {call.layer}"
+        for call in case.trial.of("dropout", "mul")
+        if dropped and call.layer == dropped[0][0].layer and _emptied(call) > 0.1
+    ]:
         yield finding("dropout-too-strong (examples)", strong=listed(emptied))
     elif last is not None and last.op == "dropout":
         yield finding("dropout-on-the-scores", where=last.where())
 
 
-def _emptied(case: Case) -> Iterator[tuple[str, float]]:
-    """Where dropout sets many examples to 0 altogether, and how many."""
-    layers = {call.layer for call in case.trial.of("dropout")}
-    for call in case.trial.of("dropout", "mul"):
-        if call.layer in layers and isinstance(call.args[0], Tensor) and call.output.ndim > 1:
-            pair = call.args[0].array, call.output.array
-            before, after = (array.reshape(len(array), -1).any(1) for array in pair)
-            if (before & ~after).mean() > 0.1:
-                yield call.layer or call.op, float((before & ~after).mean())
+def _emptied(call: Call) -> float:
+    """The share of examples of whose different numbers it makes one and the same."""
+    x, y = call.args[0] if call.args else None, call.output
+    if not isinstance(x, Tensor) or y.ndim < 2 or len(x) != len(y) or y.array.size == len(y):
+        return 0.0
+    before, after = (np.ptp(t.array.reshape(len(t), -1), axis=1) for t in (x, y))
+    return float(((before > 0) & (after == 0)).mean())
 
 
 def _frozen(module: nn.Module) -> bool:
@@ -215,10 +216,18 @@ def check_runs(case: Case) -> Iterator[Finding]:
         if case.found & REASONS:
             return
         cure = "the message says what to change"
-        if trial.stage == "loss" and case.classes:
+        if trial.several and trial.stage == "loss":
+            cure = (
+                "of a tuple of outputs take those it wants: lambda y, t: F.cross_entropy(y[0], t)"
+            )
+        elif (
+            trial.stage == "loss"
+            and "cross_entropy" not in str(problem)
+            and case.labels is not None
+        ):
             cure = (
                 "for class labels the loss is F.cross_entropy; another one takes a number for each "
-                f"output: F.one_hot(target, {case.classes}).float()"
+                "output: F.one_hot(target, C).float()"
             )
         if trial.output is not None and len(trial.output) != len(case.usable[0][0]):
             cure = "keep the examples apart: x.reshape(len(x), -1) in forward(), or x.flatten(1)"
@@ -287,20 +296,10 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
     if zero and zero == biases:
         case.notes.append(f"{listed(zero)} cancels in what follows: its gradient is exactly 0")
     elif zero and "dropout-too-strong" not in case.found:
-        flat = (c for c in case.trial.calls[: case.trial.forward] if _gives_the_same(c))
+        flat = (c for c in case.trial.calls[: case.trial.forward] if _emptied(c) == 1)
         where = next((f": {c.where()} gives {c.output.array.flat[0]:g} whatever comes in, of shape "
                       f"{c.args[0].shape}" for c in flat), "")  # fmt: skip
         yield finding("zero-gradient", names=listed(zero), where=where)
-
-
-def _gives_the_same(call: Call) -> bool:
-    """Whether it makes one number of many different ones, as a norm over an axis of 1 does."""
-    x = call.args[0] if call.args else None
-    return (
-        isinstance(x, Tensor)
-        and x.array.size > 1 < call.output.array.size
-        and bool(np.ptp(x.array) > 0 and np.ptp(call.output.array) == 0)
-    )
 
 
 def _needless_softmax(case: Case) -> Iterator[Finding]:
@@ -332,27 +331,25 @@ def check_scores(case: Case) -> Iterator[Finding]:
     most, row = _most_of(call), ""
     if most > 1.01 and (call.op == "cross_entropy" or (call.op == BINARY[0] and distribution)):
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
-    ends = low > -5 or high < 5  # clamped further away they are scores all the same
-    if call.op == BINARY[1] and low >= 0 and high <= 1:
-        row = "probabilities-before-logits-loss"
-    elif call.op == "nll_loss" and not normalised:
-        row = "nll-loss-of-scores"
-    elif call.op == "cross_entropy" and distribution:
-        row = "softmax-before-cross-entropy"
+    if call.op == "nll_loss" and not normalised:
+        yield finding("nll-loss-of-scores", share=share.flat[0])
     elif call.op == "cross_entropy" and normalised:
-        row = "log-softmax-before-cross-entropy"
-    elif call.op in ("cross_entropy", BINARY[1]) and ends:
-        row = "activation-before-cross-entropy"
-    least = math.log(1 + (C - 1) / math.e)
-    if not row and call.op == "cross_entropy" and call.args[0] is case.trial.output:
-        low, high = case.limits()
-        least = math.log(1 + (C - 1) * math.exp(low - high))
-        seen = f"from {low:.3g} to {high:.3g}"
-        row = "activation-before-cross-entropy (limited)" if least > 0.3 else ""
-    if row:
-        yield finding(
-            row, loss=call.op, op=op, made=made, seen=seen, share=share.flat[0], C=C, least=least
-        )
+        yield finding("log-softmax-before-cross-entropy", made=made)
+    elif call.op in ("cross_entropy", BINARY[1]):
+        if not np.isfinite([low, high]).any() and call.args[0] is case.trial.output:
+            low, high = case.limits()
+        least, probable = math.log(1 + max(C - 1, 1) * math.exp(low - high)), low >= 0 and high <= 1
+        if call.op == BINARY[1] and probable:
+            row = "probabilities-before-logits-loss"
+        elif distribution:
+            row, least = "softmax-before-cross-entropy", math.log(1 + (C - 1) / math.e)
+        elif least > 0.1 or (np.isfinite(low) != np.isfinite(high) and (low > -5 or high < 5)):
+            row = "activation-before-cross-entropy"
+        if row:
+            loss = {"loss": call.op, "low": low, "high": high, "least": least}
+            yield finding(
+                row, WARNING if least < 0.1 else ERROR, op=op, made=made, seen=seen, **loss
+            )
 
 
 def _most_of(call: Call) -> float:
@@ -386,15 +383,6 @@ def check_loss(case: Case) -> Iterator[Finding]:
         if made and not any(c.op == "log_softmax" or id(c.args[0]) in made for c in logs):
             yield finding("probabilities-without-log", loss=loss)
             return
-        known = call is not None and call.op != "nll_loss"
-        along, against = case.sides()
-        if known or trial.calls[-1].op == "neg" or (logs and case.classes):
-            if along < against and call is not None:
-                part = float(call.output.array.mean())
-                yield finding("loss-beyond-its-part", loss=loss, op=call.op, part=part)
-            elif not (along < against or case.found & MISFED):
-                yield finding("loss-with-the-wrong-sign", loss=loss)
-            return
     yield from _left_out(case)
     if call is not None:
         yield from _too_high(case, call, loss)
@@ -404,13 +392,13 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     """A loss that is far above its part, or above that of who guesses."""
     C, y, target = case.classes, case.trial.output.array, case.usable[0][1]  # type: ignore[union-attr]
     part = float(call.output.array) if call.output.array.size == 1 else 0.0
-    if part and call.output.grad is not None:
-        part *= max(call.output.grad.item(), 1.0)  # a factor makes a large part of it, not a small
+    factor = 1.0 if call.output.grad is None else call.output.grad.item()
+    part *= max(factor, 1.0)  # a factor makes a large part of it, not a small one
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
     known = call.op in ("cross_entropy", BINARY[1]) and not call.is_sum
     blank = case.asked(np.zeros_like(y), target) if known else 0.0
     values: dict[str, Any] = {"loss": loss, "op": call.op, "part": part, "blank": blank, "C": C}
-    if loss > 10 * part > 0:
+    if loss > 10 * part > 0 or (loss < 0 < min(part, factor)):
         yield finding("loss-beyond-its-part", **values)
     elif blank > 10 * guessing:
         yield finding("loss-beyond-its-part (times)", guessing=guessing, **values)
@@ -467,20 +455,22 @@ def _of_others(case: Case) -> Iterator[Finding]:
 def _left_out(case: Case) -> Iterator[Finding]:
     """Examples, or a class of them, without a gradient, be the outputs right or wrong."""
     output, target = case.trial.output, case.usable[0][1]
-    if target is None or output is None or case.labels is None or case.trial.several:
+    if target is None or output is None or case.trial.several:
         return
-    if not target.size == len(target) == len(output):
+    pixels = target.shape == (len(output), *output.shape[2:])
+    if (case.labels is None and not case.classes) or not (pixels or target.size == len(output)):
         return
-    still, turned = np.ones((2, len(target)), bool)
+    still, turned = np.ones((2, *(target.shape if pixels else (len(output),))), bool)
     for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
         for flags, way in ((still, 1), (turned, -1)):
             slope = case.slopes(sign * output.array[::way], target[::way])
             if slope is None:  # the loss refuses it, such as probabilities below 0
                 return
-            flags &= ~slope.reshape(len(slope), -1).any(axis=1)
+            flags &= ~slope.reshape(len(slope), -1, *flags.shape[1:]).any(axis=1)
     if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
         yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
         return
+    still = still.ravel()
     target = target.ravel()
     left = [c for c in np.unique(target[target != case.ignored]) if still[target == c].all()]
     if left and not still.all():

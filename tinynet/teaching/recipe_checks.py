@@ -40,6 +40,7 @@ SETTINGS = (
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
+NEW_WEIGHTS = "begin with other weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
 ALONE = "with zero_grad, backward and step alone"
 RATES = tuple(10.0**k for k in (-1, -2, -3, -4, -5, -6))
 
@@ -69,7 +70,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_endless, _exchangeable, _contrary, check_relation, _persistent, _falling,
+    for look in (_contrary, _endless, _exchangeable, check_relation, _persistent, _falling,
                  _cause, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
@@ -87,8 +88,13 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     along, against = case.sides()
     if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
         yield finding("answers-get-worse", run=way.best, C=case.classes)
-    elif way.learned and against <= way.best.last and against < along and not case.distances:
-        yield finding("loss-with-the-wrong-sign (later)", run=way.best, values=(along, against))
+    elif (
+        way.learned
+        and against < along
+        and not case.distances
+        and (against <= way.best.last or against < 0)
+    ):
+        yield finding("loss-with-the-wrong-sign", run=way.best, values=(along, against))
 
 
 def _persistent(case: Case, way: Way) -> Iterator[Finding]:
@@ -258,19 +264,20 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
-    yield from vanished
+    if vanished:
+        yield from vanished
+        return
     dropouts = [m for m in case.model.modules() if isinstance(m, nn.Dropout) and m.training]
     calm = train(case, "with no dropout", adam=1e-2, prepare=lambda: [m.eval() for m in dropouts])
     values: dict[str, Any] = {"steps": case.steps, "run": way.best}
-    if vanished:
-        return
     if dropouts and calm.last < LEARNED * calm.first:
         yield finding("dropout-too-strong (together)", calm=calm, count=len(dropouts), **values)
     elif not structured(rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
-        row = "does-not-learn (as it starts)" if renewed else "does-not-learn"
-        yield finding(row, batches=len(case.usable), renewed=renewed, **values)
+        cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
+        cure, told = (NEW_WEIGHTS, f"; {renewed}") if renewed else (cure, "")
+        yield finding("does-not-learn", N=len(case.usable), renewed=told, cure=cure, **values)
 
 
 def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
@@ -285,12 +292,14 @@ def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     weights = {name: size for name, size in sizes.items() if case.parameters[name].ndim > 1}
     if weights and min(weights.values()) < TINY * max(sizes.values()):
         names = min(weights, key=weights.__getitem__), max(sizes, key=sizes.__getitem__)
-        row = "vanishing-gradients (as it starts)" if anew else "vanishing-gradients"
         size, squashing = [sizes[name] for name in names], case.layers(nn.Sigmoid, nn.Tanh)
         cure = "use batch norm between the layers, x + f(x) in place of f(x), or fewer of them"
-        if squashing:
+        if anew:
+            cure = NEW_WEIGHTS
+        elif squashing:
             cure = f"use ReLU in place of {type(squashing[0][1]).__name__}, {cure[4:]}"
-        yield finding(row, names=names, size=size, steps=case.steps, run=run, anew=anew, cure=cure)
+        values = {"names": names, "size": size, "steps": case.steps, "run": run, "cure": cure}
+        yield finding("vanishing-gradients", renewed=f"; {anew}" if anew else "", **values)
 
 
 def _knows_already(case: Case, first: float) -> bool:
