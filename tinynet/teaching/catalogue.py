@@ -196,11 +196,8 @@ error step-overwrites-parameters: one step takes the parameters from norm {befor
   {after:.3g}: they are overwritten, not changed a little
   => change them: p.data -= lr * p.grad
 error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
-  first step ({size:.3g}) plus that of the second ({new:.3g})
+  first step ({size:.3g}) plus that of the second ({new:.3g}){told}
   => call {owner}.zero_grad() before each loss.backward()
-error forgotten-zero-grad (later): optimizer.step() comes after {runs} batches, with a gradient of
-  norm {size:.3g}, which the next batch is added to ({kept:.3g}): it is never set to zero
-  => call {owner}.zero_grad() after each optimizer.step()
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
@@ -267,9 +264,6 @@ error summed-loss (batches): in {steps} steps the loss goes {own}; {other}. The 
   => divide each loss: (loss / {N}).backward(); or divide the rate by {N}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
-error learning-rate-too-high (never): in {steps} steps the loss goes {own}{added}, and it does not
-  fall at a millionth of the rate either; {other}
-  => use optim.Adam(model.parameters(), lr=1e-3), or nn.init.kaiming_normal_ for the weights
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
   the {N} examples of a batch, and so are its gradients, that many times those of the mean
   => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
@@ -314,7 +308,7 @@ def _parsed(text: str) -> dict[str, Finding]:
 CATALOGUE = _parsed(ROWS)
 
 
-def finding(row: str, severity: str = "", **values: Any) -> Finding:
+def finding(row: str, severity: str = "", /, **values: Any) -> Finding:
     """A row of the catalogue with its values; severity: if not that of the row."""
     found = CATALOGUE[row]
     evidence, cure = (text.format(**values) for text in (found.evidence, found.cure))

@@ -106,13 +106,10 @@ def check_variety(case: Case) -> Iterator[Finding]:
     mixed = np.random.default_rng(0).permuted(rows, axis=0)  # categories are equal by chance
     if not same.all() and same.sum() <= 2 * (mixed == mixed[:, :1]).all(axis=1).sum():
         same[:] = False
-    alike, t = np.flatnonzero((rows == rows[:1]).all(axis=0)), case.target
-    paired = t is not None and len(t) == N
-    if not same.all() and (
-        same.mean() < 0.02 or (paired and same.sum() > 3 and not np.ptp(t[same]))
-    ):
-        rows, t = rows[~same], t[~same] if paired else t  # empty ones, as there are
-        same = same[~same]
+    alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
+    t = np.arange(0.0, N) if case.target is None or len(case.target) != N else case.target
+    if not same.all() and (same.mean() < 0.02 or (same.sum() > 3 and not np.ptp(t[same]))):
+        rows, t, same = rows[~same], t[~same], same[~same]  # empty ones, as there are
     words = x.dtype.kind in "iu"  # one may follow itself
     if same.any() and (same.all() or not words):
         seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
@@ -128,7 +125,7 @@ def check_variety(case: Case) -> Iterator[Finding]:
         yield from _duplicates(rows, t, x.ndim == 2)
 
 
-def _duplicates(rows: np.ndarray, target: Any, table: bool) -> Iterator[Finding]:
+def _duplicates(rows: np.ndarray, target: np.ndarray, table: bool) -> Iterator[Finding]:
     numbers: dict[bytes, int] = {}
     rows = np.ascontiguousarray(rows)
     group = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
@@ -136,7 +133,7 @@ def _duplicates(rows: np.ndarray, target: Any, table: bool) -> Iterator[Finding]
     severity = ERROR if distinct == 1 else WARNING
     if table and distinct > 1 and np.array_equal(rows, rows.round()):
         return  # words and categories are equal by chance
-    if target is not None and target.shape == (N,) and target.dtype.kind in "iu":
+    if target.shape == (N,) and target.dtype.kind in "iu":
         torn = np.flatnonzero(np.bincount(np.unique([group, target], axis=1)[0].astype(int)) > 1)
         if torn.size:
             i, *others = np.flatnonzero(group == torn[0])
@@ -283,21 +280,19 @@ def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
 def check_leak(case: Case) -> Iterator[Finding]:
     """A column that is the target in other numbers."""
     x, t = case.x, case.target
-    if x.ndim != 2 or not 2 <= x.shape[1] <= COLUMNS or t is None or t.dtype.kind not in "iufb":
+    if x.ndim != 2 or not 2 <= x.shape[1] <= COLUMNS or t is None or t.size != len(x):
         return
-    if t.size != len(x):
+    if t.dtype.kind not in "iufb":
         return
     table = np.concatenate([x, t.reshape(-1, 1)], 1).astype(np.float64)
-    table = table[np.isfinite(table).all(axis=1)]
-    *columns, t = table.T
-    if len(table) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)):
+    *columns, t = table[np.isfinite(table).all(axis=1)].T
+    if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
-    leaks = left < 0.02
-    # columns that are all alike, such as the last values of a series, tell it by right
-    if (np.ptp(t) and (leaks & (left < 1e-5)).any()) or (
-        leaks.any() and left[~leaks].min(initial=1) > 0.2
-    ):
+    leaks = (
+        left < 0.02
+    )  # of columns that are all alike, as the last values of a series, it is natural
+    if left.min() < 1e-5 or (leaks.any() and left[~leaks].min(initial=1) > 0.2):
         yield finding("label-among-the-inputs", leaks=np.flatnonzero(leaks).tolist(), N=len(x))
 
 

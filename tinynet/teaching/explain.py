@@ -137,37 +137,20 @@ class _Graph:
                 found.append((node, (i, float(dy[i]), float(column[i]), float(products[i]))))
             count += int(np.count_nonzero(products))
             total += float(products.sum())
-        note = self._note(target, place)
+        note = ""
         felt_by_none = [(node, local) for node, local in unfelt if local.any()]
         if not found and felt_by_none:  # the loss feels none of these results
             node, local = felt_by_none[0]
             (i,), count = _largest(local, 1), int(np.count_nonzero(local))
             found = [(node, (i, 0.0, float(local[i]), 0.0))]
         if not found:
-            note = note or self._closed(target, place)
+            note = self._closed(target, place)
         found.sort(key=lambda part: -abs(part[1][3]))
         terms = [Term(self.names[node], *rest) for node, rest in found[:most]]
         rest_sum = total - sum(term.value for term in terms) if count > len(terms) else 0.0
         value, name = float(self.gradients[target][place]), self.names[target]
         step = Step(name, place, value, uses, terms, count - len(terms), rest_sum, note)
         return (step, found[0][0], terms[0].index) if terms else (step, None, ())
-
-    def _note(self, target: Any, place: Index) -> str:
-        """The numbers inside cross-entropy, which a single factor would hide."""
-        for node, edge in self.uses[target]:
-            saved = list(changes.saved_arrays(edge.vjp))
-            shares = [v for v in saved if v.shape == edge.shape and v.ndim == 2]
-            labels = [v for v in saved if v.shape == edge.shape[:1] and v.dtype.kind == "i"]
-            if node.name == "cross_entropy" and shares and labels:
-                p, label = float(shares[0][place]), int(labels[0][place[0]])
-                hit = int(label == place[1])
-                value = float(self.gradients[target][place])
-                share = f" / {(p - hit) / value:.4g} = {value:.4g}" if value else ""
-                return (
-                    f"softmax gives class {place[1]} of example {place[0]} {p:.4g}, and the label "
-                    f"of the example is {label}: ({p:.4g} - {hit}){share}"
-                )
-        return ""
 
     def _closed(self, target: Any, place: Index) -> str:
         """Where an element meets derivatives of 0 alone: how far it is the same beside it."""

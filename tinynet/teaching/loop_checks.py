@@ -70,9 +70,10 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    before: the parameters. change: what the first run added to them. fresh: the gradients of the
-    batch alone, before each run. at_step: those whenever the optimizer stepped; without one those
-    that a run left. kept: those after one run more, where several were added up before the step.
+    before: the parameters. change, moved: what the first run added to them, if anything. fresh: the
+    gradients of the batch alone, before each run. at_step: those whenever the optimizer stepped;
+    without one those that a run left. kept: those after one run more, where several were added up
+    before the step.
     left: whether the first run left gradients. wiped: whether zero_grad() took some away before the
     first step. asleep: whether the model was in evaluation mode at a step. runs: how often the step
     was run. error: what a run raised.
@@ -83,16 +84,12 @@ class _Seen:
     fresh: list[Arrays] = field(default_factory=list)
     at_step: list[Arrays] = field(default_factory=list)
     kept: Arrays = field(default_factory=list)
+    moved: bool = False
     left: bool = False
     wiped: bool = False
     asleep: bool = False
     runs: int = 0
     error: Exception | None = None
-
-    @property
-    def moved(self) -> bool:
-        """Whether the first run changed a parameter."""
-        return any(change.any() for change in self.change)
 
 
 def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
@@ -142,8 +139,9 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
                 run()
                 if seen.runs == 1:
                     seen.change = [p.array - b for p, b in zip(case.wanted.values(), seen.before)]
+                    seen.moved = any(change.any() for change in seen.change)
                     seen.left = _norm(_gradients(case)) > 0
-            if seen.runs > 2 and seen.at_step:
+            if len(seen.at_step) == 1:
                 case.added_up = seen.runs
                 run()
                 seen.kept = _gradients(case)
@@ -206,8 +204,11 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         kept, case.sums = _norm(seen.kept), factor > 0.7 * case.added_up
         if len(seen.at_step) > 1 or kept < size or _norm(_less(seen.kept, first)) > 0.5 * kept:
             return None
-        row = "forgotten-zero-grad (later)"
-        return finding(row, runs=case.added_up, size=size, kept=kept, owner=owner)
+        told, values = (
+            f", which comes after {case.added_up} batches",
+            {"size": size, "owner": owner},
+        )
+        return finding("forgotten-zero-grad", both=kept, new=usual, told=told, **values)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -218,8 +219,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     rest = _less(second, seen.fresh[1])
     held = [np.abs(r - f).max() < 0.01 * np.abs(r).max() for r, f in zip(rest, first) if r.size]
     if len(seen.at_step) == 2 and any(held):
-        both, new = _norm(second), _norm(seen.fresh[1])
-        return finding("forgotten-zero-grad", both=both, size=size, new=new, owner=owner)
+        values = {"both": _norm(second), "new": _norm(seen.fresh[1]), "told": ""}
+        return finding("forgotten-zero-grad", size=size, owner=owner, **values)
     if len(seen.at_step) > 2:
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     unfed = [name for name, g, f in zip(case.wanted, first, fresh) if f.any() and not g.any()]

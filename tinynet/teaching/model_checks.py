@@ -71,13 +71,12 @@ def check_modes(case: Case) -> Iterator[Finding]:
     strong = [f"{p:g} in {call.where()}" for call, p in dropped if p >= 0.9]
     call = case.trial.loss_call
     last = case.trial.last(call.args[0] if call else case.trial.output)
+    layers = {call.layer for call, _ in dropped}
+    calls = [c for c in case.trial.of("dropout", "mul") if c.layer in layers and _emptied(c) > 0.1]
     if strong:
         yield finding("dropout-too-strong", strong=listed(strong))
-    elif emptied := [
-        f"{_emptied(call):.0%} of the examples in {call.layer}"
-        for call in case.trial.of("dropout", "mul")
-        if dropped and call.layer == dropped[0][0].layer and _emptied(call) > 0.1
-    ]:
+    elif calls:
+        emptied = [f"{_emptied(call):.0%} of the examples in {call.layer}" for call in calls]
         yield finding("dropout-too-strong (examples)", strong=listed(emptied))
     elif last is not None and last.op == "dropout":
         yield finding("dropout-on-the-scores", where=last.where())
@@ -215,16 +214,10 @@ def check_runs(case: Case) -> Iterator[Finding]:
     if problem is not None:
         if case.found & REASONS:
             return
-        cure = "the message says what to change"
+        cure, flat = "the message says what to change", getattr(case.target, "ndim", 0) == 1
         if trial.several and trial.stage == "loss":
-            cure = (
-                "of a tuple of outputs take those it wants: lambda y, t: F.cross_entropy(y[0], t)"
-            )
-        elif (
-            trial.stage == "loss"
-            and "cross_entropy" not in str(problem)
-            and case.labels is not None
-        ):
+            cure = "of a tuple of outputs take what it wants: lambda y, t: F.cross_entropy(y[0], t)"
+        elif "cross_entropy" not in str(problem) and trial.stage == "loss" and flat:
             cure = (
                 "for class labels the loss is F.cross_entropy; another one takes a number for each "
                 "output: F.one_hot(target, C).float()"
@@ -417,13 +410,8 @@ def _of_others(case: Case) -> Iterator[Finding]:
         told = []
         for given in (rng.uniform(0.1, 0.9, y.shape), rng.uniform(-9, 9, y.shape)):
             mixed, mean = rng.permuted(given, axis=1), 0 * given + given.mean(1, keepdims=True)
-            others = (
-                (given, target),
-                (mixed, target),
-                (mean, target),
-                (given, np.roll(target, 1, 0)),
-            )
-            told.append([case.asked(z.astype(y.dtype), t) for z, t in others])
+            pairs = [*((z, target) for z in (given, mixed, mean)), (given, np.roll(target, 1, 0))]
+            told.append([case.asked(z.astype(y.dtype), t) for z, t in pairs])
         same = np.isclose(np.transpose(told)[1:], np.array(told)[:, 0], 1e-4, 0)
         if same[0].all() and not same[1:].any():
             yield finding("targets-broadcast (outputs)", K=y.shape[1], N=len(y), loss=told[0][0])
@@ -431,24 +419,24 @@ def _of_others(case: Case) -> Iterator[Finding]:
     slope = case.slopes(y, target)  # if it draws, then the same each time
     if slope is None:
         return
-    shapes = {a: (*y.shape[:a], *y.shape[a + 1 :]) for a in (1, y.ndim - 1)}
-    axes = [a for a, shape in shapes.items() if target.shape == shape != (len(y),)]
+    axes = (
+        a for a in (1, y.ndim - 1) if target.shape == y.shape[:a] + y.shape[a + 1 :] != (len(y),)
+    )
+    axis = next(axes, None)
     others = np.flatnonzero(target != target.flat[0])
     missed, tried = [], 0
     for k in rng.choice(others, min(12, len(others)), replace=False):
         changed = target.copy()
         changed.flat[k] = target.flat[0]
-        after = case.slopes(y, changed)
-        moved = np.abs(slope if after is None else after - slope)
-        place = np.unravel_index(k, target.shape)
-        felt = [moved.sum(a) for a in axes] or [moved.reshape(len(moved), -1).sum(1)]
-        own = [heat[place[: heat.ndim]] / max(heat.max(), 1e-30) for heat in felt]
-        tried += bool(moved.any())
-        if moved.any() and max(own) < 0.5:
-            missed.append((place, np.unravel_index(felt[0].argmax(), felt[0].shape)))
+        after, place = case.slopes(y, changed), np.unravel_index(k, target.shape)
+        moved = np.abs((slope if after is None else after) - slope)
+        heat = moved.reshape(len(moved), -1).sum(1) if axis is None else moved.sum(axis)
+        tried += bool(heat.any())
+        if heat[place[: heat.ndim]] < 0.5 * heat.max():
+            missed.append((place, np.unravel_index(heat.argmax(), heat.shape)))
     if tried and len(missed) > 0.7 * tried:
-        place, there = ([int(i) for i in at] for at in missed[0])
-        values = {"count": len(missed), "tried": tried, "place": place, "there": there}
+        at = [[int(i) for i in place] for place in missed[0]]
+        values = {"count": len(missed), "tried": tried, "place": at[0], "there": at[1]}
         yield finding("axes-mixed (loss)", shapes=(y.shape, target.shape), **values)
 
 

@@ -86,14 +86,10 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     Not where the outputs are distances, which are low where the targets say that two are alike.
     """
     along, against = case.sides()
+    opposed = against < along and (against <= way.best.last or against < 0)
     if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
         yield finding("answers-get-worse", run=way.best, C=case.classes)
-    elif (
-        way.learned
-        and against < along
-        and not case.distances
-        and (against <= way.best.last or against < 0)
-    ):
+    elif way.learned and opposed and not case.distances:
         yield finding("loss-with-the-wrong-sign", run=way.best, values=(along, against))
 
 
@@ -249,9 +245,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     momentum, row, calls = _momentum(case), "learning-rate-too-high", case.trial.calls
     added = f"; momentum={momentum:g} adds up the steps" if momentum > 0.95 else ""
     other, steps, N = slower or way.best, case.steps, len(case.usable[0][0])
-    if slower is None:
-        row = f"{row} (never)"
-    elif calls and calls[-1].is_sum:
+    if slower is not None and calls and calls[-1].is_sum:
         row = "summed-loss"
     rate = other.what.removeprefix("at ")
     return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, N=N)
