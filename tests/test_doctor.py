@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tests.long.doctor_fifth import HEALTHY, MISTAKES
+from tests.long.doctor_sixth import HEALTHY, MISTAKES
 from tests.long.doctor_table import blobs
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
@@ -177,7 +177,7 @@ BROKEN = [
     ("evaluation-mode", "3 (Dropout)", "model.train()", lambda: net(nn.Dropout(0.5)).eval(), batch),
     ("evaluation-mode", "1 (BatchNorm2d)", "model.train()",
      lambda: changed(cnn(), lambda m: m[1].eval()), images),
-    ("dropout-too-strong", "it is 1 in dropout in 1 (Dropout)", "p=0.5",
+    ("dropout-too-strong", "p is 1 in dropout in 1 (Dropout)", "p=0.5",
      lambda: two_layers(nn.Dropout(1.0)), batch),
     ("dropout-on-the-scores", "dropout in 3 (Dropout) comes last", "before the last linear",
      lambda: net(nn.Dropout(0.5)), batch),
@@ -347,23 +347,26 @@ TABLED = [
      "zero_grad_at_the_head_of_every_micro_batch"),
     ("gradients-thrown-away", "comes after 1 training steps, but", "add up the losses",
      "zero_grad_between_two_losses"),
-    ("axes-mixed", "with one target changed at", "y.permute(0, 2, 3, 1)", "pixels_reshaped_by_class"),
+    ("axes-mixed", "with one target changed at", "y.permute(0, 2, 3, 1)",
+     "pixels_reshaped_by_class"),
     ("targets-broadcast", "the 10 outputs of an example", "F.one_hot", "scores_against_a_column"),
     ("momentum-too-high", "forgets none", "0.9 * v + gradient", "momentum_that_never_fades"),
     ("weight-decay-too-large", "times the weights themselves", "1e-4", "a_penalty_in_the_step"),
-    ("inputs-and-targets-unrelated", "it gives examples the targets of others", "x[order], t[order]",
+    ("inputs-and-targets-unrelated", "it gives examples the targets of others", "t[order]",
      "inputs_shuffled_in_the_step"),
     ("summed-loss", "the gradients of 16 batches", "(loss / 16)", "sixteen_batches_added_up"),
     ("learning-rate-falls-too-fast", "held from", "once an epoch", "a_tenth_less_each_batch"),
     ("learning-rate-zero", "for 1 of 1 groups", "set lr", "a_warm_up_in_whole_thousands"),
-    ("dropout-too-strong", "of the examples in 0", "drops whole channels", "images_dropped_whole"),
+    ("dropout-too-strong", "of the examples are set to 0 in 0", "drops whole channels",
+     "images_dropped_whole"),
     ("zero-gradient", "gives 0 whatever comes in", "inputs of 0", "layer_norm_over_one_number"),
     ("activation-before-cross-entropy", "cannot fall below", "16 * y", "cosines_without_a_factor"),
     ("targets-out-of-reach", "of the targets, which", "last linear layer", "batch_norm_at_the_end"),
     ("step-fails", "a later one raises RuntimeError", ".item()", "losses_of_all_steps_added_up"),
     ("targets-turned", "16 of 32 examples", "flip or transpose both",
      "images_flipped_and_not_their_masks"),
-    ("class-weights-inverted", "class 2 11.0%; of the former the loss makes 4", "np.bincount(labels)", "class_weights_inverted"),
+    ("class-weights-inverted", "class 2 11.0%; of the former the loss makes 4", "np.bincount",
+     "class_weights_inverted"),
     ("class-weights-inverted", "class 1 11.3%; of the former the loss makes 7.8", "zeros / ones",
      "positive_weight_inverted"),
     ("inputs-and-targets-unrelated", "moved by -1", "np.roll(target, -1, 0)",

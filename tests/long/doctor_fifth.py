@@ -31,7 +31,7 @@ from tests.long.doctor_table import (
 from tinynet import data, nn, optim
 from tinynet.nn import functional as F
 
-__all__ = ["HEALTHY", "MISTAKES"]  # those of all five tables
+__all__ = ["HEALTHY", "MISTAKES"]  # those of the tables so far
 
 
 class Of(nn.Module):

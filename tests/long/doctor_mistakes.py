@@ -2,7 +2,7 @@
 
     python -m tests.long.doctor_mistakes [-v] [-k REGEX]
 
-The rows are in `tests.long.doctor_table` and the four tables that follow. Found: the report has a
+The rows are in `tests.long.doctor_table` and the five tables that follow. Found: the report has a
 finding. Named: it says what the mistake is. Blamed: a healthy set-up with a finding. Exit code 1 if
 less than 92 % are named or any is blamed.
 """
@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 import tinynet
-from tests.long.doctor_fifth import HEALTHY, MISTAKES
+from tests.long.doctor_sixth import HEALTHY, MISTAKES
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -220,10 +220,11 @@ class Case:
 
     def _classifies(self) -> bool:
         """Whether labels must be classes of the model: not for a loss that runs with any."""
-        maker, of_loss = self.trial.maker(self.trial.output), self.trial.calls[self.trial.forward :]
-        ops = {call.op for call in (*of_loss, maker) if call is not None}
-        scored = {"cross_entropy", "nll_loss", "softmax", "log_softmax"}
-        return self.trial.error is not None or bool(ops & scored)
+        output, scored = self.trial.output, ("cross_entropy", "nll_loss", "softmax", "log_softmax")
+        if output is None or self.trial.error is not None:
+            return True
+        calls = (*self.trial.calls[self.trial.forward :], self.trial.maker(output))
+        return any(c and c.op in scored and len(c.args[0]) == len(output) for c in calls)
 
     @property
     def is_regression(self) -> bool:
@@ -267,8 +268,11 @@ class Case:
                 for p in self.parameters.values():
                     p.array[...] = 100 * p.array + 10 * rng.standard_normal(p.shape)
                 large = first_of(self.model(Tensor(self.usable[0][0]))).array
-                if np.abs(large).max() < 3 * np.abs(y.array).max():
-                    return float(large.min()), float(large.max())
+                for p in self.parameters.values():
+                    p.array *= 100
+                larger = first_of(self.model(Tensor(self.usable[0][0]))).array
+                if np.abs(larger).max() < 1.5 * np.abs(large).max():
+                    return float(larger.min()), float(larger.max())
         return -math.inf, math.inf
 
     def sides(self) -> tuple[float, float]:

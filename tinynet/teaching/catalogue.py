@@ -78,10 +78,8 @@ error weights-all-zero|weights-all-equal: the units of {names} all have the same
 warning evaluation-mode: in evaluation mode: {names}. There dropout does nothing, and batch norm
   uses its running statistics and does not learn them
   => call model.train() before training (and model.eval() before measuring)
-error dropout-too-strong: p is the probability to drop, and it is {strong}: next to nothing passes
-  => use p=0.5 or less
-error dropout-too-strong (examples): it sets all numbers to 0 of {strong}
-  => put dropout behind the first layers, with p=0.5 or less; nn.Dropout2d drops whole channels
+error dropout-too-strong: next to nothing passes: {strong}; p is the probability to drop
+  => use p=0.5 or less, behind the first layers; nn.Dropout2d drops whole channels
 error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of the right class too
   => put dropout before the last linear layer, not behind it
 error batch-norm-with-batch-of-1: {seen}, and {names} normalises by that one alone
@@ -241,7 +239,7 @@ error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in
   {other}: the decay pulls the weights to 0 faster than the loss can move them
   => use weight_decay=1e-4
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
-  follows {times:.3g} times the weights themselves (norm {size:.3g}): a penalty far too large
+  follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
 warning eps-too-large: with eps={given:g} the loss goes {own} in {steps} steps; {other}: next to eps
   the gradients are small, and so are the steps

@@ -195,8 +195,8 @@ def check_balance(case: Case) -> Iterator[Finding]:
         return
     C, needed = case.classes or 0, int(present[-1]) + 1
     unused = np.setdiff1d(np.arange(C), present)
-    many = size >= 64 and 4 * needed < C and case.classifies
-    if "labels-sorted" not in case.found and (many or (size >= 25 * C and 0 in unused)):
+    many = 4 * needed < C or (size >= 25 * C and 0 in unused)
+    if many and size >= 64 and case.classifies and "labels-sorted" not in case.found:
         told, left = listed([*map(str, unused)], 3), len(present)
         yield finding("too-many-outputs", C=C, size=size, told=told, left=left)
     ends = [counts.argmax(), counts.argmin()]
@@ -292,7 +292,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
     leaks = (
         left < 0.02
     )  # of columns that are all alike, as the last values of a series, it is natural
-    if left.min() < 1e-5 or (leaks.any() and left[~leaks].min(initial=1) > 0.2):
+    if left.min() < 1e-5 or (leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()):
         yield finding("label-among-the-inputs", leaks=np.flatnonzero(leaks).tolist(), N=len(x))
 
 

@@ -301,16 +301,16 @@ def why_not(case: Case) -> Finding | None:
     if seen.error is not None or not seen.at_step or target is None:
         return None
     first, fresh = seen.at_step[0], seen.fresh[0]
-    rest, w = _less(first, fresh), seen.before
-    times = _dot(rest, w) / max(_dot(w, w), 1e-300)
-    if _norm(_less(rest, [times * p for p in w])) < 0.1 * _norm(rest) and times > 0:
-        sizes = {"usual": _norm(fresh), "size": _norm(rest)}
-        return finding("weight-decay-too-large (step)", times=times, **sizes)
-    even = _watch(case, optimizer, (x, np.repeat(target[:1], len(target), 0)))
+    rest, signs = _less(first, fresh), [*map(np.sign, seen.before)]
+    for what, w in (("weights", seen.before), ("signs of the weights", signs)):
+        times = _dot(rest, w) / max(_dot(w, w), 1e-300)
+        if _norm(_less(rest, [times * p for p in w])) < 0.1 * _norm(rest) and times > 0:
+            values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
+            return finding("weight-decay-too-large (step)", **values)
+    by, same = _norm(rest) / max(_norm(fresh), 1e-300), np.repeat(target[:1], len(target), 0)
+    even = _watch(case, optimizer, (x, same)) if by > 0.1 else seen
     if even.at_step and _norm(_less(even.at_step[0], even.fresh[0])) < 1e-3 * _norm(even.fresh[0]):
-        by = _norm(rest) / max(_norm(fresh), 1e-300)
-        if by > 0.1:
-            return finding("inputs-and-targets-unrelated (step)", by=by)
+        return finding("inputs-and-targets-unrelated (step)", by=by) if by > 0.1 else None
     return None
 
 

@@ -19,6 +19,8 @@ from tinynet.tensor import Tensor
 
 MANY = 100
 """A list or dict of more is data, which is not looked into."""
+LARGE = 1_000_000
+"""An array of more is data too."""
 
 
 def reached(*starts: Any) -> list[Any]:
@@ -55,6 +57,12 @@ def _inside(value: Any, roots: set[str]) -> Iterable[Any] | None:
         return value.func, *value.args, *value.keywords.values()
     if isinstance(value, (list, tuple, dict)):
         return (value.values() if isinstance(value, dict) else value) if len(value) < MANY else None
+    if isinstance(value, np.ndarray):
+        return (
+            ()
+            if value.size < LARGE and value.flags.writeable and not value.dtype.hasobject
+            else None
+        )
     if isinstance(value, Tensor):
         return () if value.requires_grad and value.is_leaf else None
     if isinstance(value, (Module, Optimizer, np.random.Generator)):
@@ -101,6 +109,8 @@ def _undo(value: Any) -> Callable[[], None]:
             value.__globals__.update(named)
 
         return rebind
+    if isinstance(value, np.ndarray):
+        return functools.partial(np.copyto, value, value.copy())
     if isinstance(value, np.random.Generator):
         return functools.partial(setattr, value.bit_generator, "state", value.bit_generator.state)
     if isinstance(value, Tensor):

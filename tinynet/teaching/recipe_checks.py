@@ -152,12 +152,17 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         if case.optimizer is not None:
             count = min(own.updates, steps)  # of a step that adds up gradients fewer
             plain, little = train(case, ALONE, steps=count), CRAWLS
+        known = why_not(case) if way.helps(plain) else None
+        if known is not None:
+            yield known
+            return
         if way.helps(plain) and way.share(own) < little:
             if own.told < 0.7 and case.feeds_other:
                 fell = f"its loss goes to {own.told:.0%}"
                 case.notes.append(f"the step makes batches of its own; {fell}")
             else:
-                yield _not_by_step(case, own, plain)
+                rate = "; and at its learning rate" if case.optimizer is None else ""
+                yield finding("step-does-not-learn", steps=steps, own=own, other=plain, rate=rate)
             return
     if case.optimizer is None:
         return
@@ -196,14 +201,6 @@ def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         yield finding("learning-rate-too-low", steps=case.steps, own=own, other=faster, cure=cure)
 
 
-def _not_by_step(case: Case, own: Run, plain: Run) -> Finding:
-    known = why_not(case)
-    if known is not None:
-        return known
-    rate = "; and at its learning rate" if case.optimizer is None else ""
-    return finding("step-does-not-learn", steps=case.steps, own=own, other=plain, rate=rate)
-
-
 def _endless(case: Case, way: Way) -> Iterator[Finding]:
     """A loss that fell below 0, and falls as far as one likes with the outputs alone."""
     output, target, row = case.trial.output, case.usable[0][1], "loss-without-a-lower-bound"
@@ -232,7 +229,7 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
         others = [case.asked(large, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
         if not np.allclose(others, case.asked(large, target), 1e-4, 1e-9, equal_nan=large is not y):
             return
-    if math.isfinite(case.asked(y, None)):
+    if np.isclose(case.asked(y, None), loss):
         case.notes.append("the loss does not look at the targets")
     else:
         yield finding("targets-exchangeable", loss=loss, N=len(y))
@@ -253,7 +250,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
-    if way.learned or _knows_already(case, way.first):
+    if way.learned or _knows_already(case, way.first) or "zero-gradient" in case.found:
         return
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None

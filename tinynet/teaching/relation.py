@@ -69,10 +69,10 @@ def check_relation(case: Case, way: Way) -> Iterator[Finding]:
 
 def _in_order(case: Case) -> Examples | None:
     """The first examples of the data set in its own order, where it shows them."""
-    try:
-        x, t = (np.asarray(tensor.array)[:800] for tensor in case.loader.dataset.tensors)
-    except (AttributeError, ValueError):
+    tensors = getattr(getattr(case.loader, "dataset", None), "tensors", ())
+    if len(tensors) != 2:
         return None
+    x, t = (np.asarray(tensor.array)[:800] for tensor in tensors)
     return x.reshape(len(x), -1), t
 
 

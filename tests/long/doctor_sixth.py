@@ -1,0 +1,537 @@
+"""Mistakes that a stranger made, and the kinds beside them: see `doctor_table`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinynet
+from tests.long.doctor_fifth import HEALTHY, MISTAKES, Of, looped
+from tests.long.doctor_table import (
+    RATE_HIGH,
+    Setup,
+    blobs,
+    cnn,
+    digits,
+    healthy,
+    line,
+    loader,
+    masks,
+    mistake,
+    mlp,
+    on_digits,
+    on_line,
+    on_rows,
+    sgd,
+)
+from tinynet import nn, optim
+from tinynet.nn import functional as F
+from tinynet.optim import lr_scheduler
+
+__all__ = ["HEALTHY", "MISTAKES"]  # those of all six tables
+
+Schedule = Callable[[Any], Any]
+
+
+def scheduled(make: Schedule, **more: Any) -> Setup:
+    """A schedule that the step calls in each batch."""
+    model = mlp(64, 32, 10)
+    optimizer = sgd(model)
+    schedule = make(optimizer)
+
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        loss = F.cross_entropy(model(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step(*more.values())
+        return loss
+
+    return looped(on_rows(model, optimizer), step)
+
+
+def added_up(count: int, lr: float, *, divided: bool, always: bool = False) -> Setup:
+    """A step for so many batches of four; always: with zero_grad() at the head of each."""
+    model, calls = mlp(64, 32, 10), [0]
+
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        if always:
+            optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), target)
+        (loss / count if divided else loss).backward()
+        calls[0] += 1
+        if calls[0] % count == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+        return loss
+
+    setup = on_rows(model, optim.SGD(model.parameters(), lr=lr))
+    return looped({**setup, "batch": loader(*digits(flat=True), 4)}, step)
+
+
+def usual(loss_of: Callable[[Any, Any, Any], Any], setup: Setup) -> Setup:
+    """The usual step, with a loss of its own: loss_of(model, x, target)."""
+
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(model, x, target)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return looped(setup, step)
+
+
+def pixels(loss: Any) -> Setup:
+    """Two classes of pixels."""
+    setup = masks()
+    x, t = (np.concatenate([getattr(part, "array", part) for part in parts])
+            for parts in zip(*setup["batch"]))  # fmt: skip
+    model = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 3, padding=1))
+    return {"model": model, "batch": loader(x, t[:, 0].astype(np.int64)), "loss": loss,
+            "optimizer": optim.Adam(model.parameters(), lr=0.01)}  # fmt: skip
+
+
+def table(x: np.ndarray, y: np.ndarray, model: nn.Module, loss: Any = F.cross_entropy) -> Setup:
+    return {"model": model, "batch": loader(x.astype(np.float32), y), "loss": loss,
+            "optimizer": optim.Adam(model.parameters(), lr=0.01)}  # fmt: skip
+
+
+# ----- kinds that a stranger found ----------------------------------------------------------------
+
+
+@mistake(r"gradients-thrown-away")
+def zero_grad_at_the_head_of_every_micro_batch() -> Setup:
+    return added_up(8, 0.1, divided=False, always=True)
+
+
+@mistake(r"gradients-thrown-away")
+def zero_grad_between_two_losses() -> Setup:
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), target)
+        loss.backward()
+        optimizer.zero_grad()
+        (1e-3 * sum((p**2).sum() for p in model.parameters())).backward()
+        optimizer.step()
+        return loss
+
+    return looped(on_rows(mlp(64, 32, 10)), step)
+
+
+@mistake(r"axes-mixed")
+def pixels_reshaped_by_class() -> Setup:
+    return pixels(lambda y, t: F.cross_entropy(y.reshape(-1, 2), t.reshape(-1)))
+
+
+@mistake(r"targets-broadcast")
+def scores_against_a_column() -> Setup:
+    return on_rows(mlp(64, 32, 10), loss=lambda y, t: ((y - t.float().unsqueeze(1)) ** 2).mean())
+
+
+@mistake(r"momentum")
+def momentum_that_never_fades() -> Setup:
+    model = mlp(64, 32, 10)
+    speed = [np.zeros(p.shape, np.float32) for p in model.parameters()]
+
+    def step(x: Any, target: Any) -> None:
+        model.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for v, p in zip(speed, model.parameters()):
+            v += p.grad.array
+            p.array -= 0.02 * v
+
+    return {"model": model, "batch": loader(*digits(flat=True)), "step": step}
+
+
+@mistake(r"weight-decay|penalty")
+def a_penalty_in_the_step() -> Setup:
+    model = mlp(3, 32, 1)
+    return usual(
+        lambda m, x, t: F.mse_loss(m(x), t) + sum((p**2).sum() for p in m.parameters()),
+        on_line(model, optim.Adam(model.parameters(), lr=0.005)),
+    )
+
+
+@mistake(r"targets of others")
+def inputs_shuffled_in_the_step() -> Setup:
+    rng = np.random.default_rng(0)
+
+    def loss_of(model: Any, x: Any, target: Any) -> Any:
+        return F.cross_entropy(model(x[rng.permutation(len(x)).tolist()]), target)
+
+    return usual(loss_of, on_rows(mlp(64, 32, 10)))
+
+
+@mistake(r"summed-loss")
+def sixteen_batches_added_up() -> Setup:
+    return added_up(16, 1.0, divided=False)
+
+
+@mistake(r"learning-rate-falls")
+def a_tenth_less_each_batch() -> Setup:
+    return scheduled(lambda optimizer: lr_scheduler.ExponentialLR(optimizer, 0.9))
+
+
+@mistake(r"learning-rate-zero")
+def a_warm_up_in_whole_thousands() -> Setup:
+    return scheduled(lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda k: k // 1000))
+
+
+@mistake(r"dropout")
+def images_dropped_whole() -> Setup:
+    return on_digits(nn.Sequential(nn.Dropout2d(0.8), *cnn()))
+
+
+@mistake(r"layer_norm.*whatever comes in")
+def layer_norm_over_one_number() -> Setup:
+    norm = Of(nn.LayerNorm(1), lambda norm, h: norm(h.unsqueeze(2)).squeeze(2))
+    return on_rows(nn.Sequential(nn.Linear(64, 32), norm, nn.ReLU(), nn.Linear(32, 10)))
+
+
+class Cosines(nn.Module):
+    """Cosines between features and a vector for each class, times a factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.body, self.factor = mlp(64, 64, 32), factor
+        self.directions = nn.Parameter(0.2 * tinynet.randn(10, 32))
+
+    def forward(self, x: Any) -> Any:
+        y = F.normalize(self.body(x), dim=1) @ F.normalize(self.directions, dim=1).T
+        return self.factor * y if self.factor != 1 else y
+
+
+@mistake(r"cannot fall below")
+def cosines_without_a_factor() -> Setup:
+    return on_rows(Cosines(1))
+
+
+@mistake(r"targets-out-of-reach")
+def batch_norm_at_the_end() -> Setup:
+    x, y = line()
+    model = nn.Sequential(*mlp(3, 16, 1), nn.BatchNorm1d(1, affine=False))
+    return on_line(model) | {"batch": loader(x, 6 + 2 * y)}
+
+
+@mistake(r"from step to step")
+def losses_of_all_steps_added_up() -> Setup:
+    total = [tinynet.tensor(0.0)]
+
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        total[0] = total[0] + F.cross_entropy(model(x), target)
+        total[0].backward(retain_graph=True)
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), step)
+
+
+# ----- mistakes beside them, written before the doctor saw any of them ----------------------------
+
+
+@mistake(r"learning-rate-zero")
+def the_body_has_rate_0_in_a_step() -> Setup:
+    model = mlp(64, 32, 10)
+    groups = [{"params": model[0].parameters(), "lr": 0.0}, {"params": model[2].parameters()}]
+    setup = on_rows(model, optim.SGD(groups, lr=0.05, momentum=0.9))
+    return usual(lambda m, x, t: F.cross_entropy(m(x), t), setup)
+
+
+@mistake(r"learning-rate-falls|schedule")
+def rate_over_the_square_of_the_step() -> Setup:
+    return scheduled(lambda o: lr_scheduler.LambdaLR(o, lambda k: 1 / (1 + k) ** 2))
+
+
+@mistake(r"learning-rate-falls|schedule")
+def plateau_without_patience() -> Setup:
+    return scheduled(lambda o: lr_scheduler.ReduceLROnPlateau(o, patience=0), metric=1.0)
+
+
+@mistake(r"summed-loss|" + RATE_HIGH)
+def two_dozen_batches_added_up() -> Setup:
+    return added_up(24, 0.5, divided=False)
+
+
+@mistake(r"gradients-thrown-away")
+def gradients_of_every_first_batch_thrown_away() -> Setup:
+    return added_up(2, 0.05, divided=True, always=True)
+
+
+@mistake(r"weight-decay|penalty|loss-beyond")
+def sum_of_absolute_weights_in_the_step() -> Setup:
+    return usual(
+        lambda m, x, t: F.cross_entropy(m(x), t) + 0.1 * sum(p.abs().sum() for p in m.parameters()),
+        on_rows(mlp(64, 32, 10)),
+    )
+
+
+@mistake(r"unrelated|targets of others")
+def targets_rolled_in_the_step() -> Setup:
+    return usual(
+        lambda m, x, t: F.cross_entropy(m(x), tinynet.tensor(np.roll(t.array, 5))),
+        on_rows(mlp(64, 32, 10)),
+    )
+
+
+@mistake(r"axes-mixed|unrelated")
+def steps_reshaped_by_class() -> Setup:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 3, 12)).astype(np.float32)
+    model = nn.Sequential(nn.Conv1d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv1d(8, 3, 1))
+    return table(x, x.argmax(1), model,
+                 lambda y, t: F.cross_entropy(y.reshape(-1, 3), t.reshape(-1)))  # fmt: skip
+
+
+@mistake(r"axes-mixed|unrelated")
+def targets_of_the_example_before_in_the_loss() -> Setup:
+    return on_rows(mlp(64, 32, 10), loss=lambda y, t: F.cross_entropy(y[1:], t[:-1]))
+
+
+@mistake(r"targets-broadcast")
+def four_outputs_for_one_number() -> Setup:
+    return on_line(mlp(3, 16, 4), loss=lambda y, t: (y - t).abs().mean())
+
+
+@mistake(r"targets-broadcast")
+def weights_of_examples_in_a_column() -> Setup:
+    x, y = line()
+    return table(x, np.concatenate([y, np.ones_like(y)], 1), mlp(3, 16, 1),
+                 lambda o, t: ((o - t[:, :1]) ** 2 * t[:, 1]).mean())  # fmt: skip
+
+
+@mistake(r"targets-exchangeable|targets-broadcast|axes-mixed")
+def columns_of_all_labels_taken() -> Setup:
+    return on_rows(mlp(64, 32, 10), loss=lambda y, t: -F.log_softmax(y, 1)[:, t].mean())
+
+
+@mistake(r"label-among")
+def logarithm_of_the_target_among_the_inputs() -> Setup:
+    x, y = line(300, 3)
+    return table(np.concatenate([x, np.exp(y)], 1), y, mlp(4, 16, 1), F.mse_loss)
+
+
+@mistake(r"label-among")
+def number_of_the_class_with_noise_among_the_inputs() -> Setup:
+    x, y = blobs()
+    noisy = y - 1 + 0.05 * np.random.default_rng(0).standard_normal(len(y))
+    return table(np.concatenate([x, noisy[:, None]], 1), y, mlp(5, 16, 3))
+
+
+@mistake(r"targets-out-of-reach")
+def twice_a_sigmoid_less_one() -> Setup:
+    x, y = line()
+    return table(x, 2 * y, Of(mlp(3, 16, 1), lambda m, x: 2 * F.sigmoid(m(x)) - 1), F.mse_loss)
+
+
+@mistake(r"cannot fall below|limited")
+def a_small_tanh_of_the_scores() -> Setup:
+    return on_rows(Of(mlp(64, 32, 10), lambda m, x: 0.5 * F.tanh(m(x))))
+
+
+@mistake(r"dropout")
+def four_fifths_of_two_columns_dropped() -> Setup:
+    x, y = blobs(features=2)
+    return table(x, y, nn.Sequential(nn.Dropout(0.8), *mlp(2, 16, 3)))
+
+
+@mistake(r"evaluation|momentum")
+def batch_norm_of_images_with_momentum_1e_4() -> Setup:
+    model = cnn(norm=True)
+    model[1].momentum = 1e-4
+    return on_digits(model)
+
+
+@mistake(r"group_norm.*whatever|zero-gradient")
+def group_norm_with_a_group_for_each_number() -> Setup:
+    norm = nn.GroupNorm(32, 32)
+    return on_rows(nn.Sequential(nn.Linear(64, 32), norm, nn.ReLU(), nn.Linear(32, 10)))
+
+
+@mistake(r"unrelated")
+def length_of_the_rows_divided_away() -> Setup:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 300)
+    x = rng.standard_normal((300, 12)) * (1 + y[:, None])
+    return table(x / np.linalg.norm(x, axis=1, keepdims=True) * 3, y, mlp(12, 32, 3))
+
+
+@mistake(r"moved|unrelated")
+def two_rows_of_targets_left_out() -> Setup:
+    x, y = blobs(400)
+    return table(x[:-2], y[2:], mlp(4, 16, 3))
+
+
+@mistake(r"from step to step")
+def a_state_carried_on_with_its_graph() -> Setup:
+    state = [tinynet.zeros(10)]
+
+    def loss_of(model: Any, x: Any, target: Any) -> Any:
+        y = model(x) + 0.1 * state[0]
+        state[0] = y.mean(0)
+        return F.cross_entropy(y, target)
+
+    return usual(loss_of, on_rows(mlp(64, 32, 10)))
+
+
+@mistake(r"softmax-over-the-batch")
+def log_softmax_over_the_batch_by_hand() -> Setup:
+    return on_rows(mlp(64, 32, 10), loss=lambda y, t: F.nll_loss(F.log_softmax(y, 0), t))
+
+
+@mistake(r"gradient-changed|clip")
+def gradients_clipped_at_1e_6() -> Setup:
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        nn.utils.clip_grad_value_(model.parameters(), 1e-6)
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), step)
+
+
+@mistake(r"weight-decay")
+def adamw_with_decay_of_30() -> Setup:
+    model = mlp(64, 32, 10)
+    return on_rows(model, optim.AdamW(model.parameters(), lr=0.01, weight_decay=30.0))
+
+
+# ----- healthy, written at the same time ----------------------------------------------------------
+
+
+@healthy
+def columns_of_all_scales_behind_batch_norm() -> Setup:
+    x, y = blobs()
+    return table(x * [1, 50, 1000, 0.1] + [0, 3, 500, 9], y,
+                 nn.Sequential(nn.BatchNorm1d(4), *mlp(4, 16, 3)))  # fmt: skip
+
+
+@healthy
+def two_dozen_batches_and_their_mean() -> Setup:
+    return added_up(24, 0.5, divided=True)
+
+
+@healthy
+def a_warm_up_from_0() -> Setup:
+    return scheduled(lambda o: lr_scheduler.LambdaLR(o, lambda k: min(1.0, k / 20)))
+
+
+@healthy
+def half_a_cosine_of_sixty_steps() -> Setup:
+    return scheduled(lambda o: lr_scheduler.CosineAnnealingLR(o, 60))
+
+
+@healthy
+def three_quantiles_of_one_target() -> Setup:
+    shares = tinynet.tensor([0.1, 0.5, 0.9])
+
+    def pinball(y: Any, t: Any) -> Any:
+        return tinynet.maximum(shares * (t - y), (shares - 1) * (t - y)).mean()
+
+    return table(*line(), mlp(3, 16, 3), pinball)
+
+
+@healthy
+def smooth_masks() -> Setup:
+    def loss(y: Any, t: Any) -> Any:
+        rough = (y[..., 1:] - y[..., :-1]).abs().mean()
+        return F.binary_cross_entropy_with_logits(y, t) + 0.01 * rough
+
+    return masks() | {"loss": loss}
+
+
+@healthy
+def two_noisy_views() -> Setup:
+    rng = np.random.default_rng(0)
+
+    def contrast(y: Any, t: Any) -> Any:
+        e, n = F.normalize(y, dim=1), len(y) // 2
+        return F.cross_entropy(e[:n] @ e[n:].T / 0.2, tinynet.arange(n))
+
+    def loss_of(model: Any, x: Any, target: Any) -> Any:
+        views = [x.array + 0.3 * rng.standard_normal(x.shape).astype(np.float32) for _ in range(2)]
+        return contrast(model(tinynet.tensor(np.concatenate(views))), target)
+
+    model = mlp(64, 64, 16)
+    setup = on_rows(model, optim.Adam(model.parameters(), lr=0.003), loss=contrast)
+    return usual(loss_of, setup)
+
+
+@healthy
+def words_filled_up_with_0() -> Setup:
+    rng = np.random.default_rng(0)
+    y, x = rng.integers(0, 3, 300), np.zeros((300, 12), np.int64)
+    for row, label, n in zip(x, y, rng.integers(3, 12, 300)):
+        row[:n] = np.where(rng.random(n) < 0.5, 1 + 10 * label, 1) + rng.integers(0, 10, n)
+    model = Of(nn.Embedding(40, 8), lambda e, x: e(x).mean(1))
+    return {"model": nn.Sequential(model, nn.Linear(8, 3)), "batch": loader(x, y),
+            "optimizer": None}  # fmt: skip
+
+
+@healthy
+def one_column_that_tells_most() -> Setup:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((300, 4))
+    y = 3 * x[:, :1] + x[:, 1:2] + 0.3 * rng.standard_normal((300, 1))
+    return table(x, y.astype(np.float32), mlp(4, 16, 1), F.mse_loss)
+
+
+@healthy
+def some_of_the_inputs_dropped() -> Setup:
+    return on_rows(nn.Sequential(nn.Dropout(0.3), *mlp(64, 64, 10)))
+
+
+@healthy
+def cosines_with_a_factor() -> Setup:
+    return on_rows(Cosines(16))
+
+
+@healthy
+def a_forecast_that_begins_with_the_last_value() -> Setup:
+    series = np.sin(np.arange(500) / 5) + 0.1 * np.random.default_rng(0).standard_normal(500)
+    x = np.stack([series[i : i + 8] for i in range(480)])
+    body = mlp(8, 16, 1)
+    nn.init.zeros_(body[2].weight)
+    nn.init.zeros_(body[2].bias)
+    return table(x, series[8:488, None].astype(np.float32),
+                 Of(body, lambda m, x: x[:, -1:] + m(x)), F.mse_loss)  # fmt: skip
+
+
+@healthy
+def two_halves_of_a_batch_in_one_step() -> Setup:
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        optimizer.zero_grad()
+        for half in (slice(None, 16), slice(16, None)):
+            if len(x[half]):
+                (F.cross_entropy(model(x[half]), target[half]) / 2).backward()
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), step)
+
+
+@healthy
+def momentum_by_hand() -> Setup:
+    model = mlp(64, 32, 10)
+    speed = [np.zeros(p.shape, np.float32) for p in model.parameters()]
+
+    def step(x: Any, target: Any) -> None:
+        model.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for v, p in zip(speed, model.parameters()):
+            v *= 0.9
+            v += p.grad.array
+            p.array -= 0.02 * v
+
+    return {"model": model, "batch": loader(*digits(flat=True)), "step": step}
+
+
+@healthy
+def angles_as_sine_and_cosine() -> Setup:
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(-math.pi, math.pi, 300)
+    x = np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * rng.standard_normal((300, 2))
+    y = np.stack([np.cos(2 * angle), np.sin(2 * angle)], 1).astype(np.float32)
+    return table(x, y, Of(mlp(2, 32, 2), lambda m, x: F.tanh(1.5 * m(x))), F.mse_loss)
