@@ -109,7 +109,7 @@ def test_subset_picks_in_its_own_order_and_nests():
 
 def test_subset_takes_a_mask_and_refuses_what_is_no_index():
     dataset = make_dataset(4)
-    assert Subset(dataset, dataset.labels == 1).indices.tolist() == [1, 3]
+    assert Subset(dataset, dataset.labels == 1).indices == [1, 3]
     assert len(Subset(dataset, [])) == 0
     for wrong, got in (([0.7, 1.0], "2 of float64"), ([True], "1 of bool"), (["1"], "1 of <U1")):
         with pytest.raises(TypeError, match=f"integers, or 4 bools, .* got {got}"):
@@ -139,12 +139,12 @@ def test_random_split_parts_cover_the_dataset_without_overlap(lengths):
     parts = random_split(make_dataset(), lengths, seed=3)
     assert [len(p) for p in parts] == [7, 3]
     assert sorted(np.concatenate([p.indices for p in parts])) == list(range(10))
-    assert parts[0].indices.tolist() != sorted(parts[0].indices)
+    assert parts[0].indices != sorted(parts[0].indices)
 
 
 def test_random_split_is_fixed_by_seed_rng_or_manual_seed():
     def split(**fixed):
-        return random_split(make_dataset(100), [50, 50], **fixed)[0].indices.tolist()
+        return random_split(make_dataset(100), [50, 50], **fixed)[0].indices
 
     assert split(seed=1) == split(seed=1) == split(rng=np.random.default_rng(1))
     assert split(seed=1) != split(seed=2)
@@ -225,7 +225,7 @@ def test_stratified_split_gives_every_part_the_same_mix():
     counts = [np.bincount(p.labels, minlength=3).tolist() for p in parts]
     assert np.abs(np.subtract(counts, [[40, 24, 16], [10, 6, 4]])).max() <= 1
     again = stratified_split(dataset, [0.8, 0.2], seed=1)
-    assert again[1].indices.tolist() != parts[1].indices.tolist()
+    assert again[1].indices != parts[1].indices
 
 
 def test_stratified_split_needs_labels():

@@ -159,7 +159,7 @@ def test_random_split_takes_a_generator_in_third_place():
         random_split(range(10), [0.55, 0.35, 0.1], seed=3),
     ]
     assert [len(part) for part in parts[0]] == [6, 3, 1]
-    assert [p.indices.tolist() for p in parts[0]] == [p.indices.tolist() for p in parts[1]]
+    assert [p.indices for p in parts[0]] == [p.indices for p in parts[1]]
 
 
 # ----- samplers -----------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ warnings.filterwarnings("ignore", _WORDS, RuntimeWarning, r"tinynet\.", append=T
 concat = concatenate = cat  # noqa: F405
 asarray = as_tensor  # noqa: F405
 inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
-finfo, iinfo, dtype = np.finfo, np.iinfo, np.dtype
+finfo, iinfo, dtype, broadcast_shapes = np.finfo, np.iinfo, np.dtype, np.broadcast_shapes
 
 # PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
 float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
@@ -152,7 +152,7 @@ _LATER = {
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
         "cholesky", "svd",
     ),
-    "linalg": ("cross", "det", "inverse", "logdet", "matrix_power", "pinverse"),
+    "linalg": ("cross", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet"),
     "nn.summary": ("summary",),
     "preamble": (
         "are_deterministic_algorithms_enabled", "backends", "channels_last", "contiguous_format",

@@ -151,6 +151,9 @@ def no_attribute(module: str, name: str, known: Iterable[str], why: str = "") ->
 
     names = list(known)
     near = difflib.get_close_matches(name, names, 1)
+    parts = difflib.SequenceMatcher(None, name, near[0]).get_opcodes() if near else ()
+    if sum(max(b - a, d - c) for tag, a, b, c, d in parts if tag != "equal") > 1 + (len(name) > 6):
+        near = []  # no misspelling, but another thing
     hint = why or (f"did you mean {near[0]!r}?" if near else "")
     if not hint and len(names) < 40:
         hint = f"it has {', '.join(sorted(names))}"

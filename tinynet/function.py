@@ -43,6 +43,9 @@ class Context:
         """Accepted: gradients that nobody gave are zeros, never None."""
 
 
+FunctionCtx = Context
+
+
 class Function:
     """An operation written as a class: `forward(ctx, *args)` and `backward(ctx, dy)`.
 
@@ -144,7 +147,7 @@ def _operation(cls: type[Function]) -> Any:
             if all(dx is None for dx in found[len(args) :]):
                 found = found[: len(args)]  # of arguments that were left to their defaults
             if len(found) != len(args):
-                raise TypeError(
+                raise RuntimeError(
                     f"{cls.__name__}.backward returns {len(found)} gradients, but forward takes "
                     f"{len(args)} arguments; return None for those without one"
                 )

@@ -27,7 +27,7 @@ from tinynet.unrecorded import unrecorded
 __all__ = [
     "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "lstsq",
     "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
-    "pinverse", "qr", "slogdet", "solve", "svd", "vander", "vector_norm",
+    "pinverse", "qr", "slogdet", "solve", "svd", "svdvals", "vander", "vector_norm",
 ]  # fmt: skip
 
 inverse, pinverse = inv, pinv
@@ -57,6 +57,11 @@ def norm(
     if ord is None or axes == 1:
         return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
     return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
+
+
+def svdvals(A: Any) -> Tensor:
+    """The singular values, the largest first."""
+    return unrecorded("svdvals", np.linalg.svd, A, compute_uv=False)  # type: ignore[no-any-return]
 
 
 def logdet(A: Any) -> Tensor:

@@ -788,7 +788,7 @@ def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
     """The gradient of the loss with respect to y from which a backward pass starts, 1 if None."""
     if not y.requires_grad:
         raise RuntimeError(
-            f"{name}: the tensor does not depend on anything that requires a gradient. "
+            f"{name}: the tensor does not require grad, and does not depend on anything that does. "
             "Create an input with requires_grad=True, and compute outside no_grad()."
         )
     if dy is None:

@@ -109,6 +109,116 @@ def test_random_pruning_takes_as_many_as_are_asked_for():
         prune.l1_unstructured(layer, "weigth", 0.5)
 
 
+METHODS = {
+    "slices": lambda p, m: p.ln_structured(m, "weight", amount=0.5, n=2, dim=0),
+    "slices of inputs": lambda p, m: p.ln_structured(m, "weight", 1, n=float("inf"), dim=1),
+    "nothing yet": lambda p, m: p.identity(m, "weight"),
+    "numbers": lambda p, m: p.L1Unstructured.apply(m, "weight", amount=5),
+    "by other scores": lambda p, m: p.l1_unstructured(
+        m, "weight", 5, importance_scores=2 - m.weight
+    ),
+    "several as one": lambda p, m: p.global_unstructured(
+        [(m, "weight"), (m, "bias")], pruning_method=p.L1Unstructured, amount=0.4
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_masks_are_pytorchs_and_so_are_those_of_a_second_round(name):
+    ours, theirs = nn.Conv2d(4, 6, 3), torch.nn.Conv2d(4, 6, 3)
+    theirs.load_state_dict({k: torch.as_tensor(v.array) for k, v in ours.state_dict().items()})
+    for _ in range(2):
+        METHODS[name](prune, ours)
+        METHODS[name](torch_prune, theirs)
+        close(ours.weight_mask, theirs.weight_mask)
+        close(ours.weight, theirs.weight)
+    assert sorted(ours.state_dict()) == sorted(theirs.state_dict())
+
+
+def test_random_slices_and_a_way_to_prune_of_ones_own():
+    layer = prune.random_structured(nn.Linear(4, 8), "weight", 0.5, dim=0)
+    assert sorted(layer.weight_mask.sum(1).tolist()) == [0] * 4 + [4] * 4
+
+    def third(module):
+        class EveryThird(module.BasePruningMethod):
+            PRUNING_TYPE = "unstructured"
+
+            def compute_mask(self, t, default_mask):
+                mask = default_mask.clone()
+                mask.view(-1)[::3] = 0
+                return mask
+
+        return EveryThird
+
+    ours, theirs = nn.Linear(4, 3), torch.nn.Linear(4, 3)
+    for _ in range(2):
+        third(prune).apply(ours, "weight")
+        third(torch_prune).apply(theirs, "weight")
+        close(ours.weight_mask, theirs.weight_mask)
+
+
+def test_a_convolution_computes_its_weights_in_a_subclass():
+    def made(n, mean):
+        class Standardised(n.Conv2d):
+            def forward(self, x):
+                w = self.weight - mean(self.weight)
+                return self._conv_forward(x, w, self.bias)
+
+        return Standardised(2, 3, 3, padding=1, padding_mode="circular", stride=2)
+
+    ours = made(nn, lambda w: w.mean(dim=(1, 2, 3), keepdim=True))
+    theirs = made(torch.nn, lambda w: w.mean(dim=(1, 2, 3), keepdim=True))
+    theirs.load_state_dict({k: torch.as_tensor(v.array) for k, v in ours.state_dict().items()})
+    (x,) = arrays((2, 2, 5, 5))
+    y, expected = ours(tinynet.tensor(x)), theirs(torch.tensor(x))
+    close(y, expected)
+    (y * y).sum().backward()
+    (expected * expected).sum().backward()
+    close(ours.weight.grad, theirs.weight.grad)
+
+
+def test_files_of_before_batches_were_counted_load_strictly():
+    for n, t in ((nn, tinynet), (torch.nn, torch)):
+        model = n.BatchNorm2d(2)
+        state = {k: t.ones(2) for k in model.state_dict() if k != "num_batches_tracked"}
+        assert model.load_state_dict(state).missing_keys == []
+        with pytest.raises(
+            RuntimeError, match=r"(?s)Missing key\(s\) in state_dict.*bias"
+        ) as error:
+            model.load_state_dict({"weight": t.ones(2), "other": t.ones(2)})
+        assert "Unexpected key(s) in state_dict" in str(error.value)
+
+
+def test_an_optimizer_fills_in_what_older_files_lack():
+    for optim, t in ((tinynet.optim, tinynet), (torch.optim, torch)):
+
+        class Filled(optim.SGD):
+            def __setstate__(self, state):
+                super().__setstate__(state)
+                for group in self.param_groups:
+                    group.setdefault("extra", 3)
+
+        optimizer = Filled([t.ones(1, requires_grad=True)], lr=0.1)
+        optimizer.load_state_dict(optimizer.state_dict())
+        assert optimizer.param_groups[0]["extra"] == 3
+
+
+REPRS = """Hardshrink() Hardswish(True) Hardsigmoid(True) Mish(True) Softshrink() MaxPool1d(3,2,1)
+LocalResponseNorm(2) Upsample(scale_factor=2) Upsample(scale_factor=(2,2),mode='bilinear')
+Upsample(size=4) CosineSimilarity() PairwiseDistance() ParameterList([P(2,3),P(1)])
+ParameterDict({'a':P(2),'b':P(2,3)}) Conv2d(2,2,3,groups=2,bias=False,padding_mode='reflect')"""
+
+
+@pytest.mark.parametrize("layer", REPRS.split())
+def test_layers_are_shown_as_pytorch_shows_them(layer):
+    ours, theirs = (
+        repr(eval(layer, {**{k: getattr(n, k) for k in [layer.split("(")[0]]},
+                          "P": lambda *s, n=n, t=t: n.Parameter(t.ones(*s))}))
+        for n, t in ((nn, tinynet), (torch.nn, torch))
+    )  # fmt: skip
+    assert ours.replace("tinynet.", "torch.") == theirs
+
+
 # ----- averaged weights ---------------------------------------------------------------------------
 
 

@@ -313,7 +313,11 @@ class Optimizer:
             raise CheckpointError(f"{type(self).__name__}: the saved state: {error}") from error
         for group, settings in zip(self.param_groups, groups, strict=True):
             group.update(settings)
-        self.state = state
+        self.__setstate__({"state": state, "param_groups": self.param_groups})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The last of `load_state_dict`: a subclass may fill in what older files lack."""
+        vars(self).update(state)
 
     def _loaded(self, saved: Any) -> tuple[list[dict[str, Any]], defaultdict[Tensor, State]]:
         """The groups and the state of a state_dict that fits, new."""

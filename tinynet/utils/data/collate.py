@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import wrap
+from tinynet.errors import ShapeError
 from tinynet.tensor import Tensor
 
 TEXT, NUMBERS, ARRAYS = (str, bytes), (bool, int, float, np.generic), (Tensor, np.ndarray)
@@ -27,7 +28,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     | namedtuple | such a namedtuple, collated part by part |
     | tuple, list | a list, collated part by part |
 
-    Raises ValueError for parts that differ in shape, length or keys, and TypeError for other
+    Raises ShapeError for parts that differ in shape, length or keys, and TypeError for other
     things, such as PIL images; both name the part.
 
     >>> default_collate([(np.zeros(2), 0), (np.ones(2), 1)])
@@ -85,7 +86,7 @@ def _tensor(array: np.ndarray, first: Any, where: str) -> Tensor:
 def _check_alike(what: str, values: Sequence[Any], where: str) -> None:
     different = sorted(map(str, set(values)))
     if len(different) > 1:
-        raise ValueError(
+        raise ShapeError(
             f"cannot collate {_place(where)}: the {what} are {', '.join(different)}. Make them "
             "equal in the dataset (images by a transform that resizes or crops), or give the "
             "DataLoader a collate_fn"

@@ -101,8 +101,8 @@ class Subset(Dataset[Any]):
                 f"Subset: indices must be integers, or {len(dataset)} bools, one for each "
                 f"example; got {len(chosen)} of {chosen.dtype}"
             )
-        self.indices = chosen.astype(np.int64)
-        outside = self.indices[(self.indices < 0) | (self.indices >= len(dataset))]
+        self.indices = chosen.tolist()
+        outside = chosen[(chosen < 0) | (chosen >= len(dataset))]
         if outside.size:
             raise IndexError(
                 f"Subset: index {outside[0]} is outside the dataset, which has {len(dataset)} "
@@ -123,7 +123,7 @@ class Subset(Dataset[Any]):
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[int(self.indices[checked_index(index, len(self))])]
+        return self.dataset[self.indices[checked_index(index, len(self))]]
 
     def take(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> Any:
         """The examples at `indices` (B,) as a batch."""
