@@ -630,7 +630,9 @@ def test_a_test_part_that_lacks_a_class_is_said_and_one_that_is_empty_refused(tm
     with pytest.warns(UserWarning, match=r"\((train|test)\): no example of 1 among 2 classes"):
         [load(f"npz:{tmp_path}/a.npz", split) for split in ("train", "test")]
     np.savez(tmp_path / "a.npz", x=X[:2], y=[0, 1])
-    with pytest.raises(DataError, match=r"a\.npz: no test part .* 2 examples .* 0.2.* empty"):
+    with pytest.raises(
+        DataError, match=r"a\.npz: no test part .* 0.2 of 2 examples is none; 5 examples"
+    ):
         load(f"npz:{tmp_path}/a.npz")
 
 
@@ -718,10 +720,14 @@ def test_damaged_npz_files_are_data_errors(tmp_path):
         load(f"npz:{path}")
     np.savez_compressed(path, x=np.zeros((50, 3)), y=np.zeros(50, int))
     whole = path.read_bytes()
-    for body in (b"", b"PK", whole[: len(whole) // 2], b"\x93NUMPY"):
+    for body in (b"", b"PK", whole[: len(whole) // 2]):
         path.write_bytes(body)
         with pytest.raises(DataError, match=r"a\.npz: not a whole"):
             load(f"npz:{path}")
+    with path.open("wb") as stream:
+        np.save(stream, X)
+    with pytest.raises(DataError, match=r"a\.npz: one array, .* np\.savez\(path, x=x, y=y\)"):
+        load(f"npz:{path}")
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", b"not an array")
         archive.writestr("y.npy", b"")

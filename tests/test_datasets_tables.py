@@ -31,11 +31,22 @@ def rows(label_last: bool = False) -> str:
         f"{NAMES},Label\n{rows(True)}",
         "label,pixel8,pixel7,pixel6,pixel5,pixel4,pixel3,pixel2,pixel1,pixel0\n"
         + "\n".join(",".join([r.split(",")[0], *r.split(",")[:0:-1]]) for r in rows().split("\n")),
+        f"label,{NAMES}\n{rows()}\n".replace(",", ";"),
+        f"label,{NAMES}\n" + '"{}"'.format(rows().replace(",", '","').replace("\n", '"\n"')),
     ],
-    ids=["Kaggle's", "no names", "as Windows saves it", "label last", "in another order"],
+    ids=[
+        "Kaggle's",
+        "no names",
+        "as Windows saves it",
+        "label last",
+        "in another order",
+        "semicolons",
+        "quotes",
+    ],
 )
-def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text):
-    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+@pytest.mark.parametrize("packed", [bytes, gz])
+def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text, packed):
+    (tmp_path / "a.csv").write_bytes(packed(text.encode()))
     train, test = (data.load(f"csv:{tmp_path}/a.csv", split) for split in ("train", "test"))
     assert (len(train), len(test)) == (16, 4)
     assert sorted(test.labels.tolist()) == [0, 1, 2, 3]
@@ -52,12 +63,14 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text):
         ("class,a\n1,2\n", "no column called label, but class, a"),
         ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image; of another table save arrays"),
         ("1,300\n", "a pixel of 300, expected 0 to 255"),
-        ("-1,30\n", "a label of -1, expected 0 to"),
+        ("-1,30\n", "label -1 of row 0, expected an integer, 0 or more$"),
+        ("1.5,30\n", "label 1.5 of row 0, expected an integer"),
         (
             "1,30\n1,30,4\n",
             "separated by commas, as many in each line: .* in line 2; of another table save arrays",
         ),
-        ("label;a\n1;2\n", "expected integers, separated by commas.*first line is 'label;a'"),
+        ("label\ta\n1\t2\n", r"separated by commas.*first line is 'label\\ta'"),
+        ("label,a\n1,b;c\n", "could not convert string 'b;c' to int16 in line 2"),
         ("label,a\n", "there is no line with numbers in it"),
         ("", "there is no line with numbers in it"),
     ],
@@ -66,6 +79,17 @@ def test_what_is_wrong_with_a_table_is_told(tmp_path, text, told):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=told):
         data.load(f"csv:{tmp_path}/a.csv")
+
+
+@pytest.mark.parametrize("head", ["", f"label,{NAMES}\n"])
+def test_labels_of_a_table_that_are_text_name_the_classes(tmp_path, head):
+    names = np.array(["d", "Über", "a b", "c"])
+    text = "\n".join(f"{names[int(r[0])]}{r[1:]}" for r in rows().split("\n"))
+    (tmp_path / "a.csv").write_text(head + text, encoding="utf-8")
+    test = data.load(f"csv:{tmp_path}/a.csv", "test")
+    assert test.classes == ("a b", "c", "d", "Über")
+    found = {x.tobytes(): test.classes[y] for x, y in zip(test.images, test.labels)}
+    assert found.items() <= {x.tobytes(): names[y] for x, y in zip(X, Y)}.items()
 
 
 @pytest.mark.parametrize(

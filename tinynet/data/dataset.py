@@ -7,6 +7,7 @@ Python runs per example. Other datasets, and `random_split`, are those of `tinyn
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -135,11 +136,18 @@ def hold_out(
 
     where: whose labels they are. Raises DataError if there are too few for two parts.
     """
-    try:
-        train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
-    except ValueError as error:
-        raise DataError(f"{where}: no test part can be held out: {error}") from error
+    check_held_out(f"{where}: no test part can be held out", len(labels), share)
+    train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
     return train, test
+
+
+def check_held_out(where: str, total: int, share: float) -> None:
+    """Raise DataError, with how many are needed, where `share` of the examples is none."""
+    needed = math.ceil(round(1 / share, 6)) if share else 1
+    if total < needed:
+        raise DataError(
+            f"{where}: {share:g} of {total} examples is none; {needed:,} examples are needed"
+        )
 
 
 def warn_of_empty(

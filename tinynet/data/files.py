@@ -40,11 +40,6 @@ class RemoteFile:
     sha256: str | None = None
     download_sha256: str | None = None
 
-    @property
-    def is_archive(self) -> bool:
-        """Whether `size` and the hash are those of the file itself, not of what is in it."""
-        return self.name.endswith(".tar.gz")
-
 
 def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder of the data sets: `root`, else $TINYNET_DATA, else the user's cache folder."""
@@ -172,7 +167,7 @@ def check_download(file: RemoteFile, part: Path) -> None:
         found = digest.hexdigest()
         if found != file.download_sha256:
             raise DataError(f"{source}: SHA-256 {found}, expected {file.download_sha256}")
-    if not file.is_archive:
+    if not file.name.endswith(".tar.gz"):  # whose size and hash are those of the file itself
         with open_file(part) as stream:
             check_content(file, read_stream(stream, source, file.size), source, cure="")
 

@@ -120,7 +120,7 @@ def list_images(
             raise DataError(f"{test}: {sorted(unknown)} are no classes of {train}")
         files, labels = _files_of(chosen, classes, left, all_needed=split == "train")
     if left := +left:
-        warn(f"{folder}: not read: {_listed(left)}")
+        warn(f"{folder}: not read: {listed(left)}")
     return files, labels, classes, others
 
 
@@ -152,17 +152,6 @@ def read_image(
     file: str | Path, size: int | tuple[int, int] | None = None, fit: str = "crop"
 ) -> np.ndarray:
     """One image as uint8 (C, H, W), C 1 for grey and 3 for colour, resized to `size` if given."""
-    with open_file(file) as stream:
-        return decode_image(stream, file, size, fit)
-
-
-def decode_image(
-    stream: BinaryIO,
-    source: str | Path,
-    size: int | tuple[int, int] | None = None,
-    fit: str = "crop",
-) -> np.ndarray:
-    """`read_image` of an open file. source: the file, for messages."""
     _check_size(size)
 
     def pixels(opened: Any) -> Any:
@@ -172,7 +161,8 @@ def decode_image(
             image = fitted(image, (height, width), fit)
         return vision_images.pixels_of(image)
 
-    return np.asarray(decoded(stream, source, pixels))
+    with open_file(file) as stream:
+        return np.asarray(decoded(stream, file, pixels))
 
 
 def fitted(image: Any, size: tuple[int, int], fit: str) -> Any:
@@ -280,7 +270,7 @@ def _folders(folder: Path, left: Counter[str]) -> list[Path]:
     folders: list[Path] = []
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if _is_junk(path.name) or not path.is_dir() or here.is_relative_to(path.resolve()):
-            left[_kind(path)] += 1
+            left[kind_of(path)] += 1
         else:
             folders.append(path)
     if len({path.resolve() for path in folders}) < len(folders):
@@ -347,13 +337,13 @@ def _files_of(
     for label, name in enumerate(classes):
         images = sorted(_images(folder / name, left)) if (folder / name).is_dir() else []
         if not images and all_needed:
-            raise DataError(_no_images(folder / name, left))
+            raise DataError(no_images(folder / name, left))
         if images:
             depths.setdefault(min(len(path.relative_to(folder).parts) for path in images), name)
         files += images
         labels += [label] * len(images)
     if not files:
-        raise DataError(_no_images(folder, left))
+        raise DataError(no_images(folder, left))
     if len(depths) > 1 and all_needed:
         where = [f"{'*/' * (n - 2)}*.png in {name}" for n, name in sorted(depths.items())]
         warn(f"{folder}: the images lie at uneven depth: {', '.join(where)}; is each a class?")
@@ -367,7 +357,7 @@ def _images(folder: Path, left: Counter[str]) -> list[Path]:
     _refuse_parts(folder, [path.name for path in inside if path.is_dir()])
     for path in inside:
         if _is_junk(path.name) or (path.is_dir() and path.is_symlink()):  # it may lead back
-            left[_kind(path)] += 1
+            left[kind_of(path)] += 1
         elif path.is_dir():
             found = _images(path, left)
             left[EMPTY] += not found
@@ -375,7 +365,7 @@ def _images(folder: Path, left: Counter[str]) -> list[Path]:
         elif path.suffix.lower() in SUFFIXES:
             images.append(path)
         else:
-            left[_kind(path)] += 1
+            left[kind_of(path)] += 1
     return images
 
 
@@ -384,7 +374,7 @@ def _is_junk(name: str) -> bool:
     return name.startswith(".") or name.casefold() in JUNK
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """What is counted together of the things that are not read."""
     suffix = path.suffix.lower()
     if path.name.startswith("._"):
@@ -398,7 +388,8 @@ def _kind(path: Path) -> str:
     return f"*{suffix}" if suffix else path.name
 
 
-def _listed(left: Counter[str]) -> str:
+def listed(left: Counter[str]) -> str:
+    """What was counted, the most first."""
     ranked = sorted(left.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{n} {SEVERAL.get(kind, kind) if n > 1 else kind}" for kind, n in ranked[:8]]
     if more := sum(count for _, count in ranked[8:]):
@@ -406,6 +397,7 @@ def _listed(left: Counter[str]) -> str:
     return ", ".join(parts)
 
 
-def _no_images(folder: Path, left: Counter[str]) -> str:
-    there = f"; not read: {_listed(left)}" if left else ""
+def no_images(folder: Path, left: Counter[str]) -> str:
+    """What to say of a folder without an image."""
+    there = f"; not read: {listed(left)}" if left else ""
     return f"{folder}: has no images ({' '.join(SUFFIXES)}){there}"

@@ -57,13 +57,13 @@ def parse_idx(content: bytes | bytearray, source: str | Path, ndim: int) -> np.n
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def read_idx(path: str | Path) -> np.ndarray:
-    """The array uint8 in an IDX file, gzipped or not. Raises DataError."""
+def read_idx(path: str | Path, ndim: int | None = None) -> np.ndarray:
+    """The array uint8 in an IDX file, gzipped or not, of `ndim` dimensions. Raises DataError."""
     head = read_head(path, 4 + 4 * 255)
-    ndim = head[3] if len(head) > 3 else 0
-    sizes = struct.unpack_from(f">{ndim}I", head, 4) if len(head) >= 4 + 4 * ndim else ()
-    content = read_content(Path(path), 4 + 4 * ndim + math.prod(sizes))
-    return parse_idx(content, path, ndim)
+    there = head[3] if len(head) > 3 else 0
+    sizes = struct.unpack_from(f">{there}I", head, 4) if len(head) >= 4 + 4 * there else ()
+    content = read_content(Path(path), 4 + 4 * there + math.prod(sizes))
+    return parse_idx(content, path, there if ndim is None else ndim)
 
 
 def find_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -86,12 +86,7 @@ def find_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
                 f"{folder}: expected one file *{words[0]}*{what}*idx*, there is {there}"
             )
         files += found
-    images, labels = (read_idx(path) for path in files)
-    if images.ndim != 3 or labels.ndim != 1:
-        raise DataError(
-            f"{files[0]}, {files[1]}: IDX with {images.ndim} and {labels.ndim} dimensions, "
-            "expected 3 (images) and 1 (labels)"
-        )
+    images, labels = read_idx(files[0], 3), read_idx(files[1], 1)
     if files[0].name.casefold().startswith("emnist"):
         images = images.transpose(0, 2, 1)
     return pair_idx(images, labels, files, 256)

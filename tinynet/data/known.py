@@ -68,10 +68,8 @@ class KnownSet:
 
     def unpacked(self, folder: Path) -> Path | None:
         """Where all the files of the archive lie, if somebody unpacked it in `folder`."""
-        for place in (folder / "cifar-10-batches-bin", folder / "cifar-100-binary", folder):
-            if all(find(place, file.name) for file in self.files):
-                return place
-        return None
+        places = (folder / "cifar-10-batches-bin", folder / "cifar-100-binary", folder)
+        return next((p for p in places if all(find(p, f.name) for f in self.files)), None)
 
 
 def _mnist_like(

@@ -49,22 +49,16 @@ class UnwritableError(DataError):
 
 
 def obtain(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
-    """The path of a file that is in `folder` already, or is downloaded into it.
+    """The path of a file that is in `folder` already, or is downloaded into it, atomically, from
+    the first mirror that has it right.
 
     $TINYNET_MIRROR, the address of a folder with the same layout (`mnist/train-...gz`), is tried
     before the `mirrors`. Raises DataError that says what was tried and what to do by hand.
     """
-    found = find(folder, file.name)
-    if found is not None:
+    if found := find(folder, file.name):
         return found
-    own = os.environ.get("TINYNET_MIRROR")
-    if own:
+    if own := os.environ.get("TINYNET_MIRROR"):
         mirrors = (f"{own.rstrip('/')}/{folder.name}/", *mirrors)
-    return download(file, folder, mirrors)
-
-
-def download(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
-    """Download a file from the first of `mirrors` that has it right; put it there atomically."""
     target = folder / file.name
     failures = []
     with _locked_part(file, folder) as part:

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tinynet.console import visible
 from tinynet.data.dataset import scales_apart
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
@@ -77,9 +78,9 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
             y = members[y_name]()
             if y.ndim and len(x) != len(y):
                 raise DataError(f"{source}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
-            splits[split] = (x, _checked_targets(y, f"{source}: {y_name}"))
+            splits[split] = (x, checked_targets(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
-        labels, classes = _numbered([y for _, y in splits.values()], places, classes)
+        labels, classes = numbered([y for _, y in splits.values()], places, classes)
         splits = {split: (splits[split][0], y) for split, y in zip(splits, labels)}
         unread = members.keys() - {"classes", *itertools.chain(*pairs.values())}
     if unread:
@@ -120,7 +121,7 @@ def _members(stream: BinaryIO, source: str | Path) -> Iterator[Members]:
             members: Members = {}
             for info in archive.infolist():
                 name = info.filename.removesuffix(".npy")
-                where = f"{source}: {_printable(info.filename)}"
+                where = f"{source}: {visible(info.filename)}"
                 if name in members:
                     raise DataError(f"{where}: appears twice, expected once")
                 members[name] = functools.partial(_read_member, archive, info, where, size)
@@ -141,6 +142,10 @@ def _check_directory(stream: BinaryIO, source: str | Path) -> int:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(size - 98, 0))
     tail = stream.read(98)  # end record of zip64 (56), its locator (20), end record (22)
+    stream.seek(0)
+    if stream.read(6) == b"\x93NUMPY":
+        cure = "save both, np.savez(path, x=x, y=y)"
+        raise DataError(f"{source}: one array, as np.save writes it, without labels: {cure}")
     if tail[-22:-18] != b"PK\5\6":
         raise DataError(
             f"{source}: not a whole .npz file: offset {max(size - 22, 0)}: expected the end of a "
@@ -267,7 +272,7 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
     return x
 
 
-def _checked_targets(y: np.ndarray, where: str) -> np.ndarray:
+def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     """Labels (N,) as they stand in the file, as int64 or as text."""
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
         y = y[:, 0]
@@ -290,7 +295,7 @@ def _checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _numbered(
+def numbered(
     labels: list[np.ndarray], places: Sequence[str], classes: tuple[str, ...] | None
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
     """The labels of all splits as int64, checked against the classes, and the classes.
@@ -319,9 +324,5 @@ def _numbered(
 
 
 def _listed(names: Collection[str]) -> str:
-    listed = ", ".join(_printable(name) for name in itertools.islice(names, 8))
+    listed = ", ".join(visible(name) for name in itertools.islice(names, 8))
     return (listed or "nothing") + (", ..." if len(names) > 8 else "")
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)

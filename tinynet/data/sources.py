@@ -16,7 +16,7 @@ from tinynet.data.folder import load_folder
 from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.mirrors import UnwritableError, obtain
-from tinynet.data.npz import arrays_from_npz, read_npz
+from tinynet.data.npz import arrays_from_npz, checked_targets, numbered, read_npz
 from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
@@ -184,8 +184,12 @@ def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
     if kind == "npz":
         with open_file(path) as stream:
             splits, classes = arrays_from_npz(stream, path)
+    elif kind == "csv":
+        x, y = read_table(path)
+        (y,), classes = numbered([checked_targets(y, name)], [name], None)
+        splits = {"all": (x, y)}
     else:
-        splits = {"all": read_table(path)} if kind == "csv" else {split: find_idx(path, split)}
+        splits = {split: find_idx(path, split)}
     every = np.concatenate([y for _, y in splits.values()])
     first, last = (int(every.min()), int(every.max())) if len(every) else (0, 0)
     if classes is None and last > 1000 + 10 * len(every):

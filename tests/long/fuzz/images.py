@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from tests.long.fuzz.harness import Mutate, Target
-from tinynet.data.folder import FREE_PIXELS, PIXELS_PER_BYTE, decode_image
+from tinynet.data.folder import FREE_PIXELS, PIXELS_PER_BYTE, decoded, grey_or_rgb
 from tinynet.errors import DataError
+from tinynet.vision.transforms.images import pixels_of
 
 
 def run_image(data: bytes) -> np.ndarray:
     """One image file."""
-    pixels = decode_image(io.BytesIO(data), "f")
+    pixels = decoded(io.BytesIO(data), "f", lambda opened: pixels_of(grey_or_rgb(opened)))
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert len(pixels) in (1, 3)
