@@ -309,7 +309,7 @@ def test_the_best_weights_are_restored_after_an_interruption_too(few, tmp_path):
         ({"batch_size": 10}, "batch_size"),
         ({"model": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}, "does not fit|parameters"),
         (
-            {"model": nn.Sequential(nn.Dropout(rng=np.random.default_rng(0)), make_model())},
+            {"model": nn.Sequential(*make_model(), nn.Dropout(rng=np.random.default_rng(0)))},
             "random",
         ),
     ],

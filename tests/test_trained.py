@@ -158,7 +158,7 @@ def test_images_may_follow_an_option_and_a_table_of_others_stays(run, capsys):
     Path("train.csv").write_text("label,pixel0\n1,2\n")
     capsys.readouterr()
     assert main(["predict", "run", "a.png", "--csv", "train.csv"]) == 2
-    assert "a table is there that is none of `predict`" in capsys.readouterr().err
+    assert "a file is there that is no CSV of `tinynet`" in capsys.readouterr().err
     assert Path("train.csv").read_text().startswith("label,")
 
 
@@ -494,3 +494,48 @@ def test_a_finished_run_stays_finished_where_it_cannot_be_resumed(here, capsys):
         warnings.simplefilter("ignore")  # of the file that has changed
         assert main(["resume", "run"]) == 1
     assert Path("run/run.json").read_bytes() == record
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "self.hidden(x",
+            "1 / 0 * self.hidden(x",
+            ", line 11: ZeroDivisionError: division by zero (",
+        ),
+        ("x.flatten(1)", "x.flat(1)", ", line 11: AttributeError: "),
+        ("self.head(", "self.head(3 * self.head(", ", line 11: "),
+        ("super().__init__()", "1 / 0", ", line 6: division by zero"),
+        (
+            "from tinynet",
+            "import nowhere\nfrom tinynet",
+            ", line 2: ModuleNotFoundError: No module",
+        ),
+    ],
+)
+def test_an_error_in_a_model_of_ones_own_names_its_line(here, capsys, old, new, told):
+    text = NET.replace(old, new)
+    Path("my_net.py").write_text(text.replace(".relu())", ".relu()))") if "3 *" in new else text)
+    assert main(["train", "--data", "npz:tiny.npz", "--model", "my_net.py:Net", "--out", "run"])
+    assert f"my_net.py{told}" in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+@pytest.mark.filterwarnings("default:.*my_net.py has changed since the run began")
+def test_a_model_that_has_changed_is_told_by_its_layers(here, capsys):
+    command = ["train", "--data", "npz:tiny.npz", "--model", "my_net.py:Net", "--out", "run"]
+    assert main([*command, "--epochs", "1"]) == 0
+    Path("my_net.py").write_text(NET.replace("width=4", "width=6"))
+    assert main(["resume", "run", "--epochs", "2"]) == 1
+    err = capsys.readouterr().err
+    assert "hidden.weight: the model has shape (6, 64), the state (4, 64)" in err
+    assert "another checkpoint" not in err
+    Path("run/run.json").write_text("{bad")
+    Path("my_net.py").write_text(NET)
+    assert main(["evaluate", "run"]) == 0
+
+
+def test_one_row_is_no_image(run):
+    with pytest.raises(tinynet.DataError, match=r"an array float64\[784\] is no image"):
+        tinynet.load(run).predict(np.zeros(784))

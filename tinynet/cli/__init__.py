@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tinynet.cli import options, rows
+from tinynet.cli import options, python_file, rows
 from tinynet.cli.options import BadArgument
 from tinynet.console import Console, columns, console, filled, say, visible
 from tinynet.version import __version__
@@ -136,7 +136,7 @@ def make_parser() -> argparse.ArgumentParser:
 def _guarded(args: argparse.Namespace) -> int:
     """Run the command; an error becomes one line on stderr and an exit code."""
     try:
-        options.check_output(getattr(args, "json", None))
+        options.check_output(getattr(args, "json", None), out=getattr(args, "out", None))
         results = [getattr(args, name, None) for name in ("json", "csv")]
         with options.plain_warnings(), options.result_alone(*results):
             return int(COMMANDS[args.command].run(args))
@@ -162,9 +162,11 @@ def _told(error: Exception) -> str:
         return options.GONE
     if isinstance(error, OSError) and error.filename is None and error.strerror:
         return error.strerror
-    if isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error):
-        return str(error)
-    return f"{type(error).__name__}: {error} (--debug shows where)"
+    where = python_file.place(error)
+    meant = isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error)
+    if meant and (not where or type(error).__module__.startswith("tinynet.")):
+        return f"{where}{error}"
+    return f"{where}{type(error).__name__}: {error} (--debug shows where)"
 
 
 def _has_folder() -> bool:

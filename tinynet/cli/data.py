@@ -60,4 +60,4 @@ def _list(data_dir: Path | None) -> None:
         elif known.files:
             say(f"{'':15} in {root / known.folder}")
     say("", f"They lie in {root}, each in a folder of its own.")
-    print("\nYour own: --data folder:PATH (PATH/CLASS/*.png), --data npz:PATH (x_train, ...)")
+    print("\nYour own: --data folder:PATH, npz:PATH, csv:FILE or idx:FOLDER")

@@ -10,7 +10,7 @@ examples:
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import sys
 import warnings
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
-from tinynet.cli.options import RECORD, BadArgument, write_result
+from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, fingerprint, sized
 from tinynet.console import columns, say, shortened, visible, watched
 
@@ -68,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
     measured = measure(args, args.mistakes)
     found = measured.findings
     model = measured.model.name or type(measured.model.network).__name__
-    say(f"{measured.path} ({model}) on {measured.data}, {measured.on}", "")
+    say(f"{measured.path} ({model}) on {measured.data}, {measured.on}")
+    if (state := measured.model.checkpoint.run) and is_unfinished(measured.path.parent):
+        say(f"not finished: epoch {state['epoch']} of {state['epochs']}; `tinynet resume` goes on")
+    say("")
     say(*_table(found))
     if args.mistakes:
         say("", "the surest mistakes", *_mistakes(found))
@@ -122,21 +125,16 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
 
 
 def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
-    """The settings of the run beside this checkpoint; of none, {} or, if `needed`, BadArgument."""
-    from tinynet.data.files import open_file
+    """The settings of the run of this checkpoint; of none, {} or, if `needed`, BadArgument."""
+    from tinynet.training.safetensors import read_about
 
-    record = checkpoint.parent / RECORD
-    try:
-        with open_file(record) as stream:
-            settings = json.load(stream)["settings"]
-        return {**settings, "data": str(settings["data"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if not needed:
-            return {}
-        there = "does not say" if record.exists() else "is not there, so nobody knows"
-        raise BadArgument(
-            f"{record} {there} what {checkpoint.name} was trained on: add --data NAME"
-        ) from error
+    for path in (checkpoint.with_name(LAST), checkpoint):  # the last says where data lie now
+        with contextlib.suppress(OSError, ValueError):
+            if settings := read_about(path).get("settings"):
+                return {**settings, "data": str(settings["data"])}
+    if needed:
+        raise BadArgument(f"{checkpoint} does not say what it was trained on: add --data NAME")
+    return {}
 
 
 def _sized_for(model: Trained, name: str) -> str:

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file.suffix != ONNX and (args.include_preprocessing or args.model):
         raise BadArgument("--include-preprocessing and --model are for a file that ends in .onnx")
     path = find_checkpoint(args.run)
-    check_output(args.file, path, weights=True)
+    check_output(args.file, path, kind="model", out=args.file.parent)
     if args.file.suffix == ONNX:
         model = open_run(path, args.model)
         onnx.export(model, args.file, include_preprocessing=args.include_preprocessing)

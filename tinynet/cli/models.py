@@ -52,6 +52,7 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
     takes and what its name does not say. BadArgument where it cannot be made.
     """
     from tinynet import models
+    from tinynet.cli.python_file import place
     from tinynet.nn import Module
     from tinynet.nn.lazy import settle
 
@@ -64,8 +65,8 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
     except Exception as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         raise BadArgument(
-            f"{name}: it cannot be made with ({given}): {error}; what is missing goes into the "
-            f"name, {EXAMPLE}"
+            f"{name}: it cannot be made with ({given}): {place(error)}{error}; what is missing "
+            f"goes into the name, {EXAMPLE}"
         ) from error
     if not isinstance(model, Module):
         raise BadArgument(f"{name} gives a {type(model).__name__}, no tinynet.nn.Module")
@@ -141,8 +142,8 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
         raise BadArgument(
             f"{path} does not say of which model its weights are; name it: --model lenet5, {cure}"
         )
-    file, call = _parts(name)
     if own is None:
+        file, call = _parts(name)
         if not file.is_file() or file.resolve().is_relative_to(path.parent.resolve()):
             why = "lies in the run's folder" if file.is_file() else "is not there any more"
             raise BadArgument(

@@ -72,31 +72,45 @@ def result_alone(*files: Path | None) -> Iterator[None]:
         _printed.reset(token)
 
 
-def print_result(text: str) -> None:
-    """What --json - or --csv - asks for, to standard output."""
-    print(text, file=_printed.get())
+def write_text(file: Path | None, text: str) -> None:
+    """What --csv asks for: text in `file`, or printed for "-"."""
+    from tinynet.training.files import atomic_write
+
+    if file == STDOUT:
+        print(text, file=_printed.get())
+    elif file is not None:
+        with atomic_write(file) as stream:
+            stream.write(f"{text}\n".encode())
 
 
 def write_result(file: Path | None, content: Any) -> None:
-    """What --json asks for: JSON in `file`, or printed for "-"."""
-    from tinynet.training.files import to_json, write_json
+    """What --json asks for: the same of JSON."""
+    from tinynet.training.files import to_json
 
-    if file == STDOUT:
-        print_result(to_json(file, content, 2))
-    elif file is not None:
-        write_json(file, content)
+    write_text(file, "" if file is None else to_json(file, content, 2))
 
 
-def check_output(file: Path | None, *inputs: Path | None, weights: bool = False) -> None:
+HEADS = (["image", "class", "probability"], ["image", "value"])  # of the tables of `predict`
+OURS = {
+    "CSV": r"\s*\Z|image,(class,probability|value)\n",
+    "JSON": r'\s*\Z|\[]|[\[{\s]*("image": ".*",\s*"(class|values)"|"(checkpoint|same|exercise)": |'
+    r'"ok": \w+,\s*"(op|reports|model|exercise)"|"settings": {\s*"(data|reproducible_for)")',
+}
+"""How what a command wrote begins, or an empty file."""
+
+
+def check_output(file: Path | None, *inputs: Any, kind: str = "JSON", out: Any = None) -> None:
     """Raise BadArgument, before any work, for a file that a command is asked to write and must not.
 
-    It writes new files, in folders that are made if need be, and replaces only what is like them:
-    JSON by JSON, weights by weights; nothing that belongs to a run, is read by the same command
-    (`inputs`), or is a folder, a pipe or a device. weights: it writes a model, and not JSON.
+    It writes new files, in folders that are there or are the run's (`out`), and replaces only what
+    it wrote: JSON, tables, models; nothing that belongs to a run, is read by the same command
+    (`inputs`), or is a folder, a pipe or a device. kind: JSON, CSV or model.
     """
     if file is None or file == STDOUT:
         return
-    refused = _in_the_way(file, *inputs) or _is_kept(file, weights)
+    refused = _in_the_way(file, *inputs) or _is_kept(file, kind)
+    if not refused and not file.parent.is_dir() and file.parent != out:
+        refused = f"there is no folder {file.parent}"
     if refused:
         raise BadArgument(f"cannot write {file}: {refused}; give another name")
 
@@ -129,16 +143,15 @@ def _in_the_way(file: Path, *inputs: Path | None) -> str:
             return f"{folder} is no folder"
         if not os.access(folder, os.W_OK):
             return f"the folder {folder} is read-only"
-        if folder != file.parent and ".." in file.parts:
-            return f"there is no folder {file.parent}"
         read = [path for path in inputs if path is not None and path.exists()]
         return "it is read by this command" if there and any(map(file.samefile, read)) else ""
     except (OSError, ValueError) as error:  # ValueError: a name that no file has
         return str(getattr(error, "strerror", "") or error)
 
 
-def _is_kept(file: Path, weights: bool) -> str:
+def _is_kept(file: Path, kind: str) -> str:
     """Why what is there, or what the name is for, must stay; "" if it may be replaced."""
+    from tinynet.data.files import read_head
     from tinynet.training.foreign import names_in
     from tinynet.training.safetensors import read_about
 
@@ -146,27 +159,22 @@ def _is_kept(file: Path, weights: bool) -> str:
     beside = [kept.with_name(name) for name in (RECORD, LAST, BEST)]
     if OF_RUN.fullmatch(kept.name) and any(map(Path.is_file, beside)):
         return f"it belongs to the run in {file.parent}"
-    if not weights:
+    if kind != "model":
         if OF_RUN.fullmatch(kept.name):
             return "a run keeps a file of its own under that name"
         if kept.suffix.lower() in (SUFFIX, *FOREIGN):
-            return "its name is not that of a JSON file"
-        is_json = not file.exists() or _begins(file, rb"\s*([\[{]|\Z)")  # or what is empty
-        return "" if is_json else "a file is there that is not JSON"
+            return f"its name is not that of a {kind} file"
+        is_ours = not file.exists() or re.match(OURS[kind], file.read_text("utf-8", "replace"))
+        return "" if is_ours else f"a file is there that is no {kind} of `tinynet`"
     is_npz = kept.suffix == ".npz" and any(n.endswith("weight.npy") for n in names_in(file))
-    if file.exists() and not is_npz and not (kept.suffix == ".onnx" and _begins(file, b"\x08")):
+    is_onnx = kept.suffix == ".onnx" and file.exists() and read_head(file, 1) == b"\x08"
+    if file.exists() and not is_npz and not is_onnx:
         try:
             run = read_about(file).get("run")
         except ValueError as error:
             return f"a file is there that is no model ({error})"
         return "it is a checkpoint of a run" if run is not None else ""
     return ""
-
-
-def _begins(file: Path, pattern: bytes) -> bool:
-    """Whether a file begins as its kind does."""
-    with file.open("rb") as stream:
-        return re.match(pattern, stream.read(64)) is not None
 
 
 def checkpoints(folder: Path) -> list[Path]:

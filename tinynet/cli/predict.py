@@ -17,19 +17,17 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinynet.cli import rows
+from tinynet.cli import options, rows
 from tinynet.cli.models import open_run
-from tinynet.cli.options import FITS, STDOUT, BadArgument, is_run, print_result, write_result
+from tinynet.cli.options import FITS, STDOUT, BadArgument, is_run
 from tinynet.console import say
 
 if TYPE_CHECKING:
     from tinynet.training import Prediction
 
 HELP = "say what a trained model sees in image files"
-HEADS, OF_NUMBERS = ["image", "class", "probability"], ["image", "value"]  # of the table
 
 
 OPTIONS = [
@@ -62,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise BadArgument(f"{later[0]} is a run, which comes first: tinynet predict RUN IMAGE...")
     if args.csv == args.json == STDOUT:
         raise BadArgument("--csv - and --json -: one of them is printed; name a file for the other")
-    _check_csv(args.csv)
+    options.check_output(args.csv, kind="CSV")
     model = open_run(run_path, args.model)
     broken: list[str] = []
     batch = model.batch(images, fit=args.fit, as_is=args.as_is, invert=args.invert, broken=broken)
@@ -74,42 +72,24 @@ def run(args: argparse.Namespace) -> int:
         best = list(found.probabilities.items())[: args.top]
         told = "  ".join(f"{name} {100 * p:.1f} %" for name, p in best) or found.label
         say(f"{found.source}  {told}")
-    if args.csv is not None:
-        _write_csv(args.csv, predictions)
+    options.write_text(args.csv, _as_csv(predictions))
     result = [
         {"image": found.source, "values": found.values}
         if found.values
         else {"image": found.source, "class": found.label, "probabilities": found.probabilities}
         for found in predictions
     ]
-    write_result(args.json, result)
+    options.write_result(args.json, result)
     for error in broken:
         say(f"tinynet predict: left out: {error}", error=True)
     return int(bool(broken))
 
 
-def _check_csv(file: Path | None) -> None:
-    """Raise BadArgument for a file that is no table of `predict`, which is not to be replaced."""
-    if file is None or file == STDOUT or not file.exists():
-        return
-    if not file.is_file() or file.suffix.lower() != ".csv":
-        raise BadArgument(f"cannot write {file}: its name is not that of a CSV file")
-    with file.open(encoding="utf-8", errors="replace") as stream:
-        if stream.readline().strip() not in ("", ",".join(HEADS), ",".join(OF_NUMBERS)):
-            raise BadArgument(f"cannot write {file}: a table is there that is none of `predict`")
-
-
-def _write_csv(file: Path, predictions: list[Prediction]) -> None:
-    from tinynet.training.files import atomic_write
-
+def _as_csv(predictions: list[Prediction]) -> str:
     table = io.StringIO(newline="")
-    writer = csv.writer(table)
-    writer.writerow(OF_NUMBERS if predictions[0].probability is None else HEADS)
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(options.HEADS[predictions[0].probability is None])
     for p in predictions:
         sure = [] if p.probability is None else [f"{p.probability:.6f}"]
         writer.writerow([p.source, p.label, *sure])
-    if file == STDOUT:
-        print_result("\n".join(table.getvalue().splitlines()))
-        return
-    with atomic_write(file) as stream:
-        stream.write(table.getvalue().encode())
+    return table.getvalue().rstrip("\n")

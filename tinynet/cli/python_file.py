@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import traceback
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 
 from tinynet.cli.options import BadArgument
-from tinynet.data.files import check_regular
+
+RAN = "__run_by_tinynet__"  # a name in the files that were run
 
 
 def load(path: Path) -> ModuleType:
     """Run a Python file as a module; BadArgument says what is wrong in which line."""
+    from tinynet.data.files import check_regular
+
     try:
         check_regular(path)
     except FileNotFoundError as error:
@@ -25,15 +28,21 @@ def load(path: Path) -> ModuleType:
         raise BadArgument(f"{path} is no Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
+    vars(module)[RAN] = True
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise BadArgument(f"{path}, line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
-        where = f", line {lines[-1]}" if lines else ""
-        raise BadArgument(f"{path}{where}: {type(error).__name__}: {error}") from error
+        where = place(error) or f"{path}: "
+        raise BadArgument(f"{where}{type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)
     return module
+
+
+def place(error: BaseException) -> str:
+    """The line of a user's file in which an error arose, to stand before it; "" for none."""
+    frames = walk_tb(error.__traceback__)
+    lines = [f"{f.f_code.co_filename}, line {n}: " for f, n in frames if RAN in f.f_globals]
+    return "".join(lines[-1:])

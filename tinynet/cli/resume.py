@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             plan = make_plan(settings, train, test, saved)
             return train_plan(plan, args.run, args.start or True, began, args.json)
         except CheckpointError as error:
-            raise CheckpointError(f"{error}{_others(args.run, args.start)}") from error
+            raise CheckpointError(f"{error}{_others(args.run, args.start, error)}") from error
 
 
 def _recorded(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
@@ -64,11 +64,11 @@ def _recorded(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return settings, args.start is not None or (args.run / LAST).is_file()
 
 
-def _others(folder: Path, start: Path | None) -> str:
-    """How to go on from another checkpoint of the run, the newest first, if there is one."""
+def _others(folder: Path, start: Path | None, error: Exception) -> str:
+    """How to go on from another checkpoint, the newest, if the one that was used is damaged."""
     used = start or folder / LAST
     others = [path for path in checkpoints(folder) if path.name != used.name]
-    if not others:
+    if not others or not str(error).startswith(str(used)):  # it is whole, and does not fit
         return ""
     cure = f"tinynet resume {folder} --from {others[-1]}"
     return f"\ngo on from another checkpoint of the run:\n  {cure}"

@@ -107,10 +107,10 @@ OPTIONS = [
             "--model may say where the same data and file lie now",
             nargs="?", const=True, default=False),
         rows.option("--overwrite", None, "begin anew in place of the run that lies there"),
-        rows.option("--init-from RUN", rows.a_path,
-            "begin with the weights of a run, as far as they fit: where the classes are others, "
-            "the last layer begins anew"),
     ],
+    rows.option("--init-from RUN", rows.a_path,
+        "begin with the weights of a run, as far as they fit: where the classes are others, "
+        "the last layer begins anew"),
     rows.json_of("settings, history, test accuracy and seconds"),
 ]  # fmt: skip
 
@@ -127,6 +127,8 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
     """What is to be trained, and the folder for it, on both of which the first rank decides."""
     asked = asked_for(args)
     out: Path | None = args.out
+    if args.resume and args.init_from:
+        raise BadArgument("--resume goes on with the weights of the run: leave --init-from out")
     if isinstance(args.resume, Path):
         if out not in (None, args.resume):
             raise BadArgument(f"--resume {args.resume} is the folder: leave --out out")

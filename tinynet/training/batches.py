@@ -315,10 +315,8 @@ def validation_batches(
             "the other?",
             stacklevel=3,
         )
-    normalised = find_normalize(augment) is not None
-    if not is_dataset(train) and getattr(train, "transform", None) is not None:
-        normalised = True
-    if normalised and transform is None:
+    by_loader = not is_dataset(train) and getattr(train, "transform", None) is not None
+    if (by_loader or find_normalize(augment) is not None) and transform is None:
         raise ValueError(
             "fit: the training images are normalised by augment= or their DataLoader, those of "
             "validate= would not be. Pass transform=, or make validate a DataLoader too."
@@ -331,9 +329,8 @@ def _overlap(train: Any, validate: Any) -> bool:
     (one, rows), (other, others) = source(train), source(validate)
     if one is other:
         return np.intersect1d(rows, others).size > 0
-    if isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset):
-        return np.array_equal(one.images, other.images)
-    return False
+    are_arrays = isinstance(one, ArrayDataset) and isinstance(other, ArrayDataset)
+    return are_arrays and np.array_equal(one.images, other.images)
 
 
 def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:

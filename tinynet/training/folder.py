@@ -32,8 +32,7 @@ else:
     import fcntl
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
-REPORT = "report.html"
-LOCK, RECORD = ".lock", "run.json"
+REPORT, LOCK, RECORD = "report.html", ".lock", "run.json"
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
     "folders that this thread has locked, by process", default=frozenset()
@@ -103,7 +102,7 @@ class RunFolder(Callback):
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """The folder, which is made if need be, for this training alone.
+    """The folder, which is made if need be, for this training alone; and removed if it stays empty.
 
     The operating system holds the lock, so it ends with the process, whatever that dies of. Where
     this thread holds it already, nothing is done. Raises BlockingIOError that names the other
@@ -114,6 +113,7 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
     if own in before:
         yield
         return
+    made = [path for path in (own[1], *own[1].parents) if not path.exists()]
     file = _lock(Path(folder))
     try:
         _held.set(before | {own})
@@ -122,6 +122,9 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
         _held.set(before)
         if own[0] == os.getpid():  # and not a fork of it
             _unlock(file, Path(folder) / LOCK)
+            with contextlib.suppress(OSError):  # where something is in it
+                for path in made:
+                    path.rmdir()
 
 
 def _lock(folder: Path) -> int:

@@ -169,8 +169,7 @@ def as_metrics(metrics: Any) -> Metrics:
     Names are those of METRICS, and top_K for the share whose class is among the K likeliest.
     Raises TypeError unless these are functions, ValueError for a name that is unknown or taken.
     """
-    if isinstance(metrics, str):
-        metrics = [metrics]
+    metrics = [metrics] if isinstance(metrics, str) else metrics
     if isinstance(metrics, (list, tuple)):
         metrics = {getattr(m, "__name__", str(m)): _of_name(m) for m in metrics}
     if not isinstance(metrics, Mapping):

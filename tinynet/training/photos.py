@@ -134,7 +134,7 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
         yield "", images
     elif isinstance(images, (np.ndarray, Tensor)):
         array = np.asarray(images)
-        is_one = array.ndim == 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
+        is_one = array.ndim <= 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
         is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
         for image in [array] if is_one else array:
             yield "", image

@@ -139,8 +139,9 @@ def make_augment(
             value = float(amount) if colon else usual(sides[0] if sides else 0)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
+        if not math.isfinite(value) or (name == "rotate" and not 0 <= value <= 180):
+            kind = "angle from 0 to 180 degrees" if name == "rotate" else "number"
+            raise ValueError(f"augmentation {text!r}: {amount!r} is no {kind}")
         if name in IN_PIXELS and value % 1:
             raise ValueError(f"augmentation {text!r}: {amount} is not an integer number of pixels")
         if name in IN_PIXELS and colon and sides and value >= min(sides):

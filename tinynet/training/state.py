@@ -146,6 +146,7 @@ def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> N
     history = from_columns(state["history"])
     if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
         raise CheckpointError("cannot resume: the run's steps and records do not fit together")
+    run.model.load_state_dict(weights)  # the first: it names the layers that are others now
     as_given = [dict(group) for group in run.optimizer.param_groups]
     for name, part in _parts(run).items():
         if state[name] is not None and not (anew and name == "schedule"):
@@ -164,7 +165,6 @@ def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> N
     run.start_clock(float(state["seconds"]))
     run.so_far = _so_far(state["so_far"])
     _load_callbacks(run.callbacks, state["callbacks"])
-    run.model.load_state_dict(weights)  # the last: it checks everything before it writes
 
 
 def _setup(run: Run) -> dict[str, str]:

@@ -154,7 +154,8 @@ class Trained(Module):
             raise unknown_name("fit", fit, FITS)
         stored = self.checkpoint
         if stored.input_shape is None:
-            raise CheckpointError("the checkpoint does not say which shape of image it takes")
+            told = "does not say which shape of image the model takes; the folder of its run does"
+            raise CheckpointError(f"{stored.path} {told}")
         look = Look(stored.input_shape, stored.box, fit or stored.fit or FITS[0], as_is, invert)
         return prepare(images, look, broken)
 
@@ -306,9 +307,8 @@ def load(
         raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-    is_run = False
-    if isinstance(f, (str, os.PathLike)):
-        is_run, f = os.path.isdir(f), chosen_in(f)
+    is_run = isinstance(f, (str, os.PathLike)) and os.path.isdir(f)
+    f = chosen_in(f) if is_run else f  # type: ignore[arg-type]
     if model is not None:
         stored = checkpoints.read(f)
         if not strict:
