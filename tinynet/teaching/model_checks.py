@@ -384,7 +384,7 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     """A loss that is far above its part, or above that of who guesses."""
     C, y, target = case.classes, case.trial.output.array, case.usable[0][1]  # type: ignore[union-attr]
     part = float(call.output.array) if call.output.array.size == 1 else 0.0
-    factor = 1.0 if call.output.grad is None else call.output.grad.item()
+    factor = call.output.grad.item() if part and call.output.grad is not None else 1.0
     part *= max(factor, 1.0)  # a factor makes a large part of it, not a small one
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
     known = call.op in ("cross_entropy", BINARY[1]) and not call.is_sum
