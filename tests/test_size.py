@@ -10,21 +10,21 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 3072,
     "data": 2451,
-    "derivatives": 1072,
+    "derivatives": 1081,
     "functions": 2108,
     "gradcheck": 5384,
     "kernels": 4184,
     "lab": 2102,
     "models": 402,
-    "nn": 5539,
+    "nn": 5720,
     "onnx": 2357,
-    "ops": 3573,
-    "optim": 2398,
-    "teaching": 3540,
+    "ops": 3651,
+    "optim": 2402,
+    "teaching": 3538,
     "training": 6500,
-    "utils": 843,
+    "utils": 866,
     "vision": 1633,
-    "its own files": 5137,
+    "its own files": 5140,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -161,8 +161,12 @@ def differentiable(
 
 
 def differentiable(
-    function: Any = None, *, view: bool = False, kinks: Any = None, rule: str = "",
-) -> Any:  # fmt: skip
+    function: Any = None,
+    *,
+    view: bool = False,
+    kinks: Any = None,
+    rule: str = "",
+) -> Any:
     """Turn a function on arrays into a differentiable operation on tensors.
 
     `function(x, w, ..., settings)` gets ndarrays in place of tensors and returns

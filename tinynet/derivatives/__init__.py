@@ -12,10 +12,15 @@ from tinynet.tensor import Tensor, starting_gradient
 
 
 def grad(
-    outputs: Tensor | Sequence[Tensor], inputs: Tensor | Sequence[Tensor], grad_outputs: Any = None,
-    retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool = False, *,
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+    *,
     only_inputs: bool = True,
-) -> tuple[Tensor | None, ...]:  # fmt: skip
+) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
     inputs: leaves or results in the middle. grad_outputs: the gradient of the loss with respect
@@ -42,9 +47,11 @@ def grad(
 
 
 def backward(
-    tensors: Tensor | Sequence[Tensor], grad_tensors: Any = None, retain_graph: bool | None = None,
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
     create_graph: bool = False,
-) -> None:  # fmt: skip
+) -> None:
     """Add the gradients of all the tensors to the `.grad` of their leaves."""
     pairs = _pairs("backward: {} grad_tensors for {} tensors", tensors, grad_tensors)
     for place, (y, dy) in enumerate(pairs, 1):
@@ -62,9 +69,11 @@ def _pairs(unequal: str, outputs: Any, given: Any) -> list[tuple[Tensor, Any]]:
 
 
 def gradients(
-    starts: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Tensor], create_graph: bool,
+    starts: Sequence[tuple[Tensor, Tensor]],
+    targets: Sequence[Tensor],
+    create_graph: bool,
     retain_graph: bool,
-) -> list[Tensor | None]:  # fmt: skip
+) -> list[Tensor | None]:
     """The gradient of each target, from roots and the gradients of these; None where it has none.
 
     create_graph: recorded, so that they have gradients themselves.

@@ -38,9 +38,14 @@ class _Conv(Module):
     bias: Parameter | None
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any, dilation: Any,
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any,
+        dilation: Any,
         groups: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         layer = type(self).__name__
         self.in_channels = integer(layer, "in_channels", in_channels)
@@ -94,10 +99,21 @@ class _Convolution(_Conv):
     """What the convolutions share that are not transposed."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: IntPair, stride: IntPair = 1,
-        padding: IntPair | str = 0, dilation: IntPair = 1, groups: int = 1, bias: bool = True,
-        padding_mode: str = "zeros", device: Any = None, dtype: Any = None, *, rng: Rng = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntPair,
+        stride: IntPair = 1,
+        padding: IntPair | str = 0,
+        dilation: IntPair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        rng: Rng = None,
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         self.padding = padding if isinstance(padding, str) else self._sizes("padding", padding, 0)
         self.padding_mode = one_of(type(self).__name__, "padding_mode", padding_mode, PADDING_MODES)
@@ -173,11 +189,22 @@ class _ConvTranspose(_Conv):
     """What the transposed convolutions share."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: IntPair, stride: IntPair = 1,
-        padding: IntPair = 0, output_padding: IntPair = 0, groups: int = 1, bias: bool = True,
-        dilation: IntPair = 1, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
-        *, rng: Rng = None,
-    ) -> None:  # fmt: skip
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntPair,
+        stride: IntPair = 1,
+        padding: IntPair = 0,
+        output_padding: IntPair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: IntPair = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        rng: Rng = None,
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         layer = type(self).__name__
         self.padding = self._sizes("padding", padding, 0)

@@ -111,9 +111,12 @@ def xavier_normal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
 
 
 def kaiming_uniform_(
-    tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+    tensor: T,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
     rng: Rng = None,
-) -> T:  # fmt: skip
+) -> T:
     """Uniform with the variance gain^2 / fan, so between -/+ gain sqrt(3 / fan) (He et al. 2015).
 
     a: slope of the leaky ReLU that follows (0: ReLU). mode: "fan_in" keeps the variance of the
@@ -124,9 +127,12 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+    tensor: T,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
     rng: Rng = None,
-) -> T:  # fmt: skip
+) -> T:
     """Normal with std = gain / sqrt(fan) (He et al. 2015); arguments as `kaiming_uniform_`."""
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), rng)
 

@@ -45,10 +45,17 @@ class _NormBase(_Norm):
     _shown = ("eps", "momentum", "affine", "bias", "track_running_stats")
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
-        affine: bool = True, track_running_stats: bool = True, device: Any = None,
-        dtype: Any = None, *, bias: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         layer = type(self).__name__
         self.num_features = integer(layer, "num_features", num_features)
@@ -176,9 +183,14 @@ class LayerNorm(_ByExample):
     _shown = ("eps", "elementwise_affine", "bias")
 
     def __init__(
-        self, normalized_shape: int | Sequence[int], eps: float = 1e-5,
-        elementwise_affine: bool = True, bias: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         self._check(normalized_shape, positive("LayerNorm", "eps", eps), elementwise_affine)
         self._make(self.normalized_shape, elementwise_affine, bias, device, dtype)
@@ -197,9 +209,13 @@ class RMSNorm(_ByExample):
     _shown = ("eps", "elementwise_affine")
 
     def __init__(
-        self, normalized_shape: int | Sequence[int], eps: float | None = None,
-        elementwise_affine: bool = True, device: Any = None, dtype: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
         super().__init__()
         self._check(normalized_shape, eps, elementwise_affine)  # type: ignore[arg-type]
         self._make(self.normalized_shape, elementwise_affine, False, device, dtype)
@@ -218,9 +234,16 @@ class GroupNorm(_Norm):
     _shown = ("eps", "affine", "bias")
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
-        device: Any = None, dtype: Any = None, *, bias: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         self.num_groups = integer("GroupNorm", "num_groups", num_groups)
         self.num_channels = integer("GroupNorm", "num_channels", num_channels)
@@ -251,10 +274,17 @@ class InstanceNorm2d(_NormBase):
     axes: ClassVar[int] = 2
 
     def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
-        affine: bool = False, track_running_stats: bool = False, device: Any = None,
-        dtype: Any = None, *, bias: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
         super().__init__(
             num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
         )

@@ -92,9 +92,12 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
 
 
 def located(
-    error: ShapeError | MemoryError, module: Module, args: tuple[Any, ...], calls: list[Call],
+    error: ShapeError | MemoryError,
+    module: Module,
+    args: tuple[Any, ...],
+    calls: list[Call],
     outermost: bool,
-) -> ShapeError | OutOfMemoryError:  # fmt: skip
+) -> ShapeError | OutOfMemoryError:
     """The error, which now knows that it passes `module`, called with `args`."""
     told = error if isinstance(error, ShapeError) else OutOfMemoryError.of(error)
     if not told.passed:

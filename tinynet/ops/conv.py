@@ -13,6 +13,8 @@ other roles its transpose.
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinynet import kernels
 from tinynet.autograd import Array, differentiable, together
 from tinynet.errors import ShapeError
@@ -24,9 +26,14 @@ Op = tuple[Array, ...]
 
 @differentiable(rule="y[n,o,p,q] = b[o] + sum of w[o,c,i,j] x[n,c,p+i,q+j] over c, i, j")
 def conv2d(
-    x: Array, w: Array, b: Array = None, stride: IntPair = 1, padding: IntPair | str = 0,
-    dilation: IntPair = 1, groups: int = 1,
-) -> Op:  # fmt: skip
+    x: Array,
+    w: Array,
+    b: Array = None,
+    stride: IntPair = 1,
+    padding: IntPair | str = 0,
+    dilation: IntPair = 1,
+    groups: int = 1,
+) -> Op:
     """Two-dimensional convolution.
 
     y[n,o,p,q] = b[o] + sum over c, i, j of w[o,c,i,j] * x[n, c, p*stride + i*dilation - padding,
@@ -70,9 +77,15 @@ def conv2d(
 
 @differentiable(rule="y[n,o,p+i,q+j] += x[n,c,p,q] w[c,o,i,j]")
 def conv_transpose2d(
-    x: Array, w: Array, b: Array = None, stride: IntPair = 1, padding: IntPair = 0,
-    output_padding: IntPair = 0, groups: int = 1, dilation: IntPair = 1,
-) -> Op:  # fmt: skip
+    x: Array,
+    w: Array,
+    b: Array = None,
+    stride: IntPair = 1,
+    padding: IntPair = 0,
+    output_padding: IntPair = 0,
+    groups: int = 1,
+    dilation: IntPair = 1,
+) -> Op:
     """Transposed convolution: the map that takes dy to dx in a convolution, as a layer.
 
     Each input element spreads its copy of the kernel, times its value, over the output:
@@ -140,9 +153,13 @@ def check_output_padding(
 
 @memoized
 def _geometry(
-    x: tuple[int, ...], w: tuple[int, ...], stride: IntPair, padding: IntPair | str,
-    dilation: IntPair, groups: int,
-) -> Geometry:  # fmt: skip
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    stride: IntPair,
+    padding: IntPair | str,
+    dilation: IntPair,
+    groups: int,
+) -> Geometry:
     """The geometry of a convolution of these shapes, its settings checked."""
     _check_channels("conv2d", x, w, groups)
     stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
@@ -169,9 +186,9 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
 
 
 def _check_bias(op: str, b: Array, O: int) -> None:
-    if b is not None and b.shape != (O,):
-        cure = f": b.reshape({O})" if b.size == O else ""
-        raise ShapeError(f"{op}: the bias has shape {b.shape}, {O} filters need ({O},){cure}")
+    if b is not None and np.shape(b) != (O,):
+        cure = f": b.reshape({O})" if np.size(b) == O else ""
+        raise ShapeError(f"{op}: the bias has shape {np.shape(b)}, {O} filters need ({O},){cure}")
 
 
 def conv_padding(padding: IntPair | str, kernel: Pair, stride: Pair, dilation: Pair) -> Padding:

@@ -41,9 +41,13 @@ NO_INDEX = -(2**63)
 @differentiable(rule="L = -log softmax(x)[label], dL/dx = (softmax(x) - [is the label]) / N")
 @may_underflow
 def cross_entropy(
-    x: Array, target: Array, class_weight: Array = None, ignore_index: int = -100,
-    reduction: str = "mean", label_smoothing: float = 0.0,
-) -> Op:  # fmt: skip
+    x: Array,
+    target: Array,
+    class_weight: Array = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Op:
     """Cross entropy between the target and p = softmax(x), from the logits x.
 
     With log p = x - logsumexp(x) along the classes, the loss of a label c is -w_c log p_c, and
@@ -87,9 +91,14 @@ def cross_entropy(
 
 
 def _soft_cross_entropy(
-    x: np.ndarray, target: np.ndarray, w: np.ndarray | None, axis: int, ignore_index: int,
-    reduction: str, label_smoothing: float,
-) -> Op:  # fmt: skip
+    x: np.ndarray,
+    target: np.ndarray,
+    w: np.ndarray | None,
+    axis: int,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Op:
     """-sum_c m_c log p_c with m = w t, for a target t that is a distribution over the classes."""
     C = x.shape[axis]
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, which is looked into at the end
@@ -128,9 +137,12 @@ def _soft_cross_entropy(
 @differentiable(rule="L = -x[label], dL/dx = -1 / N for the label, else 0")
 @may_underflow
 def nll_loss(
-    x: Array, target: Array, class_weight: Array = None, ignore_index: int = -100,
+    x: Array,
+    target: Array,
+    class_weight: Array = None,
+    ignore_index: int = -100,
     reduction: str = "mean",
-) -> Op:  # fmt: skip
+) -> Op:
     """Negative log-likelihood: the loss of a label c is -w_c x_c, for x = log p (`log_softmax`).
 
     Shapes, options, mean and errors are those of `cross_entropy` with labels.
@@ -239,9 +251,13 @@ def _bent(end: float) -> tuple[Callable[[Array], Array], Callable[[Array], Array
 
 
 def _of_difference(
-    op: str, x: Array, target: Array, reduction: str, value: Callable[[Array], Array],
+    op: str,
+    x: Array,
+    target: Array,
+    reduction: str,
+    value: Callable[[Array], Array],
     derivative: Callable[[Array], Array],
-) -> Op:  # fmt: skip
+) -> Op:
     """The loss f(x - target) from f and its derivative: dx = share(dy) f', dtarget = -dx."""
     x, target = _same_shape(op, x, target)
     d = x - target

@@ -38,9 +38,15 @@ Op = tuple[Array, ...]
 @differentiable(rule="y = w h + b with h = (x - mean) / sqrt(var + eps), mean and var of the batch")
 @may_underflow
 def batch_norm(
-    x: Array, w: Array = None, b: Array = None, running_mean: Array = None,
-    running_var: Array = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
-) -> Op:  # fmt: skip
+    x: Array,
+    w: Array = None,
+    b: Array = None,
+    running_mean: Array = None,
+    running_var: Array = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Op:
     """Batch normalisation, y = w (x - mean) / sqrt(var + eps) + b for each channel.
 
     In training, mean and var are those of the batch: over all axes but the channel's, n = N H W
@@ -77,9 +83,14 @@ def batch_norm(
 
 
 def _normalised_by_batch(
-    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, running_mean: np.ndarray | None,
-    running_var: np.ndarray | None, momentum: float, eps: float,
-) -> Op:  # fmt: skip
+    x: np.ndarray,
+    w: np.ndarray | None,
+    b: np.ndarray | None,
+    running_mean: np.ndarray | None,
+    running_var: np.ndarray | None,
+    momentum: float,
+    eps: float,
+) -> Op:
     n = x.size // max(x.shape[1], 1)  # values per channel
     if n < 2:
         raise ShapeError(
@@ -116,9 +127,13 @@ def follow(new: Array, running: np.ndarray, momentum: float) -> None:
 
 
 def _normalised_by_running(
-    x: np.ndarray, w: np.ndarray | None, b: np.ndarray | None, running_mean: np.ndarray,
-    running_var: np.ndarray, eps: float,
-) -> Op:  # fmt: skip
+    x: np.ndarray,
+    w: np.ndarray | None,
+    b: np.ndarray | None,
+    running_mean: np.ndarray,
+    running_var: np.ndarray,
+    eps: float,
+) -> Op:
     column = (-1,) + (1,) * (x.ndim - 2)  # (C) -> (C, 1, 1)
     mean = running_mean.astype(x.dtype)  # a copy: training may move the running one before backward
     inverse = _inverse_std(running_var.astype(x.dtype), eps)  # (C)
@@ -180,9 +195,12 @@ def check_per_channel(op: str, x: np.ndarray, **vectors: Array) -> None:
 )
 @may_underflow
 def layer_norm(
-    x: Array, w: Array = None, b: Array = None, normalized_shape: int | Sequence[int] | None = None,
+    x: Array,
+    w: Array = None,
+    b: Array = None,
+    normalized_shape: int | Sequence[int] | None = None,
     eps: float = 1e-5,
-) -> Op:  # fmt: skip
+) -> Op:
     """Layer normalisation, y = w (x - mean) / sqrt(var + eps) + b for each example.
 
     mean and var are over the last axes of x, whose sizes are `normalized_shape` (the last axis

@@ -24,9 +24,14 @@ Op = tuple[Array, ...]
 
 
 def _branch(
-    x: Array, kernel_size: IntPair, stride: IntPair | None = None, padding: IntPair = 0,
-    dilation: IntPair = 1, ceil_mode: bool = False, relu: bool = False,
-) -> Branch:  # fmt: skip
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+    relu: bool = False,
+) -> Branch:
     """The places of the winners of `max_pool2d`, with relu their signs too."""
     g = max_pool_geometry(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     windows = np.moveaxis(unfold(x, g, -np.inf), 2, -1)  # (N, C, OH, OW, KH*KW)
@@ -42,9 +47,14 @@ def _branch(
     rule="y = the largest x of a window, dy/dx = 1 for it, else 0",
 )
 def max_pool2d(
-    x: Array, kernel_size: IntPair, stride: IntPair | None = None, padding: IntPair = 0,
-    dilation: IntPair = 1, ceil_mode: bool = False, relu: bool = False,
-) -> Op:  # fmt: skip
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+    relu: bool = False,
+) -> Op:
     """The largest element of each window; padding counts as -inf.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `conv2d`. stride: kernel_size if
@@ -72,9 +82,14 @@ def max_pool2d(
 @differentiable(rule="y = mean of a window, dy/dx = 1 / its size")
 @may_underflow
 def avg_pool2d(
-    x: Array, kernel_size: IntPair, stride: IntPair | None = None, padding: IntPair = 0,
-    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Op:  # fmt: skip
+    x: Array,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Op:
     """The mean of each window; padding counts as 0.
 
     Shapes: x (N, C, H, W) -> y (N, C, OH, OW), sizes as for `max_pool2d`.
@@ -138,9 +153,13 @@ def adaptive_size(op: str, shape: tuple[int, ...], output_size: int | Sequence[i
 
 @memoized
 def max_pool_geometry(
-    size: Pair, kernel_size: IntPair, stride: IntPair | None, padding: IntPair, dilation: IntPair,
+    size: Pair,
+    kernel_size: IntPair,
+    stride: IntPair | None,
+    padding: IntPair,
+    dilation: IntPair,
     ceil_mode: bool,
-) -> Geometry:  # fmt: skip
+) -> Geometry:
     """The geometry of a max-pool, its settings checked."""
     kernel, stride, margin = pool_arguments("max_pool2d", kernel_size, stride, padding)
     dilation = pair("max_pool2d", "dilation", dilation, 1)

@@ -30,9 +30,13 @@ def unfold(
 
 @differentiable(rule="y = the columns of x added up where they came from")
 def fold(
-    x: Array, output_size: IntPair, kernel_size: IntPair, dilation: IntPair = 1,
-    padding: IntPair = 0, stride: IntPair = 1,
-) -> Op:  # fmt: skip
+    x: Array,
+    output_size: IntPair,
+    kernel_size: IntPair,
+    dilation: IntPair = 1,
+    padding: IntPair = 0,
+    stride: IntPair = 1,
+) -> Op:
     """Columns put back as windows of an image; where windows overlap, they add up.
 
     Shapes: x (N, C*KH*KW, OH*OW) -> y (N, C, *output_size).
@@ -62,9 +66,13 @@ def _image(columns: Array, g: Geometry) -> Array:
 
 @memoized
 def _geometry(
-    op: str, size: tuple[int, int], kernel_size: IntPair, dilation: IntPair, padding: IntPair,
+    op: str,
+    size: tuple[int, int],
+    kernel_size: IntPair,
+    dilation: IntPair,
+    padding: IntPair,
     stride: IntPair,
-) -> Geometry:  # fmt: skip
+) -> Geometry:
     """The geometry of the windows, their settings checked."""
     kernel, steps = pair(op, "kernel_size", kernel_size, 1), pair(op, "stride", stride, 1)
     spread, margin = pair(op, "dilation", dilation, 1), pair(op, "padding", padding, 0)

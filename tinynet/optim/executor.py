@@ -51,9 +51,13 @@ class Executor:
         return Executor, (self.elementwise,)
 
     def update_small(
-        self, formula: Formula, group: int, pairs: Pairs, states: dict[Tensor, State],
+        self,
+        formula: Formula,
+        group: int,
+        pairs: Pairs,
+        states: dict[Tensor, State],
         names: tuple[str, ...],
-    ) -> Pairs:  # fmt: skip
+    ) -> Pairs:
         """Step the small parameters of a group together; -> the others, still to be stepped."""
         if not self.elementwise:
             return pairs

@@ -94,10 +94,13 @@ Factor = float | Sequence[float] | None
 
 
 def interpolate(
-    input: Data, size: int | Sequence[int] | None = None, scale_factor: Factor = None,
-    mode: str = "nearest", align_corners: bool | None = None,
+    input: Data,
+    size: int | Sequence[int] | None = None,
+    scale_factor: Factor = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Images of another size: (N, C, H, W) -> (N, C, *size), or size times scale_factor.
 
     mode: "nearest", "nearest-exact" (from the middle of each place), "bilinear", "bicubic", "area"
@@ -209,9 +212,12 @@ def _middles(n: int, align_corners: bool, dtype: Any) -> np.ndarray:
 
 
 def grid_sample(
-    input: Data, grid: Data, mode: str = "bilinear", padding_mode: str = "zeros",
+    input: Data,
+    grid: Data,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
     align_corners: bool | None = None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """The image at places (x, y) between -1 and 1, see `affine_grid`.
 
     mode: "bilinear", between the four nearest pixels; or "nearest". padding_mode: what is outside

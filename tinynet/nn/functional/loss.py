@@ -100,9 +100,14 @@ binary_cross_entropy_with_logits = _of_op(
 
 @_loss
 def multi_margin_loss(
-    input: Data, target: Data, p: int = 1, margin: float = 1.0, weight: Data | None = None, *,
+    input: Data,
+    target: Data,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Data | None = None,
+    *,
     reduction: str = "mean",
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """By how much another class comes within `margin` of the label's own.
 
     sum over c that is not the label y of max(0, margin - x_y + x_c)^p w_y / C, for scores (N, C) or
@@ -131,9 +136,14 @@ def multi_margin_loss(
 
 @_loss
 def poisson_nll_loss(
-    input: Data, target: Data, log_input: bool = True, full: bool = False, *, eps: float = 1e-8,
+    input: Data,
+    target: Data,
+    log_input: bool = True,
+    full: bool = False,
+    *,
+    eps: float = 1e-8,
     reduction: str = "mean",
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Negative log-likelihood of counts under Poisson's distribution, without log(target!).
 
     e^x - t x, or x - t log(x + eps) if the input is no logarithm; full adds Stirling's formula for
@@ -150,9 +160,13 @@ def poisson_nll_loss(
 
 @_loss
 def gaussian_nll_loss(
-    input: Data, target: Data, var: Data | float, full: bool = False, eps: float = 1e-6,
+    input: Data,
+    target: Data,
+    var: Data | float,
+    full: bool = False,
+    eps: float = 1e-6,
     reduction: str = "mean",
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Negative log-likelihood under a normal distribution of mean `input` and variance `var`.
 
     (log v + (x - t)^2 / v) / 2 with v = max(var, eps), whose gradient is as if it was not limited;
@@ -257,9 +271,16 @@ def cosine_embedding_loss(
 
 @_old_names
 def triplet_margin_loss(
-    anchor: Data, positive: Data, negative: Data, margin: float = 1.0, p: float = 2,
-    eps: float = 1e-6, swap: bool = False, *, reduction: str = "mean",
-) -> Tensor:  # fmt: skip
+    anchor: Data,
+    positive: Data,
+    negative: Data,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    *,
+    reduction: str = "mean",
+) -> Tensor:
     """max(0, margin + d(anchor, positive) - d(anchor, negative)), d the `pairwise_distance`.
 
     swap: the negative's distance to the positive counts if it is smaller than to the anchor.
@@ -277,10 +298,15 @@ def triplet_margin_loss(
 
 @_loss
 def triplet_margin_with_distance_loss(
-    anchor: Data, positive: Data, negative: Data, *,
-    distance_function: Callable[[Any, Any], Tensor] | None = None, margin: float = 1.0,
-    swap: bool = False, reduction: str = "mean",
-) -> Tensor:  # fmt: skip
+    anchor: Data,
+    positive: Data,
+    negative: Data,
+    *,
+    distance_function: Callable[[Any, Any], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
     """`triplet_margin_loss` with a distance of one's own; by default `pairwise_distance`."""
     op, a, near, far = "triplet_margin_loss", *map(tensor_of, (anchor, positive, negative))
     _same_axes(op, anchor=a, positive=near, negative=far)

@@ -27,9 +27,15 @@ __all__ = [
 
 
 def batch_norm(
-    input: Data, running_mean: Data | None, running_var: Data | None, weight: Data | None = None,
-    bias: Data | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
-) -> Tensor:  # fmt: skip
+    input: Data,
+    running_mean: Data | None,
+    running_var: Data | None,
+    weight: Data | None = None,
+    bias: Data | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
     """Batch normalisation of (N, C), (N, C, L) or (N, C, H, W), per channel.
 
     training=True normalises by the batch and moves running_mean and running_var (C) in place;
@@ -42,17 +48,23 @@ def batch_norm(
 
 
 def layer_norm(
-    input: Data, normalized_shape: int | Sequence[int], weight: Data | None = None,
-    bias: Data | None = None, eps: float = 1e-5,
-) -> Tensor:  # fmt: skip
+    input: Data,
+    normalized_shape: int | Sequence[int],
+    weight: Data | None = None,
+    bias: Data | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
     """Layer normalisation over the last axes, whose sizes are `normalized_shape`."""
     return ops.layer_norm(input, weight, bias, normalized_shape, eps)
 
 
 def group_norm(
-    input: Data, num_groups: int, weight: Data | None = None, bias: Data | None = None,
+    input: Data,
+    num_groups: int,
+    weight: Data | None = None,
+    bias: Data | None = None,
     eps: float = 1e-5,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Each example (C, ...) normalised by the mean and variance of each group of its channels.
 
     weight, bias (C). Source: Wu, He, "Group normalization", arXiv:1803.08494.
@@ -75,10 +87,15 @@ def group_norm(
 
 
 def instance_norm(
-    input: Data, running_mean: Data | None = None, running_var: Data | None = None,
-    weight: Data | None = None, bias: Data | None = None, use_input_stats: bool = True,
-    momentum: float = 0.1, eps: float = 1e-5,
-) -> Tensor:  # fmt: skip
+    input: Data,
+    running_mean: Data | None = None,
+    running_var: Data | None = None,
+    weight: Data | None = None,
+    bias: Data | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
     """Each channel of each example normalised by its own mean and variance over the places.
 
     running_mean and running_var move as in `batch_norm`, by the mean over the examples; with

@@ -20,9 +20,14 @@ __all__ = [
 
 
 def embedding(
-    input: Data, weight: Data, padding_idx: int | None = None, max_norm: None = None,
-    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
-) -> Tensor:  # fmt: skip
+    input: Data,
+    weight: Data,
+    padding_idx: int | None = None,
+    max_norm: None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
     """weight[input]: indices (...), weight (K, D) -> (..., D).
 
     padding_idx: the row that gets no gradient. max_norm and scale_grad_by_freq are not there, and
@@ -41,11 +46,18 @@ def embedding(
 
 
 def embedding_bag(
-    input: Data, weight: Data, offsets: Data | None = None, max_norm: None = None,
-    norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean",
-    sparse: bool = False, per_sample_weights: Data | None = None,
-    include_last_offset: bool = False, padding_idx: int | None = None,
-) -> Tensor:  # fmt: skip
+    input: Data,
+    weight: Data,
+    offsets: Data | None = None,
+    max_norm: None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Data | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
     """The sum, mean or max of the rows of each bag of indices: weight (K, D) -> (bags, D).
 
     input: (bags, N), or one vector in which bag i begins at offsets[i]; include_last_offset: the

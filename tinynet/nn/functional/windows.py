@@ -59,9 +59,14 @@ fold = named(windows.fold, "input output_size kernel_size dilation padding strid
 
 
 def max_pool2d(
-    input: Data, kernel_size: IntPair, stride: IntPair | None = None, padding: IntPair = 0,
-    dilation: IntPair = 1, ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
+    input: Data,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    dilation: IntPair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The maximum of each window: (N, C, H, W) -> (N, C, OH, OW).
 
     return_indices: also the place of each maximum, counted in the image in reading order.
@@ -106,9 +111,13 @@ def _with_places(x: Tensor, place: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def max_unpool2d(
-    input: Data, indices: Data, kernel_size: IntPair, stride: IntPair | None = None,
-    padding: IntPair = 0, output_size: Sequence[int] | None = None,
-) -> Tensor:  # fmt: skip
+    input: Data,
+    indices: Data,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
+    padding: IntPair = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
     """The way back of `max_pool2d`: every maximum at its place, 0 elsewhere.
 
     output_size: chooses among the sizes that a pool of this stride maps to the input's size.
@@ -127,9 +136,12 @@ def max_unpool2d(
 
 
 def lp_pool2d(
-    input: Data, norm_type: float, kernel_size: IntPair, stride: IntPair | None = None,
+    input: Data,
+    norm_type: float,
+    kernel_size: IntPair,
+    stride: IntPair | None = None,
     ceil_mode: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """(sum x^norm_type)^(1/norm_type) of each window: (N, C, H, W) -> (N, C, OH, OW)."""
     mean = avg_pool2d(ops.pow(input, norm_type), kernel_size, stride, 0, ceil_mode)
     size = math.prod(pair("lp_pool2d", "kernel_size", kernel_size, 1))

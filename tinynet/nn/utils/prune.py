@@ -124,9 +124,11 @@ l1_unstructured, random_unstructured, ln_structured, random_structured = (
 
 
 def global_unstructured(
-    parameters: Iterable[Named], pruning_method: type[BasePruningMethod],
-    importance_scores: Mapping[Named, Any] | None = None, **settings: Any,
-) -> None:  # fmt: skip
+    parameters: Iterable[Named],
+    pruning_method: type[BasePruningMethod],
+    importance_scores: Mapping[Named, Any] | None = None,
+    **settings: Any,
+) -> None:
     """Prune several parameters as if they were one: (module, name) each, `amount` in settings."""
     _prune(pruning_method(**settings), list(parameters), importance_scores or {})
 

@@ -167,9 +167,13 @@ def take(dataset: Examples, indices: np.ndarray, rng: np.random.Generator | None
 
 
 def random_split(
-    dataset: Examples, lengths: Sequence[float], generator: Any = None, *, seed: int | None = None,
+    dataset: Examples,
+    lengths: Sequence[float],
+    generator: Any = None,
+    *,
+    seed: int | None = None,
     rng: np.random.Generator | None = None,
-) -> list[Subset]:  # fmt: skip
+) -> list[Subset]:
     """Split a dataset at random into parts that do not overlap.
 
     lengths: counts that sum to `len(dataset)`, or fractions that sum to 1, each of them enough

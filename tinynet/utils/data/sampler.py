@@ -70,9 +70,12 @@ class RandomSampler(ArraySampler):
     """
 
     def __init__(
-        self, data_source: Sized, replacement: bool = False, num_samples: int | None = None,
+        self,
+        data_source: Sized,
+        replacement: bool = False,
+        num_samples: int | None = None,
         generator: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.data_source = data_source
         self.replacement = replacement
         if num_samples is not None:
@@ -100,9 +103,14 @@ class DistributedSampler(ArraySampler):
     """The part of the process `rank` of `num_replicas`, in another order each epoch if shuffle."""
 
     def __init__(
-        self, dataset: Sized, num_replicas: int | None = None, rank: int | None = None,
-        shuffle: bool = True, seed: int = 0, drop_last: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        dataset: Sized,
+        num_replicas: int | None = None,
+        rank: int | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
         self.dataset, self.num_replicas, self.rank = dataset, num_replicas or 1, rank or 0
         self.shuffle, self.seed, self.drop_last, self.epoch = shuffle, seed, drop_last, 0
 
