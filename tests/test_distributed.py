@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from fake_comm import Aborted, FakeComm, run_ranks
 
 import tinynet
 from tinynet import data, nn, training
-from tinynet.training import DivergenceError, distributed, fit, verify, weights_sha256
+from tinynet.training import DivergenceError, distributed, fit, verify, watch, weights_sha256
 from tinynet.training.distributed import OneRank, Ranks
 
 
@@ -324,26 +325,80 @@ def test_other_versions_and_kernels_are_found(monkeypatch):
             assert ("With reproducible_for=None processors" in str(error)) == (parts == 8)
 
 
-def test_an_error_that_nobody_caught_ends_all_after_its_message(monkeypatch, capsys):
-    ended = []
+class Line(OneRank):
+    """A communicator of rank 1 of 3 whose roll calls come out as they are told to."""
 
-    class Comm(OneRank):
-        def Get_rank(self):
-            return 1
+    answers = None
+    ended: list
 
-        def Get_size(self):
-            return 3
+    def Get_rank(self):
+        return 1
 
-        def Abort(self, code):
-            ended.append(code)
+    def Get_size(self):
+        return 3
 
-    monkeypatch.setattr(distributed, "GRACE", 0)
+    def Dup(self):
+        return self
+
+    def Iallgather(self, own, everyone):
+        everyone[:] = self.answers or own
+        return self
+
+    def Test(self):
+        return self.answers != []
+
+    def Abort(self, code):
+        self.ended.append(code)
+
+
+@pytest.fixture
+def line(monkeypatch):
+    line = Line()
+    line.ended, line.left = [], []
+    for name in ("GRACE", "PATIENCE", "READ"):
+        monkeypatch.setattr(watch, name, 0)
+    monkeypatch.setattr(watch.atexit, "register", line.left.append)
+    monkeypatch.setattr(watch, "_watches", {})
     monkeypatch.setattr(sys, "excepthook", lambda *error: print(error[1], file=sys.stderr))
+    return line
+
+
+def test_an_error_that_nobody_caught_ends_all_after_its_message(line, capsys):
     for _ in range(2):
-        Ranks(Comm(), 8)
+        Ranks(line, 8)
     sys.excepthook(RuntimeError, RuntimeError("the disk is on fire"), None)
     assert capsys.readouterr().err == "rank 1 of 3:\nthe disk is on fire\n"
-    assert ended == [1]
+    assert line.ended == [1]
+    assert len(line.left) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([watch.FAILED] * 3, ""),
+        ([watch.FAILED, watch.FAILED, watch.LEAVING], "rank 1 of 3:\nmine alone\n"),
+        ([], "rank 1 of 3:\nmine alone\n"),
+    ],
+)
+def test_an_error_may_be_caught_that_all_ranks_raise(line, capsys, answers, told):
+    def train():
+        with Ranks(line, 8):
+            line.answers = answers
+            sys.exit("mine alone")
+
+    with pytest.raises(SystemExit):
+        train()
+    assert capsys.readouterr().err == told
+    assert line.ended == [1] * bool(told)
+
+
+@pytest.mark.parametrize("answer", [watch.FAILED, watch.LEAVING])
+def test_a_training_does_not_wait_for_a_rank_that_is_gone(line, capsys, answer):
+    ranks = Ranks(line, 8)
+    line.answers = [watch.HERE, watch.HERE, answer]
+    with ranks:
+        assert "rank 2 of 3 has ended, and this training needs it" in capsys.readouterr().err
+        assert line.ended == [1]
 
 
 @pytest.mark.parametrize("parts", [8, None])
@@ -522,3 +577,66 @@ def test_a_script_whose_rank_raises_is_ended(here):
     assert done.returncode != 0
     assert "rank 1 of 2:\nTraceback" in done.stderr
     assert done.stderr.count("RuntimeError: this processor is on fire") == 1, done.stderr
+
+
+LEAVES = {  # what rank 1 does in its third step, what before it trains, and what is said of it
+    "exits": ("sys.exit()", "", "rank 1 of 2:\nTraceback.*SystemExit"),
+    "catches": ("raise RuntimeError('caught')", "", "rank 1 of 2:\n.*RuntimeError: caught"),
+    "raises before": ("", "raise OSError('no data')", "rank 1 of 2:\n.*OSError: no data"),
+    "exits before": ("", "sys.exit(0)", "rank 1 of 2 has ended.*sys.exit"),
+    "trains alone": ("", "comm = None", "rank 1 of 2 has ended.*without comm="),
+}
+
+
+@needs_mpi
+@pytest.mark.parametrize("way", LEAVES)
+def test_whichever_way_a_rank_leaves_all_end(here, way):
+    step, before, told = LEAVES[way]
+    Path("script.py").write_text(
+        f"""
+import net, sys, numpy as np
+from tinynet import training
+
+comm = training.world()
+other = comm.Get_rank() == 1
+
+class Leave(training.Callback):
+    def on_step_end(self, run, means):
+        if other and run.step == 3:
+            {step or "pass"}
+
+x, y = np.zeros((50, 1, 8, 8), np.float32), np.arange(50) % 2
+if other:
+    {before or "pass"}
+try:
+    training.fit(net.Net(), x, y, epochs=9, batch_size=10, comm=comm, callbacks=[Leave()])
+except RuntimeError:
+    sys.exit(0)
+"""
+    )
+    line = [str(MPIEXEC), "-n", "2", sys.executable, "script.py"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0
+    assert re.search(told, done.stderr, re.DOTALL), done.stderr
+
+
+@needs_mpi
+def test_what_all_ranks_raise_a_script_may_catch_and_train_again(here):
+    Path("script.py").write_text(
+        """
+import net, numpy as np
+from tinynet import training
+
+y = np.arange(50) % 2
+for value in (np.nan, 0):
+    x = np.full((50, 1, 8, 8), value, np.float32)
+    try:
+        training.fit(net.Net(), x, y, epochs=2, comm=training.world())
+    except training.DivergenceError:
+        print("once more")
+"""
+    )
+    line = [str(MPIEXEC), "-n", "2", sys.executable, "-W", "ignore", "script.py"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("once more") == 2

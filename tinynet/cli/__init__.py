@@ -77,8 +77,8 @@ def _run(argv: Sequence[str] | None, out: Console) -> tuple[int, str | None]:
         return 0, None
     out.goes_on = args.command in WITH_FILES
     code = _guarded(args)
-    if code and "ranks" in args:
-        args.ranks.end_all(code)
+    if code and "ranks" in args and args.ranks.watch is not None:
+        args.ranks.watch.end_all(code)
     return code, args.command
 
 

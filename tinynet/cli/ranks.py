@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def together(args: argparse.Namespace) -> Iterator[Ranks]:
     """The ranks that run this command, which all end where one of them fails."""
-    from tinynet.training import distributed
+    from tinynet.training import distributed, watch
 
     args.ranks = ranks = distributed.Ranks(distributed.world(), None)
     if ranks.first:
@@ -32,7 +32,7 @@ def together(args: argparse.Namespace) -> Iterator[Ranks]:
         try:
             yield ranks
         except BaseException:
-            time.sleep(distributed.GRACE)
+            time.sleep(watch.GRACE)
             say(f"rank {ranks.rank} of {ranks.size}:", error=True)
             raise
 

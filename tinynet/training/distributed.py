@@ -13,12 +13,8 @@ comm: whatever has the methods of mpi4py's communicators that are called here.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,15 +33,13 @@ from tinynet.training.batches import Batches, pairs
 from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
 from tinynet.training.metrics import Means, Metrics, cost_of, counted, means_of, of_matrix
+from tinynet.training.watch import Watch
 from tinynet.utils.data import DataLoader
 
 if TYPE_CHECKING:
     from tinynet.training.report.findings import Findings
 
 T = TypeVar("T")
-
-GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends them
-READ = 0.2  # seconds for mpiexec to read what was said
 
 
 def world() -> Any:
@@ -66,6 +60,7 @@ def world() -> Any:
             f"{started} processes were started, but mpi4py's MPI knows of {comm.Get_size()}: this "
             "mpiexec belongs to another MPI than mpi4py was installed with"
         )
+    Watch.over(comm)
     return comm
 
 
@@ -120,9 +115,17 @@ class Ranks:
         self.rank, self.size = int(comm.Get_rank()), int(comm.Get_size())
         self.first = self.rank == 0  # the one that writes and speaks
         self.whole = parts is None and self.size == 1
-        hooked = isinstance(sys.excepthook, functools.partial)
-        if self.size > 1 and threading.current_thread() is threading.main_thread() and not hooked:
-            sys.excepthook = functools.partial(_tell_and_end, self, sys.excepthook)
+        self.watch = Watch.over(comm)
+
+    def __enter__(self) -> Ranks:
+        """A training of all ranks begins; one that fails in some of them ends all."""
+        if self.watch is not None:
+            self.watch.begin()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if self.watch is not None and error is not None:
+            self.watch.failed(error)
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What `make` gives in the first rank."""
@@ -278,21 +281,6 @@ class Ranks:
         """Include in the first rank's findings those of all others."""
         for other in (self.comm.gather(findings) or ())[1:]:
             findings.include(other)
-
-    def end_all(self, code: int = 1) -> None:
-        """End the processes of all ranks, of which this one has failed."""
-        if self.size > 1:
-            sys.stderr.flush()
-            time.sleep(READ)
-            self.comm.Abort(code)
-
-
-def _tell_and_end(ranks: Ranks, before: Any, *error: Any) -> None:
-    """A sys.excepthook: an error that nobody caught in one rank ends the processes of all."""
-    time.sleep(0 if ranks.first else GRACE)
-    print(f"rank {ranks.rank} of {ranks.size}:", file=sys.stderr)
-    before(*error)
-    ranks.end_all()
 
 
 def _raise_first(errors: Iterable[Exception | None]) -> None:

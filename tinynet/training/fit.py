@@ -184,6 +184,7 @@ def fit(
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
     with (
+        contextlib.nullcontext() if ranks is comm else ranks,  # whoever gives Ranks ends them
         locked(out) if out is not None and ranks.first else contextlib.nullcontext(),
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
