@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 
 import tinynet
 from tinynet import data, nn
-from tinynet.errors import CheckpointError, DataError
+from tinynet.errors import CheckpointError, DataError, ShapeError
 from tinynet.nn import functional as F
 from tinynet.training import EarlyStopping, accuracy, evaluate, fit, predict, top_k
 from tinynet.training.losses import LOSSES
@@ -26,6 +28,9 @@ class Table:
 
     def to_numpy(self):
         return self.values
+
+    def __getitem__(self, rows):
+        return Table(self.values[rows])
 
 
 class Pair(nn.Module):
@@ -62,6 +67,54 @@ def trained(*arguments, loss=F.cross_entropy, model=None, **options):
 def test_arrays_of_any_kind_are_a_data_set(arguments):
     expected = trained(data.ArrayDataset(X, Y), epochs=2)
     assert [r["loss"] for r in trained(*arguments)] == [r["loss"] for r in expected]
+
+
+BINARY = (X[:, :1] > 0).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "usual", "y"),
+    [
+        ("mse", 1, X[:, :1], X[:, 0]),
+        (F.l1_loss, 1, X[:, :1], X[:, 0].tolist()),
+        (nn.HuberLoss(), 1, X[:, :1], Table(X[:, 0])),
+        ("mae", 1, Y[:, None].astype(np.float32), Y),
+        ("mse", "flat", X[:, 0], X[:, :1]),
+        ("bce_with_logits", 1, BINARY, BINARY[:, 0]),
+        (nn.BCEWithLogitsLoss(), 1, BINARY, BINARY[:, 0] > 0.5),
+        (nn.BCEWithLogitsLoss(), 1, BINARY, BINARY > 0.5),
+        ("cross_entropy", 3, Y, Y[:, None]),
+        ("cross_entropy", 3, Y, Table(Y[:, None])),
+        (nn.NLLLoss(), 3, Y, Y[:, None]),
+        ("cross_entropy", 3, NAMES[Y], NAMES[Y][:, None]),
+        (functools.partial(F.cross_entropy, label_smoothing=0.1), 3, Y, Y[:, None]),
+    ],
+)
+@pytest.mark.parametrize("parts", [None, 2])
+def test_targets_in_a_column_or_in_a_row_are_the_same(tmp_path, loss, outputs, usual, y, parts):
+    histories = []
+    for k, target in enumerate((usual, y)):
+        rng = np.random.default_rng(0)
+        model = nn.Sequential(nn.Linear(4, 1 if outputs == "flat" else outputs, rng=rng))
+        if outputs == "flat":
+            model.append(nn.Flatten(0))
+        if isinstance(loss, nn.NLLLoss):
+            model.append(nn.LogSoftmax(1))
+        histories += trained(
+            X, target, epochs=1, model=model, loss=loss, validate=(X[:9], target[:9]),
+            metrics=["accuracy"] if loss == "cross_entropy" else ["mse"] if loss == "mse" else {},
+            out=tmp_path / str(k), reproducible_for=parts,
+        )  # fmt: skip
+        histories[-1] = {k: v for k, v in histories[-1].items() if k != "seconds"}
+    assert histories[0] == histories[1]
+
+
+def test_a_loss_of_ones_own_is_told_how_to_reshape_the_array():
+    def own(output, target):
+        return F.mse_loss(output, target)
+
+    with pytest.raises(ShapeError, match=r"use target\.reshape\(-1, 1\)"):
+        trained(X, X[:, 0], epochs=1, model=nn.Linear(4, 1), loss=own)
 
 
 def test_text_labels_name_the_classes(tmp_path):

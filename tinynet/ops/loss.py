@@ -479,7 +479,7 @@ def _nolabels_of(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Excep
         return TypeError(f"{op}: labels must be integers, got {target.dtype}; {cure}")
     hint = ""
     if target.size == np.prod(wanted, dtype=int):
-        hint = f"; use target.reshape{wanted}"
+        hint = f"; use target.reshape{(-1, *wanted[1:])[: len(wanted)]}"
     elif target.ndim and x.ndim > 1 and len(target) != len(x):
         hint = f"; there are {len(x)} examples, but {len(target)} labels"
     also = f", or be probabilities of shape {x.shape}" if soft else ""
@@ -507,7 +507,8 @@ def _same_shape(op: str, x: Array, target: Array) -> tuple[np.ndarray, np.ndarra
     if x.shape != target.shape:
         hint = ""
         if x.size == target.size:
-            hint = f"; use target.reshape{x.shape} if the elements belong together in this order"
+            shape = (-1, *x.shape[1:])[: x.ndim]
+            hint = f"; use target.reshape{shape} if the elements belong together in this order"
         raise ShapeError(
             f"{op}: the input has shape {x.shape} and the target {target.shape}; they must be "
             f"equal{hint}"

@@ -154,11 +154,9 @@ def is_array(value: Any) -> bool:
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
-    """An array of an array, tensor, list or table, of which integers become floats."""
+    """An array of an array, tensor, list or table."""
     if hasattr(value, "to_numpy") and not isinstance(value, Tensor):
-        table = np.asarray(value.to_numpy())
-        is_rows = table.ndim == 2 and table.dtype.kind in "iuf"
-        return table.astype(np.float32) if is_rows else table
+        return np.asarray(value.to_numpy())
     try:
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
             return np.stack([np.asarray(part) for part in value])
@@ -186,6 +184,8 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
             return data
         data, targets = data
     x, y = as_array("x", data), as_array("y", targets)
+    if y.dtype.kind in "bUSO" and y.shape[1:] == (1,):
+        y = y[:, 0]  # a column of labels
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
     if y.dtype.kind not in "USO":

@@ -32,6 +32,7 @@ from tinynet.random import default_rng, use_rng
 from tinynet.training.batches import Batches, pairs
 from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
+from tinynet.training.losses import fitted
 from tinynet.training.metrics import Means, Metrics, cost_of, counted, means_of, of_matrix
 from tinynet.training.watch import Watch
 from tinynet.utils.data import DataLoader
@@ -343,6 +344,7 @@ class Step:
         self.optimizer.zero_grad()
         try:
             output = self.model(x)
+            target = fitted(output, target, self.loss)
             count = counted(len(x), output, target, self.loss)
             if count:  # without, the loss is 0 / 0
                 cost, value = cost_of(output, target, self.loss)

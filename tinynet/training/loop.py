@@ -27,7 +27,7 @@ from tinynet.tensor import Tensor
 from tinynet.training.batches import Batches, Images, as_inputs, batches_for, data_and_loss, pairs
 from tinynet.training.failures import naming_divergence, naming_memory
 from tinynet.training.history import Record
-from tinynet.training.losses import as_loss
+from tinynet.training.losses import as_loss, fitted
 from tinynet.training.metrics import (
     DEFAULT_METRICS,
     Means,
@@ -87,7 +87,7 @@ def train_epoch(
     train_the_awake(model)
     so_far, gradients = so_far or EpochSoFar(), gradients or gradients_of
     for x, target in pairs(batches):
-        find = functools.partial(first_anomaly, model, x, target, loss)
+        find = functools.partial(first_anomaly, model, x, target, functools.partial(_cost, loss))
         with (
             naming_divergence(optimizer, epoch, so_far.steps + 1, find),
             naming_memory(model, len(x)),
@@ -113,10 +113,15 @@ def gradients_of(
 ) -> tuple[float, Means]:
     """Forward and backward: the weights get their gradients. Returns the loss, and all means."""
     output = model(x)
+    target = fitted(output, target, loss)
     cost, value = cost_of(output, target, loss)
     optimizer.zero_grad()
     cost.backward()
     return value, means_of(len(x), output, target, loss, metrics, value)
+
+
+def _cost(loss: Loss, output: Any, target: Any) -> Tensor:
+    return loss(output, fitted(output, target, loss))
 
 
 def _check_gradient(optimizer: Optimizer) -> None:
@@ -163,6 +168,7 @@ def evaluate(
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
             with naming_memory(model, len(x)):
                 output = model(x)
+            target = fitted(output, target, loss)
             means = evaluated(len(x), output, target, loss, metrics)
             if after_batch is not None:
                 after_batch(x, output, target)

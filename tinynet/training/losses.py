@@ -78,20 +78,20 @@ def probabilities_of(outputs: np.ndarray, loss: str) -> np.ndarray:
     return np.concatenate([1 - each, each], axis=1) if each.shape[1] == 1 else each
 
 
-def measured_by(loss: str) -> Any:
-    """The loss as a function that also takes labels (N,) for a single output (N, 1)."""
-    function = as_loss(loss)
-    if loss in OF_CLASSES:
-        return function
+def fitted(output: Any, target: Any, loss: Any) -> Any:
+    """The target in the shape that a loss of ours compares with the output.
 
-    def measure(output: Tensor, target: Tensor) -> Tensor:
-        values = target.array
-        if values.size == output.array.size:
-            values = values.reshape(output.shape)
-        result: Tensor = function(output, wrap(values.astype(output.array.dtype)))
-        return result
-
-    return measure
+    What differs by a last axis of one alone means the same: numbers (N,) for a single output
+    (N, 1), or the other way round, and a column (N, 1) of labels. For any other loss, and of any
+    other shape, the target stays as it is.
+    """
+    name = name_of(loss)
+    if name is None or not isinstance(output, Tensor) or not isinstance(target, Tensor):
+        return target
+    wanted, shape = tuple(output.shape), tuple(target.shape)
+    if name in OF_CLASSES and target.array.dtype.kind in "iu":
+        wanted = wanted[:1] + wanted[2:]
+    return target.reshape(wanted) if (*shape, 1) == wanted or shape == (*wanted, 1) else target
 
 
 def as_scores(output: Tensor, target: Tensor, loss: str | None) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ from tinynet.training.batches import as_examples, batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
-from tinynet.training.losses import are_numbers, as_scores, measured_by, probabilities_of
+from tinynet.training.losses import are_numbers, as_scores, probabilities_of
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings, named
 from tinynet.training.safetensors import Place
@@ -234,7 +234,7 @@ class Trained(Module):
         measured = loop.evaluate(
             self,
             watch(batches),
-            measured_by(self._loss),
+            self._loss,
             metrics={},
             after_batch=lambda x, out, target: found.add(x, *as_scores(out, target, self._loss)),
         )
