@@ -505,9 +505,8 @@ def _same_shape(op: str, x: Array, target: Array) -> tuple[np.ndarray, np.ndarra
     x, target = as_array(x), as_array(target)
     check_float(op, x)
     if x.shape != target.shape:
-        hint = ""
+        hint, shape = "", (-1, *x.shape[1:])[: x.ndim]
         if x.size == target.size:
-            shape = (-1, *x.shape[1:])[: x.ndim]
             hint = f"; use target.reshape{shape} if the elements belong together in this order"
         raise ShapeError(
             f"{op}: the input has shape {x.shape} and the target {target.shape}; they must be "
