@@ -484,7 +484,8 @@ class Net(nn.Sequential):
     def forward(self, x):
         self.calls += 1
         if self.calls == 12 and os.environ.get("FAILS") == os.environ.get("PMI_RANK"):
-            raise RuntimeError("this processor is on fire")
+            error = {"stop": KeyboardInterrupt}.get(os.environ.get("HOW"), RuntimeError)
+            raise error("this processor is on fire")
         return super().forward(x)
 """
 
@@ -553,6 +554,18 @@ def test_a_rank_that_raises_ends_all_with_its_message(here, monkeypatch, rank):
     done = command(*TRAIN, "--out", "fails", ranks=2)
     assert done.returncode != 0
     assert done.stderr.count("RuntimeError: this processor is on fire") == 1, done.stderr
+    assert ("rank 1 of 2:" in done.stderr) == (rank == "1")
+
+
+@needs_mpi
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_rank_that_is_stopped_tells_the_command_that_goes_on(here, monkeypatch, rank):
+    monkeypatch.setenv("FAILS", rank)
+    monkeypatch.setenv("HOW", "stop")
+    done = command(*TRAIN, "--out", "stopped", ranks=2)
+    assert done.returncode != 0
+    told = "this processor is on fire; stopped/last.safetensors is as it was saved last\n"
+    assert f"{told}go on with\n  tinynet resume stopped\n" in done.stderr
     assert ("rank 1 of 2:" in done.stderr) == (rank == "1")
 
 

@@ -200,8 +200,6 @@ def train_plan(
         _announce(plan, last if resume and last.is_file() else None, finished)
         try:
             history = _train(plan, out, resume, detect_anomaly, begin)
-        except KeyboardInterrupt as stop:
-            raise _interrupted(stop, out) from None
         except Exception as error:
             if not checkpoints(out):  # the first step failed
                 (out / RECORD).unlink(missing_ok=True)
@@ -262,23 +260,26 @@ def _train(
     else:
         callbacks.append(BestModel(out / BEST, restore=True))
     callbacks.append(Begin())
-    return fit(
-        plan.model,
-        **plan.fit_options(),
-        callbacks=callbacks,
-        detect_anomaly=detect_anomaly,
-        out=out,
-        keep_every=settings["keep_every"],
-        save_every=settings["save_every"],
-        resume=resume,
-        overwrite=True,  # what lies there was looked at, see _free
-        about={
-            "name": settings["model"],
-            "arguments": plan.model_arguments,
-            "settings": settings,
-            "fit": fit_of(settings["data"]),
-        },
-    )
+    try:
+        return fit(
+            plan.model,
+            **plan.fit_options(),
+            callbacks=callbacks,
+            detect_anomaly=detect_anomaly,
+            out=out,
+            keep_every=settings["keep_every"],
+            save_every=settings["save_every"],
+            resume=resume,
+            overwrite=True,  # what lies there was looked at, see _free
+            about={
+                "name": settings["model"],
+                "arguments": plan.model_arguments,
+                "settings": settings,
+                "fit": fit_of(settings["data"]),
+            },
+        )
+    except KeyboardInterrupt as stop:
+        raise _interrupted(stop, out) from None
 
 
 def _free(out: Path, asked: bool) -> Path:
