@@ -24,7 +24,7 @@ MOST = {
     "training": 6642,
     "utils": 866,
     "vision": 1633,
-    "its own files": 5140,
+    "its own files": 5147,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -821,6 +821,9 @@ def test_backward_notices_a_saved_value_that_was_changed():
         lambda h: h.zero_(),
         lambda h: h.detach().__iadd__(1),
         lambda h: h.detach()[:1].__iadd__(1),
+        lambda h: h.detach().unfold(0, 1, 1).__iadd__(1),
+        lambda h: tinynet.as_strided(h.detach(), (1,), (1,), 1).zero_(),
+        lambda h: tinynet.from_numpy(np.asarray(memoryview(h.array))).zero_(),
     ],
 )
 def test_every_way_to_change_a_saved_value_is_noticed(change):
@@ -829,6 +832,25 @@ def test_every_way_to_change_a_saved_value_is_noticed(change):
     change(h)
     with pytest.raises(RuntimeError, match="changed in place"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x[1:],
+        lambda x: x.unfold(0, 2, 1),
+        lambda x: x.unfold(0, 2, 1)[1:].T,
+        lambda x: tinynet.as_strided(x, (2, 2), (1, 1)),
+        lambda x: tinynet.from_numpy(np.lib.stride_tricks.as_strided(x.array, (2,), (4,))),
+        lambda x: tinynet.from_numpy(np.asarray(memoryview(x.array))),
+    ],
+)
+def test_a_change_of_what_a_saved_view_was_taken_of_is_noticed(view):
+    x, p = tinynet.tensor([1.0, 2.0, 3.0]), leaf(2.0, dtype=np.float32)
+    y = (view(x) * p).sum()
+    x.mul_(10)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
 
 
 def test_a_change_that_no_gradient_needs_is_fine():
@@ -942,6 +964,40 @@ def test_the_right_side_may_be_a_part_of_what_is_overwritten():
     part.detach().zero_()
     with pytest.raises(RuntimeError, match=r"\+=: the memory of its input.*was changed in place"):
         y += part
+
+
+SHARING = {
+    "detached": (lambda y: y.mul_(y.detach()), lambda x: x),
+    "data": (lambda y: y.__imul__(y.data), lambda x: x),
+    "its own array": (lambda y: y.__imul__(y.numpy()), lambda x: x),
+    "a tensor around its array": (lambda y: y.mul_(tinynet.from_numpy(y.array)), lambda x: x),
+    "a part of it, reversed": (lambda y: y.mul_(y.detach()[::-1]), lambda x: x[::-1]),
+    "windows of it": (lambda y: y.mul_(y.detach().unfold(0, 1, 1)[:, 0]), lambda x: x),
+    "itself": (lambda y: y.mul_(y), lambda x: 2 * x),
+    "itself by name": (lambda y: y.mul_(other=y), lambda x: 2 * x),
+    "a constant by name": (lambda y: y.mul_(other=y.detach()), lambda x: x),
+    "as an exponent": (lambda y: y.pow_(exponent=y), lambda x: x**x * (np.log(x) + 1)),
+    "as a divisor": (lambda y: y.div_(other=y.data), lambda x: 1 / x),
+    "among others": (lambda y: y.addcmul_(y.detach(), tensor2=y), lambda x: 1 + x),
+    "as what is put": (lambda y: y.__setitem__(slice(0, 1), y.detach()[1:]), lambda x: [0, 1]),
+}
+
+
+@pytest.mark.parametrize("way", SHARING)
+def test_what_shares_memory_with_the_tensor_is_taken_as_it_was(way):
+    change, slope = SHARING[way]
+    x = leaf(2.0, 3.0)
+    y = x * 1
+    change(y)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.array, slope(x.array))
+
+
+def test_a_leaf_is_not_changed_through_what_shares_its_memory():
+    x = leaf(2.0, 3.0)
+    with pytest.raises(RuntimeError, match="changes a leaf that requires a gradient"):
+        x.detach().pow_(x)
+    assert x.tolist() == [2.0, 3.0]
 
 
 def test_in_place_results_must_fit():

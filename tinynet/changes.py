@@ -26,9 +26,12 @@ _changes: dict[int, list[Any]] = {}  # id of the owner -> [moment, weak referenc
 
 
 def _owner(array: np.ndarray) -> np.ndarray:
-    """The array that owns the memory under a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
+    """The array that owns the memory under a view, also where NumPy has other objects between."""
+    base = array.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            array = base
+        base = getattr(base, "obj" if isinstance(base, memoryview) else "base", None)
     return array
 
 

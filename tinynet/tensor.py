@@ -693,6 +693,7 @@ class Tensor(Methods):
                 self._check_may_change(name)
             old = autograd.wrap(self.array.copy(order="K"), self.node)
             others = tuple(old if x is self else self._apart(x, name) for x in others)
+            settings = {k: old if x is self else self._apart(x, name) for k, x in settings.items()}
         result = op(old, *others, **settings)
         if result.shape != self.shape:
             raise ShapeError(
@@ -720,12 +721,15 @@ class Tensor(Methods):
         return self
 
     def _apart(self, x: Any, name: str) -> Any:
-        """What is to be written here, as a copy where it is a part of what it is written to."""
-        node = getattr(x, "node", None)
-        if node is None or not np.may_share_memory(x.array, self.array):
+        """What is to be written here, as a copy where it shares memory with what it changes."""
+        array, node = getattr(x, "array", x), getattr(x, "node", None)
+        if not isinstance(array, np.ndarray) or not np.may_share_memory(array, self.array):
             return x
-        changes.check_not_stale(x.array, node, name)
-        return autograd.wrap(x.array.copy(order="K"), node)
+        if node is not None:
+            changes.check_not_stale(array, node, name)
+        elif getattr(x, "requires_grad", False):
+            x._check_may_change(name)  # raises
+        return autograd.wrap(array.copy(order="K"), node)
 
     def _place(self) -> tuple[Tensor, Any] | None:
         """Of a view that an index took: the tensor and the index, by whose record it goes on."""
