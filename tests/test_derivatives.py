@@ -518,8 +518,16 @@ def test_vmap_calls_a_function_for_each_example():
     np.testing.assert_allclose(each["b"].array, expected.unsqueeze(1).array)
     both = func.vmap(lambda pair: (pair[0] * 2, pair[1]), out_dims=1)((x, x))
     assert [y.shape for y in both] == [(3, 4), (3, 4)]
+    for batches, told in [((x, x.T), "4, 3"), ((x[:0], x), "0, 4"), ((x[:0], x[:0]), "0, 0")]:
+        with pytest.raises(ShapeError, match=rf"batches of \[{told}\]"):
+            func.vmap(lambda x, t: x)(*batches)
     with pytest.raises(ShapeError, match=r"batches of \[4, 3\]"):
-        func.vmap(lambda x, t: x)(x, x.T)
+        func.vmap(lambda both: both)({"x": x, "t": x.T})
+    turned = func.vmap(lambda x: {"x": x, "y": -x} if x[0] > 0 else {"y": -x, "x": x})(x)
+    np.testing.assert_array_equal(turned["x"].array, x.array)
+    with pytest.raises(ShapeError, match=r"a result is a dict of '[ab]', what belongs to it"):
+        func.vmap(lambda x: {"a" if x > 0 else "b": x})(tinynet.tensor([1.0, -1.0]))
+    assert func.vmap(lambda empty, x: x)({}, x).shape == x.shape
     with pytest.raises(ValueError, match="1 in_dims for 2 arguments"):
         func.vmap(loss, in_dims=(0,))(x, t)
 
@@ -893,7 +901,7 @@ def freed():
         (
             lambda: tinynet.vjp(cubes, X)[1](V),
             ShapeError,
-            r"vjp: the result is of shape \(\), what it is multiplied by is of shape \(3,\)",
+            r"vjp: the result is of shape \(\), what belongs to it is of shape \(3,\)",
         ),
         (lambda: tinynet.jvp(cubes, X, X[:2]), ShapeError, r"jvp: xs\[0\] is .*3,., .* of .*2,."),
         (lambda: tinynet.hvp(cubes, X, X[:2]), ShapeError, r"hvp: xs\[0\] is .*3,., .* of .*2,."),
@@ -903,12 +911,12 @@ def freed():
         (
             lambda: tinynet.hvp(of_both, AB, {"a": X, "c": V}),
             ShapeError,
-            r"hvp: xs\[0\] is a dict of 'a', 'b', what it is multiplied by is a dict of 'a', 'c'",
+            r"hvp: xs\[0\] is a dict of 'a', 'b', what belongs to it is a dict of 'a', 'c'",
         ),
         (
             lambda: tinynet.jvp(lambda p: p[0] * p[1][0], [[X, [V]]], [[[X], V]]),
             ShapeError,
-            r"jvp: xs\[0\]\[0\] is of shape \(3,\), what .* by is a tuple or list of 1",
+            r"jvp: xs\[0\]\[0\] is of shape \(3,\), what .* to it is a tuple or list of 1",
         ),
         (
             lambda: tinynet.vjp(lambda x: {"p": x, "q": [x, x[1:]]}, X)[1]({"q": [V, V], "p": V}),

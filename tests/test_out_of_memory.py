@@ -10,7 +10,7 @@ import pytest
 import tinynet
 from tinynet import data, nn
 from tinynet.errors import OutOfMemoryError
-from tinynet.kernels import override
+from tinynet.kernels import override, use
 from tinynet.training import evaluate, fit, predict
 
 
@@ -81,7 +81,8 @@ def test_the_process_goes_on_and_the_model_is_as_it_was(few, monkeypatch):
     assert len(train(few, model, batch_size=32)) == 1
 
 
-def test_nothing_of_the_failed_step_stays_in_memory(few, monkeypatch):
+@pytest.mark.parametrize("name", ["plain", "numpy"])
+def test_nothing_of_the_failed_step_stays_in_memory(few, monkeypatch, name):
     alive = []
 
     class Keep(nn.Module):
@@ -91,11 +92,39 @@ def test_nothing_of_the_failed_step_stays_in_memory(few, monkeypatch):
             return y
 
     model = nn.Sequential(Keep(), make_model())
-    for kernel in ("max_pool2d", "max_pool2d_dx"):
-        with failing(kernel, 50, monkeypatch), pytest.raises(OutOfMemoryError) as caught:
-            train(few, model)
-        assert alive.pop()() is None, "kept by the error, which is still here"
-        assert caught.value.asked
+    previous = use(name)
+    try:
+        for kernel in ("max_pool2d", "max_pool2d_dx"):
+            with failing(kernel, 50, monkeypatch), pytest.raises(OutOfMemoryError) as caught:
+                train(few, model)
+            assert alive.pop()() is None, "kept by the error, which is still here"
+            assert caught.value.asked
+    finally:
+        use(previous)
+
+
+def test_what_the_caller_holds_is_left_alone(few, monkeypatch):
+    def failed():
+        important = [1, 2, 3]
+        raise KeyError(len(important))
+
+    def waiting():
+        try:
+            failed()
+        except KeyError:
+            yield 1
+            yield 2
+
+    values = waiting()
+    assert next(values) == 1
+    try:
+        failed()
+    except KeyError as own:
+        frame = own.__traceback__.tb_next.tb_frame
+        with failing("max_pool2d", 50, monkeypatch), pytest.raises(OutOfMemoryError):
+            train(few)
+    assert frame.f_locals["important"] == [1, 2, 3]
+    assert next(values) == 2
 
 
 def test_a_batch_of_one_asks_for_a_smaller_model(few, monkeypatch):

@@ -857,6 +857,11 @@ def test_special_functions_have_gradients_and_these_too(name):
     if name == "digamma":
         for n in range(4):
             assert gradcheck(lambda x, n=n: torch.polygamma(n, x), x)
+        far = torch.tensor([-2e2 - 0.25, -3.0, float("nan")])  # by reflection, in float32 too
+        for n, values in enumerate(([8.4437, np.nan], [19.7342, np.inf], [124.0251, -np.inf])):
+            y = torch.polygamma(n, far)
+            np.testing.assert_allclose(y.array, [*values, np.nan], rtol=1e-4)
+            assert y.dtype == np.float32
 
 
 def test_a_missing_file_is_pythons_error_too():

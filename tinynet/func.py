@@ -88,25 +88,25 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Calla
         if len(dims) != len(args):
             raise ValueError(f"vmap: {len(dims)} in_dims for {len(args)} arguments")
         batches = [None if d is None else _examples(x, d) for x, d in zip(args, dims)]
-        sizes = [len(batch) for batch in batches if batch]
-        if len(set(sizes)) != 1:
+        sizes = [len(batch) for batch in batches if batch is not None]
+        if len(set(sizes)) != 1 or not sizes[0]:
             raise ShapeError(f"vmap: batches of {sizes} examples")
-        rows = [
-            [x] * sizes[0] if batch is None else batch or [type(x)()] * sizes[0]
-            for x, batch in zip(args, batches)
-        ]
+        rows = [[x] * sizes[0] if batch is None else batch for x, batch in zip(args, batches)]
         return _together([func(*row) for row in zip(*rows)], out_dims)
 
     return mapped
 
 
-def _examples(value: Any, dim: int) -> list[Any]:
-    """Each example of a tensor, or of the tensors in a dict or tuple."""
-    rows = zip(*(unbind(x, dim) for x in transforms.leaves(value)))
-    return [transforms.rebuilt(value, row) for row in rows]
+def _examples(value: Any, dim: int) -> list[Any] | None:
+    """Each example of a tensor, or of the tensors in a dict or tuple; None where there is none."""
+    parts = [unbind(x, dim) for x in transforms.leaves(value)]
+    if len({len(part) for part in parts}) > 1:
+        raise ShapeError(f"vmap: batches of {[len(part) for part in parts]} examples")
+    return [transforms.rebuilt(value, row) for row in zip(*parts)] if parts else None
 
 
 def _together(results: list[Any], dim: int) -> Any:
     """Results of one structure as one, its tensors stacked."""
-    columns = zip(*map(transforms.leaves, results))
+    rows = ([x for _, x in transforms.pairs("vmap: a result", results[0], y)] for y in results)
+    columns = zip(*rows)
     return transforms.rebuilt(results[0], (stack(column, dim) for column in columns))

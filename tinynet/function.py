@@ -141,7 +141,9 @@ def _operation(cls: type[Function]) -> Any:
             given = _tensor(dy, kind)
             with mode():
                 pieces = (given,) if parts is None else _cut(given, parts)
-                dys = [ops.mul(d, 0) if d is y else d for d, y in zip(pieces, outputs)]
+                dys = [
+                    wrap(np.zeros_like(d.array)) if d is y else d for d, y in zip(pieces, outputs)
+                ]
                 found = cls.backward(ctx, *(dys if kind is np.ndarray else map(_recorded, dys)))
             found = found if isinstance(found, tuple) else (found,)
             if all(dx is None for dx in found[len(args) :]):

@@ -185,27 +185,27 @@ class _Call:
 
     def pull_back(self, dy: Any, name: str = "vjp: the result") -> Any:
         """The gradient by the chosen arguments, for the gradient dy of what `name` calls it."""
-        starts, paired = list(leaves(self.x)), list(_pairs(name, self.y, dy))
-        pairs = [(y, u) for y, u in paired if y.requires_grad]
+        starts, paired = list(leaves(self.x)), list(pairs(name, self.y, dy))
+        asked = [(y, u) for y, u in paired if y.requires_grad]
         recorded = recording.get() and (self.is_open or any(u.requires_grad for _, u in paired))
-        found = gradients(pairs, starts, recorded, retain_graph=True)
+        found = gradients(asked, starts, recorded, retain_graph=True)
         zeros = (wrap(np.zeros_like(x.array)) for x in starts)
         return rebuilt(self.x, (z if dx is None else dx for dx, z in zip(found, zeros)))
 
 
-def _pairs(name: str, own: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
+def pairs(name: str, own: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """Each tensor with the one in its place in another value: by keys and numbers.
 
     Raises ShapeError, which names the place, unless both are built alike of equal shapes.
     """
     if _kind(own) != _kind(other):
         raise ShapeError(
-            f"{name} is {_kind(own)}, what it is multiplied by is {_kind(other)}; they must be "
-            "equal in form"
+            f"{name} is {_kind(own)}, what belongs to it is {_kind(other)}; they must be equal "
+            "in form"
         )
     if isinstance(own, (tuple, list, dict)):
         for key in own if isinstance(own, dict) else range(len(own)):
-            yield from _pairs(f"{name}[{key!r}]", own[key], other[key])
+            yield from pairs(f"{name}[{key!r}]", own[key], other[key])
     else:
         yield own, other
 

@@ -90,7 +90,7 @@ def _compared(
     own: Mapping[str, Tensor], state: Mapping[str, Any]
 ) -> tuple[list[tuple[Tensor, np.ndarray]], Rest]:
     """Each of a module's tensors with the array that fits it, and what finds no partner."""
-    missing = [name for name in own if name not in state and not name.endswith(COUNTER)]
+    missing = [name for name in own if name not in state and name.split(".")[-1] != COUNTER]
     unexpected = [str(name) for name in state if name not in own]
     mismatched: list[str] = []
     fitting: list[tuple[Tensor, np.ndarray]] = []

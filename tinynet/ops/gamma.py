@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.polynomial import Polynomial
 
 from tinynet.autograd import Array, differentiable
 from tinynet.ops.erf import erf
@@ -55,7 +56,7 @@ def lgamma(x: Array) -> tuple[Array, ...]:
         y = y - np.log(up + k)
     sine = np.abs(np.sin(math.pi * np.where(below, safe, 0.5)))
     y = np.where(below, math.log(math.pi) - np.log(sine) - y, y)
-    return np.where(is_pole, np.inf, y), lambda dy: dy * _digamma(x)
+    return np.where(is_pole, np.inf, y), lambda dy: dy * derivative(x, 0)
 
 
 @differentiable(rule="y = d log Gamma(x) / dx, dy/dx = sum 1 / (x + k)^2")
@@ -66,25 +67,32 @@ def digamma(x: Array) -> tuple[Array, ...]:
     log x - 1 / 2x - sum B_2k / (2k x^2k); below 0 psi(x) = psi(1 - x) - pi / tan(pi x).
     Gradient: dx = dy * polygamma(1, x), these formulas differentiated. Keeps x.
     """
-    return _digamma(x), lambda dy: dy * derivative(x, 1)
-
-
-def _digamma(x: Array) -> Array:
-    below = x < 0
-    y = derivative(np.where(below, 1 - x, x), 0)
-    y = np.where(below, y - math.pi / np.tan(math.pi * np.where(below, x, 0.5)), y)
-    return np.where(below & (x == np.floor(x)), np.nan, y)
+    return derivative(x, 0), lambda dy: dy * derivative(x, 1)
 
 
 def derivative(x: Array, n: int) -> Array:
-    """The n-th of digamma, for x > 0 or n > 0; see `special.polygamma`."""
-    floor = np.floor(x)
-    terms = SHIFT + 2 * n + int(-np.min(floor, initial=0, where=np.isfinite(floor)))
-    large = x + terms
+    """The n-th of digamma; see `special.polygamma`.
+
+    Below 0 by reflection: psi(x) + pi cot(pi x) = psi(1 - x), differentiated n times. Of cot(pi x)
+    it is a polynomial in c = cot(pi x), since c' = -pi (1 + c^2).
+    """
+    below, fraction = x < 0, x - np.floor(x)
+    up = np.where(below, 1 - x, x)
+    terms = SHIFT + 2 * n
+    large = up + terms
     y = math.factorial(n - 1) / large**n if n else -np.log(large)
     y = y + math.factorial(n) / (2 * large ** (n + 1))
     for k, b in enumerate(_SERIES, 1):
         y = y + b * math.factorial(2 * k + n - 1) / math.factorial(2 * k - 1) / large ** (2 * k + n)
     for k in range(terms):
-        y = y + math.factorial(n) / (x + k) ** (n + 1)
-    return (-1) ** (n + 1) * y
+        y = y + math.factorial(n) / (up + k) ** (n + 1)
+    cotangents = Polynomial([0, 1])
+    for _ in range(n):
+        cotangents = -math.pi * Polynomial([1, 0, 1]) * cotangents.deriv()
+    cotangent = 1 / np.tan(math.pi * np.where(below & (fraction > 0), fraction, 0.5))
+    reflected = 0 * cotangent
+    for c in cotangents.coef[::-1]:
+        reflected = reflected * cotangent + math.pi * float(c)
+    y = np.where(below, -y - reflected, (-1) ** (n + 1) * y)
+    pole = np.inf * (-1) ** (n + 1) if n else np.nan
+    return np.where(below & (fraction == 0), pole, y).astype(x.dtype)

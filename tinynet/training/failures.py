@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,7 @@ def naming_memory(model: Module, size: int) -> Iterator[None]:
 
     The arrays of the step that failed are let go, so the program can go on with smaller batches.
     """
+    before = sys.exc_info()[1]  # an error that the caller is handling is the caller's
     try:
         yield
     except MemoryError as error:
@@ -96,19 +98,20 @@ def naming_memory(model: Module, size: int) -> Iterator[None]:
             _name_layer(located, model, error.__traceback__)
         cure = f"halve it: batch_size={size // 2}" if size > 1 else "take a smaller model"
         located.advice = f"with a batch of {size}; {cure}"
-        _let_go(error)
+        _let_go(error, before)
         raise located from None
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Clear the variables of the calls that ended in `error`, and in the errors before it.
+def _let_go(error: BaseException | None, before: BaseException | None) -> None:
+    """Clear the variables of the calls that ended in `error`, and in errors since `before`.
 
     Up to Python 3.12 a frame keeps the copy of them that `f_locals` made, until it makes another.
     """
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
+    while error is not None and error is not before:
         for frame, _ in traceback.walk_tb(error.__traceback__):
-            dict(frame.f_locals)
+            with contextlib.suppress(RuntimeError):  # it is still running
+                frame.clear()
+                dict(frame.f_locals)
         error = error.__context__
 
 

@@ -11,7 +11,6 @@ amount: how many, or (a float) which part, of the numbers or slices that are not
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -117,10 +116,27 @@ def _applied(method: type[BasePruningMethod], module: M, name: str, *args: Any, 
     return module
 
 
-l1_unstructured, random_unstructured, ln_structured, random_structured = (
-    functools.partial(_applied, method)
-    for method in (L1Unstructured, RandomUnstructured, LnStructured, RandomStructured)
-)
+def l1_unstructured(module: M, name: str, amount: float, importance_scores: Any = None) -> M:
+    """Prune the numbers that are nearest to 0, or lowest in importance_scores."""
+    return _applied(L1Unstructured, module, name, amount, importance_scores=importance_scores)
+
+
+def random_unstructured(module: M, name: str, amount: float) -> M:
+    """Prune numbers drawn at random."""
+    return _applied(RandomUnstructured, module, name, amount)
+
+
+def ln_structured(
+    module: M, name: str, amount: float, n: float, dim: int, importance_scores: Any = None
+) -> M:
+    """Prune the slices along `dim`, such as output channels, whose norm of order `n` is least."""
+    scores = importance_scores
+    return _applied(LnStructured, module, name, amount, n, dim, importance_scores=scores)
+
+
+def random_structured(module: M, name: str, amount: float, dim: int) -> M:
+    """Prune slices along `dim`, drawn at random."""
+    return _applied(RandomStructured, module, name, amount, dim)
 
 
 def global_unstructured(
