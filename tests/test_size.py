@@ -9,22 +9,22 @@ HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
     "cli": 3073,
-    "data": 2471,
+    "data": 2451,
     "derivatives": 1081,
     "functions": 2108,
     "gradcheck": 5384,
-    "kernels": 4184,
+    "kernels": 4185,
     "lab": 2102,
     "models": 402,
-    "nn": 5720,
+    "nn": 5736,
     "onnx": 2357,
-    "ops": 3651,
+    "ops": 3659,
     "optim": 2402,
     "teaching": 3538,
-    "training": 6642,
+    "training": 6593,
     "utils": 866,
     "vision": 1633,
-    "its own files": 5147,
+    "its own files": 5149,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
