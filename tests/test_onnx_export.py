@@ -223,6 +223,25 @@ def test_a_file_says_where_everything_is_from(tmp_path):
     assert shapes["conv1.Conv"][0] == "batch"
 
 
+SIZES = {  # what `forward` makes of (N, 6), and the sizes that the file says it has
+    "all images": (lambda x: x[:2] + x.sum(0), [None, 6]),
+    "the first": (lambda x: x[0], [6]),
+    "up to two": (lambda x: x[:2], [None, 6]),
+    "computed with": (lambda x: (x[:2] * 2).relu().T, [6, None]),
+    "all but one": (lambda x: x[1:], [None, 6]),
+    "reduced": (lambda x: x[:2].sum(0, keepdim=True), [1, 6]),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_size_that_is_another_for_few_images_is_free(tmp_path, name):
+    forward, sizes = SIZES[name]
+    file = check(Net(forward), tmp_path / "model.onnx", (6,))
+    (output,) = file.graph.output
+    dims = output.type.tensor_type.shape.dim
+    assert [d.dim_value if d.HasField("dim_value") else None for d in dims] == sizes
+
+
 def test_what_is_read_can_be_written_again(tmp_path):
     for name in ("residual", "norms", "slicing", "expanded", "sizes as tensors", "slopes"):
         tinynet.onnx.export(Net(*NETS[name]), tmp_path / "first.onnx", IMAGE)

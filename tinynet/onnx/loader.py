@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
@@ -14,7 +13,7 @@ from google.protobuf.message import DecodeError
 from onnx.onnx_cpp2py_export.checker import CheckerContext
 
 from tinynet.data.files import open_file
-from tinynet.errors import OnnxError
+from tinynet.errors import OnnxError, unknown_name
 from tinynet.onnx.arrays import HALVES, TYPES, array_of
 from tinynet.onnx.graph import FAULTS, Graph, Input, Node, OnnxModule, attributes_of
 from tinynet.onnx.operators import ASKED, OPERATORS
@@ -105,7 +104,8 @@ def _node(
         raise OnnxError(f"{node} gives {twice!r:.80} a second time")
     constant = source.op_type == "Constant"
     if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
-        raise _unknown(node, ".".join(filter(None, (source.domain, source.op_type))))
+        name = ".".join(filter(None, (source.domain, source.op_type)))
+        raise OnnxError(f"{node}: {unknown_name('operator', name, ['Constant', *OPERATORS])}")
     known = {*CONSTANTS} if constant else attributes_of(OPERATORS[source.op_type]) - {*ASKED}
     for attribute in source.attribute:
         if attribute.name not in known:
@@ -140,15 +140,6 @@ def _attribute(node: Node, source: onnx.AttributeProto, folder: Path) -> Any:
         case kinds.FLOAT | kinds.INT | kinds.FLOATS | kinds.INTS:
             return value
     raise OnnxError(f"{node}: attribute {source.name!r:.80} is of a type that is not read")
-
-
-def _unknown(node: Node, operator: str) -> OnnxError:
-    near = difflib.get_close_matches(operator, OPERATORS, 1)
-    hint = f"; did you mean {near[0]}?" if near else "."
-    return OnnxError(
-        f"{node}: the operator {operator!r:.80} is not supported{hint} Supported: Constant, "
-        f"{', '.join(OPERATORS)}"
-    )
 
 
 def _report(source: onnx.ModelProto, graph: Graph, told: dict[str, list[str]], numbers: int) -> str:

@@ -32,7 +32,10 @@ INPUT = 0  # the number of the input; the operations count from 1
 
 @dataclass(frozen=True)
 class Size:
-    """An integer that follows the batch: factor * N + offset. Nothing can be computed with it."""
+    """An integer that follows the batch: factor * N + offset. Nothing can be computed with it.
+
+    With a factor of 0 it is that of a large batch, and another one of a small: that of `x[:2]`.
+    """
 
     factor: int
     offset: int
@@ -132,10 +135,13 @@ def trace(
                 "arithmetic in place of `if`"
             )
         first.arguments = mapped(merged, *(call.arguments for call in rows))
-        shapes = [call.output.shape for call in rows]
-        if first.op not in SHAPING and len({len(shape) for shape in shapes}) == 1:
-            shapes.pop()  # ONNX works out what `x[:2]` is of one image
-        first.output.shape = mapped(merged, *shapes)
+        *shapes, alone = (call.output.shape for call in rows)
+        if first.op in SHAPING or {*map(len, shapes)} != {len(alone)}:
+            first.output.shape = mapped(merged, *shapes, alone)
+        else:  # what `x[:2]` is of one image, ONNX works out
+            pairs = zip(mapped(merged, *shapes), alone)
+            sizes = (Size(0, n) if type(n) is int and n != one else n for n, one in pairs)
+            first.output.shape = tuple(sizes)
         values[number] = first.output
         calls.append(first)
     *needed, result = _needed(calls)
