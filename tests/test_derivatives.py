@@ -6,6 +6,7 @@ import collections
 import contextlib
 import copy
 import math
+import operator
 import pickle
 import re
 import runpy
@@ -923,6 +924,20 @@ def freed():
             ShapeError,
             r"vjp: the result\['q'\]\[1\] is of shape \(2,\), .* of shape \(3,\)",
         ),
+        *[
+            (
+                lambda change=change: tinynet.grad(change)(X),
+                RuntimeError,
+                f"^{words} on a view "
+                r".argument of grad.*Write `x = x . \.\.\.`, change a copy .`x = x.clone",
+            )
+            for change, words in [
+                (lambda x: operator.iadd(x, 1).sum(), r"\+="),
+                (lambda x: operator.setitem(x, 0, 5.0) or x.sum(), r"\[\.\.\.\] ="),
+                (lambda x: operator.iadd(x[:2], 1).sum(), r"\[\.\.\.\] ="),
+                (lambda x: x.mul_(2).sum(), "mul_"),
+            ]
+        ],
         (lambda: gradcheck(cubes, X, order=0), ValueError, "order must be 1 or more"),
     ],
 )

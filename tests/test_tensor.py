@@ -874,7 +874,7 @@ def test_a_parameter_changed_before_backward_is_noticed():
 def test_a_view_is_not_changed_in_place():
     x = leaf(1.0, 2.0) * 1
     for view in (x.reshape(2, 1), x.unsqueeze(0), x.flip(0), x.T, x.T[0:1]):
-        with pytest.raises(RuntimeError, match=r"result of '(reshape|uns|flip|perm).*clone"):
+        with pytest.raises(RuntimeError, match=r"a view .(reshape|uns|flip|perm).*clone"):
             view += 1
     assert x.tolist() == [1.0, 2.0]
     with pytest.raises(RuntimeError, match="changes a leaf"):

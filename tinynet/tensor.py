@@ -757,11 +757,11 @@ class Tensor(Methods):
             )
         is_view = self.array.base is not None if self.node is None else self.node.view
         if is_view:
-            maker = "a view" if self.node is None else f"the result of {self.node.name!r}"
+            made = "" if self.node is None else f" ({self.node.name.replace('_', ' ')})"
             raise RuntimeError(
-                f"{name} on {maker}, which shares memory with another array, whose gradient would "
-                "be wrong. Assign through the whole tensor (`x[0] = x[0] + ...`), or take a copy "
-                "first (`.clone()`)."
+                f"{name} on a view{made}, which shares memory with another array, whose gradient "
+                "would be wrong. Write `x = x + ...`, change a copy (`x = x.clone()`), or assign "
+                "through the whole tensor (`x[0] = x[0] + ...`)."
             )
 
     # ----- beside what methods.py has from tables -----------------------------------------------

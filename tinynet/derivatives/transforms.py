@@ -176,8 +176,7 @@ class _Call:
         self.y, self.aux = y if has_aux else (y, None)
         self.x = given[argnums] if isinstance(argnums, int) else tuple(given[i] for i in chosen)
         roots = [y.node or y for y in leaves(self.y) if y.requires_grad]
-        others = (x for x in record(roots) if not isinstance(x, Node) and x not in self.own)
-        self.is_open = outside and any(True for _ in others)
+        self.is_open = outside and any(not isinstance(x, Node) for x in {*record(roots)} - self.own)
 
     def closed(self, y: Any) -> Any:
         """A value as part of a record that goes beyond this call, or of none."""
@@ -213,9 +212,10 @@ def pairs(name: str, own: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
 def _start(x: Tensor, own: set[Any]) -> Tensor:
     """x as the first of a record, made of x or, if it has none, of a leaf that joins `own`."""
     if not x.requires_grad:
-        x = wrap(x.array).requires_grad_()
-        own.add(x)
-    return ops.reshape(x, x.shape)
+        own.add(x := wrap(x.array).requires_grad_())
+    start = ops.reshape(x, x.shape)
+    start.node.name = "argument_of_grad"  # type: ignore[union-attr]
+    return start
 
 
 def leaves(value: Any) -> Iterator[Tensor]:
