@@ -10,21 +10,21 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 3073,
     "data": 2451,
-    "derivatives": 1081,
-    "functions": 2108,
+    "derivatives": 1091,
+    "functions": 2168,
     "gradcheck": 5384,
     "kernels": 4185,
     "lab": 2102,
     "models": 402,
-    "nn": 5736,
+    "nn": 5776,
     "onnx": 2354,
     "ops": 3659,
-    "optim": 2402,
+    "optim": 2405,
     "teaching": 3538,
     "training": 6593,
     "utils": 866,
     "vision": 1633,
-    "its own files": 5149,
+    "its own files": 5159,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

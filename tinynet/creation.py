@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "arange", "as_tensor", "bernoulli", "empty", "empty_like", "eye", "from_dlpack", "from_numpy",
     "full", "full_like", "linspace", "logspace", "multinomial", "normal", "ones", "ones_like",
-    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "tensor",
-    "zeros", "zeros_like",
+    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
+    "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -146,6 +146,7 @@ def _alike(make: Callable[..., Any], what: str) -> Callable[..., Tensor]:
     return named(make.__name__, doc, alike)
 
 
+scalar_tensor = named("scalar_tensor", "One number.", lambda s, **more: _new_tensor(s, **more))
 zeros_like = _alike(np.zeros_like, "Zeros of")
 ones_like = _alike(np.ones_like, "Ones of")
 empty_like = _alike(np.empty_like, "A tensor whose elements are not set, of")

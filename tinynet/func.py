@@ -8,11 +8,19 @@ gradients = grad(loss)(dict(model.named_parameters()))
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tinynet.derivatives import transforms
-from tinynet.derivatives.transforms import grad, hessian, hvp, jvp, value_and_grad, vjp
+from tinynet.derivatives.transforms import (
+    grad,
+    grad_and_value,
+    hessian,
+    hvp,
+    jvp,
+    value_and_grad,
+    vjp,
+)  # fmt: skip
 from tinynet.derivatives.transforms import jacobian as jacrev
 from tinynet.errors import ShapeError, unknown_name
 from tinynet.functions import unbind
@@ -25,7 +33,7 @@ jacfwd = jacrev  # the same numbers; here always row by row
 
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp",
-    "value_and_grad", "vjp", "vmap",
+    "stack_module_state", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 
@@ -42,16 +50,12 @@ def functional_call(
     replaced in all. args: the input, or a tuple of them. Raises ValueError for an unknown name.
     """
     dicts = parameter_and_buffer_dicts
-    given = {
-        k: v for part in (dicts if isinstance(dicts, tuple) else (dicts,)) for k, v in part.items()
-    }
-    known: dict[str, Tensor] = {
-        **dict(module.named_parameters(remove_duplicate=False)),
-        **dict(module.named_buffers()),
-    }
-    for name in given:
-        if name not in known:
-            raise unknown_name("parameter or buffer", name, list(known))
+    parts = dicts if isinstance(dicts, tuple) else (dicts,)
+    given = {name: value for part in parts for name, value in part.items()}
+    known: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
+    known |= module.named_buffers()
+    for name in given.keys() - known.keys():
+        raise unknown_name("parameter or buffer", name, known)
     instead = {id(known[name]): value for name, value in given.items()}
     places = [
         (vars(part), name, own)
@@ -69,10 +73,18 @@ def functional_call(
             members[name] = own
 
 
-def grad_and_value(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Any:
-    """`value_and_grad` with the gradient first, as in PyTorch."""
-    both = value_and_grad(f, argnums, has_aux)
-    return lambda *args, **settings: both(*args, **settings)[::-1]
+def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Parameters and buffers of models built alike, stacked by name as new ones, for `vmap`."""
+    kinds = sorted({type(model).__name__ for model in models})
+    if len(kinds) != 1:
+        raise RuntimeError(f"stack_module_state: takes models of one class, got {kinds}")
+    own = [dict(model.named_parameters()) for model in models]
+    state = [dict(model.named_buffers()) for model in models]
+    parameters = {
+        name: stack([p[name] for p in own]).detach().requires_grad_(first.requires_grad)
+        for name, first in own[0].items()
+    }
+    return parameters, {name: stack([b[name] for b in state]) for name in state[0]}
 
 
 def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Callable[..., Any]:
@@ -92,7 +104,7 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Calla
         if len(set(sizes)) != 1 or not sizes[0]:
             raise ShapeError(f"vmap: batches of {sizes} examples")
         rows = [[x] * sizes[0] if batch is None else batch for x, batch in zip(args, batches)]
-        return _together([func(*row) for row in zip(*rows)], out_dims)
+        return transforms.together([func(*row) for row in zip(*rows)], out_dims)
 
     return mapped
 
@@ -103,10 +115,3 @@ def _examples(value: Any, dim: int) -> list[Any] | None:
     if len({len(part) for part in parts}) > 1:
         raise ShapeError(f"vmap: batches of {[len(part) for part in parts]} examples")
     return [transforms.rebuilt(value, row) for row in zip(*parts)] if parts else None
-
-
-def _together(results: list[Any], dim: int) -> Any:
-    """Results of one structure as one, its tensors stacked."""
-    rows = ([x for _, x in transforms.pairs("vmap: a result", results[0], y)] for y in results)
-    columns = zip(*rows)
-    return transforms.rebuilt(results[0], (stack(column, dim) for column in columns))

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.linalg import cholesky, eigh, eigvalsh, matrix_power, matrix_rank, pinv, qr, slogdet, svd
 
 from tinynet.autograd import wrap
-from tinynet.functions import add, log, matmul, mul, pow, roll, square, squeeze, sub, sum, swapaxes
+from tinynet.functions import add, log, mul, pow, roll, square, squeeze, sub, sum, swapaxes
 from tinynet.functions import norm as _norm
-from tinynet.functions.common import Dim, array_of, takes
+from tinynet.functions.algebra import matmul, matrix_exp
+from tinynet.functions.common import Dim, array_of, named, takes
 from tinynet.ops import unsqueeze
 from tinynet.ops.checks import one_of
 from tinynet.ops.inverse import det, inv
@@ -26,11 +27,12 @@ from tinynet.unrecorded import unrecorded
 
 __all__ = [
     "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "inverse", "logdet", "lstsq",
-    "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
-    "pinverse", "qr", "slogdet", "solve", "svd", "svdvals", "vander", "vector_norm",
+    "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm",
+    "pinv", "pinverse", "qr", "slogdet", "solve", "svd", "svdvals", "vander", "vector_norm",
 ]  # fmt: skip
 
 inverse, pinverse = inv, pinv
+chain_matmul = named("chain_matmul", "As multi_dot.", lambda *matrices: multi_dot(matrices))
 
 
 def vector_norm(

@@ -336,6 +336,10 @@ class Methods(Variable):
         """What stands behind the point."""
     def gather(self, dim: int, index: Data) -> Tensor:
         """y[i, j, ...] = x[index[i, j, ...], j, ...] for dim = 0, and alike for the other axes."""
+    def gcd(self, other: Data) -> Tensor:
+        """The greatest common divisor of integers."""
+    def gcd_(self, other: Data) -> Tensor:
+        """The greatest common divisor of integers."""
     def ge(self, other: Data) -> Tensor:
         """input >= other, element by element."""
     def ge_(self, other: Data) -> Tensor:
@@ -408,6 +412,10 @@ class Methods(Variable):
         """The Kronecker product: each element of x times the whole of the other."""
     def kthvalue(self, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
         """The k-th smallest element along `dim`, counted from 1, and its place."""
+    def lcm(self, other: Data) -> Tensor:
+        """The least common multiple of integers."""
+    def lcm_(self, other: Data) -> Tensor:
+        """The least common multiple of integers."""
     def le(self, other: Data) -> Tensor:
         """input <= other, element by element."""
     def le_(self, other: Data) -> Tensor:
@@ -494,6 +502,8 @@ class Methods(Variable):
         """The elements where the bool tensor `mask` holds, in a vector; the two broadcast."""
     def matmul(self, other: Data, *, out: Any = None) -> Tensor:
         """Matrix product: the last two axes multiply, those before broadcast."""
+    def matrix_exp(self) -> Tensor:
+        """e^A = I + A + A^2 / 2! + A^3 / 3! + ... of square matrices (..., N, N)."""
     def matrix_power(self, n: Any) -> Any:
         """Raise a square matrix to the (integer) power `n`."""
     def max(self, dim: Any = None, keepdim: bool = False, *, axis: Dim = None, keepdims: bool = False, other: Data = None) -> Any:
@@ -596,6 +606,10 @@ class Methods(Variable):
         """What is left of x, with the sign of y; the floor is constant between its steps. Gradients: z = x - y floor(x / y), dz/dx = 1, dz/dy = -floor(x / y). Keeps both inputs and z."""
     def remainder_(self, other: Data) -> Tensor:
         """What is left of x, with the sign of y; the floor is constant between its steps. Gradients: z = x - y floor(x / y), dz/dx = 1, dz/dy = -floor(x / y). Keeps both inputs and z."""
+    def renorm(self, p: float, dim: int, maxnorm: float) -> Tensor:
+        """The parts along `dim` whose p-norm is above `maxnorm` scaled down to it, the others as they are: x * maxnorm / (norm + 1e-7)."""
+    def renorm_(self, p: float, dim: int, maxnorm: float) -> Tensor:
+        """The parts along `dim` whose p-norm is above `maxnorm` scaled down to it, the others as they are: x * maxnorm / (norm + 1e-7)."""
     def repeat(self, *args: Any, repeats: Any = None) -> Tensor:
         """Copies side by side: `repeat(2, 3)` stacks 2 down and 3 across; a new axis may come first."""
     def repeat_interleave(self, repeats: Any, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
@@ -760,6 +774,8 @@ class Methods(Variable):
         """Insert an axis of size 1, which becomes axis `dim` of y. Gradient: dy in the old shape."""
     def var(self, dim: Dim | bool = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None, axis: Dim = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
         """Variance over `dim`: the sum of squares divided by n - correction."""
+    def vdot(self, other: Any) -> Any:
+        """`dot`, with another name of an argument."""
     def view(self, *args: Any, shape: Any = None, size: Any = None) -> Tensor:
         """The same elements in another shape: `reshape(2, -1)` or `reshape((2, -1))`."""
     def view_as(self, other: Any) -> Any:

@@ -98,6 +98,8 @@ LAYERS = [
     ("MaxPool1d", (2,), {}, (2, 3, 7)),
     ("MaxPool1d", (3, 2, 1), {"ceil_mode": True}, (3, 7)),
     ("AvgPool1d", (3, 2, 1), {"count_include_pad": False}, (2, 3, 7)),
+    ("LPPool1d", (2, 3), {}, (2, 3, 7)),
+    ("LPPool2d", (2, (2, 3)), {"stride": 1, "ceil_mode": True}, (2, 3, 6, 7)),
     ("AdaptiveAvgPool1d", (4,), {}, (2, 3, 7)),
     ("AdaptiveMaxPool1d", (4,), {}, (2, 3, 7)),
     ("AdaptiveMaxPool2d", ((4, None),), {}, (2, 3, 6, 7)),
@@ -143,6 +145,7 @@ LAYERS = [
     ("Softplus", (2.0,), {}, (3, 4)),
     ("PReLU", (), {}, (3, 4)),
     ("PReLU", (4, 0.3), {}, (3, 4, 2)),
+    ("RReLU", (0.2, 0.2), {}, (3, 4)),
     ("ReLU6", (), {}, (3, 4)),
     ("ELU", (0.7,), {}, (3, 4)),
     ("SELU", (), {}, (3, 4)),
@@ -189,16 +192,31 @@ def test_a_layer_agrees_in_training_and_in_eval(name, args, settings, shape):
 def test_a_layer_prints_as_in_pytorch(name, args, settings, shape):
     ours = repr(getattr(nn, name)(*args, **settings))
     theirs = repr(getattr(torch.nn, name)(*args, **settings))
-    if name in SHOWN_OTHERWISE or "Pad" in name:
+    if name.startswith("Upsampling"):  # which has no mode here
         assert ours.startswith(name)
     else:
         assert ours == theirs
 
 
-SHOWN_OTHERWISE = {  # a number or a tuple of it, switches that are as usual, names or none
-    "AvgPool1d", "AvgPool2d", "Hardshrink", "LocalResponseNorm", "MaxPool1d", "Softshrink",
-    "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
-}  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "args", "settings"),
+    [
+        ("MaxUnpool1d", (2,), {}),
+        ("MaxUnpool2d", (2, 1, 1), {}),
+        ("MaxUnpool2d", ((2, 3), (2, 1)), {}),
+        ("ReflectionPad2d", (1,), {}),
+        ("ConstantPad1d", (1, 2.5), {}),
+        ("RReLU", (0.1, 0.2), {"inplace": True}),
+        ("Dropout2d", (0.2, True), {}),
+        ("LeakyReLU", (0.2, True), {}),
+        ("Softmax", (), {}),
+    ],
+)
+def test_other_settings_are_shown_as_in_pytorch(name, args, settings):
+    ours, theirs = (getattr(lib, name)(*args, **settings) for lib in (nn, torch.nn))
+    assert repr(ours) == repr(theirs)
+
+
 LOSSES = [
     ("CrossEntropyLoss", {}, "labels"),
     ("CrossEntropyLoss", {"ignore_index": 2, "reduction": "sum"}, "labels"),

@@ -569,3 +569,31 @@ RESNET = "conv1, bn1, relu, maxpool, layer1, layer2, layer3, layer4, avgpool, fc
 def test_the_children_of_a_net_are_torchvisions(name, children):
     net = getattr(models, name)(num_classes=2)
     assert ", ".join(name for name, _ in net.named_children()) == children
+
+
+def test_several_models_are_called_as_one():
+    models = [nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).eval() for _ in range(4)]
+    parameters, buffers = tinynet.func.stack_module_state(models)
+    assert parameters["0.weight"].shape == (4, 3, 2)
+    assert buffers["1.num_batches_tracked"].shape == (4,)
+    assert all(p.requires_grad and p.is_leaf for p in parameters.values())
+    x = tinynet.tensor(arrays((5, 2))[0])
+
+    def call(p, b, x):
+        return tinynet.func.functional_call(models[0], (p, b), (x,))
+
+    y = tinynet.func.vmap(call, in_dims=(0, 0, None))(parameters, buffers, x)
+    for one, model in zip(y, models):
+        close(one.detach(), torch.tensor(model(x).numpy()))
+    with pytest.raises(RuntimeError, match=r"models of one class, got \['Linear', 'ReLU'\]"):
+        tinynet.func.stack_module_state([nn.Linear(1, 1), nn.ReLU()])
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
+def test_the_settings_of_a_group_begin_with_its_own(name):
+    groups = []
+    for lib in (tinynet, torch):
+        optimizer = getattr(lib.optim, name)([lib.nn.Parameter(lib.ones(1))], lr=0.1)
+        saved = list(optimizer.state_dict()["param_groups"][0])
+        groups.append((next(iter(optimizer.param_groups[0])), saved[0], saved[-1]))
+    assert groups == [("params", "lr", "params")] * 2

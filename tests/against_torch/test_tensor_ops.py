@@ -6,6 +6,8 @@ library), or a pair of functions where the two spell it differently.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from tinynet import ops
 from tinynet.gradcheck import gradcheck
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated")
 rng = np.random.default_rng(11)
 
 
@@ -282,6 +285,35 @@ TABLE = [
                 lambda lib, a, b: lib.linalg.lstsq(a, b).solution,
                 (normal(2, 5, 3), normal(2, 5, 2)),
             ),
+            ("vdot", lambda lib, x, y: lib.vdot(x, y), (normal(4), normal(4))),
+            (
+                "chain_matmul",
+                lambda lib, x, y, z: lib.chain_matmul(x, y, z),
+                (normal(2, 3), normal(3, 4), normal(4, 2)),
+            ),
+            *(
+                (
+                    f"matrix_exp {scale}",
+                    lambda lib, x: lib.matrix_exp(x),
+                    (normal(2, 4, 4) * scale,),
+                )
+                for scale in (1e-3, 0.3, 3)
+            ),
+            ("linalg.matrix_exp", lambda lib, x: lib.linalg.matrix_exp(x), (normal(3, 3),)),
+            *(
+                (f"pdist {p}", lambda lib, x, p=p: lib.pdist(x, p), (normal(5, 3),))
+                for p in (1.0, 2.0, 3.0, float("inf"))
+            ),
+            *(
+                (
+                    f"renorm {p} {dim}",
+                    lambda lib, x, p=p, dim=dim: x.renorm(p, dim, 4.0),
+                    (normal(4, 3, 2) * np.arange(1, 5)[:, None, None],),
+                )
+                for p, dim in ((2, 0), (1, -1), (3, 1))
+            ),
+            ("renorm_", lambda lib, x: (x * 1).renorm_(2, 0, 1.5), (normal(4, 3),)),
+            ("rrelu", lambda lib, x: lib.rrelu(x, 0.1, 0.2), (normal(9),)),
             ("unfold", lambda lib, x: x.unfold(1, 3, 2), (normal(2, 8),)),
             ("as_strided", lambda lib, x: lib.as_strided(x, (2, 3), (1, 2), 1), (normal(3, 4),)),
         )
@@ -336,6 +368,11 @@ def test_what_has_no_gradient_agrees():
     for more in ({}, {"N": 3, "increasing": True}):  # whose gradient fails in PyTorch 2.13
         np.testing.assert_allclose(tinynet.vander(x, **more).array, torch.vander(t, **more).numpy())
     gradcheck(tinynet.vander, normal(4)).raise_for_failures()
+    integers, others = np.array([[12], [0], [-9]]), np.array([18, 0, 5, -6])
+    for name in ("gcd", "lcm"):
+        ours = getattr(tinynet, name)(tinynet.tensor(integers), tinynet.tensor(others))
+        theirs = getattr(torch, name)(torch.tensor(integers), torch.tensor(others))
+        assert ours.tolist() == theirs.tolist()
     edges = [-2.0, -1.0, 0.5, 3.0]
     for ours, theirs in (
         (x.histogram(5), t.histogram(5)),
@@ -357,6 +394,47 @@ def test_what_has_no_gradient_agrees():
     np.testing.assert_allclose(vector.array, theirs.solution[:, 0].numpy())
     with pytest.raises(tinynet.ShapeError, match="equally many rows"):
         tinynet.linalg.lstsq(tinynet.ones(3, 2), tinynet.ones(4, 1))
+
+
+def test_what_may_be_cast_agrees():
+    names = "bool", "uint8", "int8", "int64", "float32", "float64"
+    for first, second in itertools.product(names, names):
+        expected = torch.can_cast(getattr(torch, first), getattr(torch, second))
+        ours = getattr(tinynet, first), getattr(tinynet, second)
+        assert tinynet.can_cast(*ours) == expected, (first, second)
+    for settings in ({}, {"dtype": "int64"}, {"dtype": "float64", "requires_grad": True}):
+        mine = tinynet.scalar_tensor(3, **settings)
+        theirs = torch.scalar_tensor(
+            3, **{k: getattr(torch, v) if k == "dtype" else v for k, v in settings.items()}
+        )
+        assert mine.item() == theirs.item()
+        assert str(theirs.dtype) == f"torch.{mine.dtype}"
+        assert mine.requires_grad == theirs.requires_grad
+
+
+def test_slopes_at_random_lie_between_the_bounds():
+    x = tinynet.full((1000,), -1.0)
+    x[0] = 2.0
+    slopes = -tinynet.nn.functional.rrelu(x, 0.1, 0.3, training=True)
+    assert slopes[0].item() == -2
+    assert 0.1 <= slopes[1:].min().item() < slopes[1:].max().item() <= 0.3
+    with pytest.raises(ValueError, match=r"lower must be at most upper, got 0\.5 and 0\.3"):
+        tinynet.rrelu(x, 0.5, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda x: tinynet.matrix_exp(x), r"square matrices \(\.\.\., N, N\), got shape \(2, 3\)"),
+        (lambda x: tinynet.pdist(x[0]), r"vectors \(N, D\), got shape \(3,\)"),
+        (lambda x: x[0].renorm(2, 0, 1.0), r"at least two axes, got shape \(3,\)"),
+        (lambda x: x.renorm(2, 0, -1.0), "maxnorm"),
+        (lambda x: tinynet.vdot(x, x), "two vectors"),
+    ],
+)
+def test_what_these_refuse(use, words):
+    with pytest.raises(ValueError, match=words):
+        use(tinynet.ones(2, 3))
 
 
 def test_windows_are_views_of_what_is_not_recorded():

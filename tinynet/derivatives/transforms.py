@@ -56,6 +56,11 @@ def value_and_grad(
     return both
 
 
+def grad_and_value(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Any:
+    """`value_and_grad` with the gradient first, as in PyTorch."""
+    return lambda *args, **settings: value_and_grad(f, argnums, has_aux)(*args, **settings)[::-1]
+
+
 def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient of a function that gives a single value, as a function of the same arguments.
 
@@ -244,6 +249,12 @@ def rebuilt(value: Any, leaves: Iterable[Any]) -> Any:
         return next(remaining)
 
     return build(value)
+
+
+def together(results: list[Any], dim: int) -> Any:
+    """Results of one structure as one, its tensors stacked."""
+    rows = ([x for _, x in pairs("vmap: a result", results[0], y)] for y in results)
+    return rebuilt(results[0], (ops.stack(column, dim) for column in zip(*rows)))
 
 
 def _kind(value: Any) -> str:

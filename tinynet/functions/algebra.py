@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import ops
-from tinynet.functions.common import one_dim, takes, takes_out
+from tinynet.functions.common import array_of, named, one_dim, takes, takes_out
 from tinynet.functions.indexing import diagonal, narrow
 from tinynet.functions.pointwise import add, clamp, div, meet, mul, pow, sub
 from tinynet.functions.reduction import diff, norm
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "cdist", "corrcoef", "cov", "dot",
-    "einsum", "inner", "kron", "matmul", "mm", "mv", "outer", "tensordot", "trapezoid", "trapz",
-    "vander",
+    "einsum", "inner", "kron", "matmul", "matrix_exp", "mm", "mv", "outer", "tensordot",
+    "trapezoid", "trapz", "vander", "vdot",
 ]  # fmt: skip
 
 Data = Any
@@ -153,6 +154,30 @@ def inner(input: Data, other: Data) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
+TERMS = 15
+"""So many terms of the series of e^A have all digits of float64 where no |A x| exceeds |x| / 2."""
+
+
+def matrix_exp(input: Data) -> Tensor:
+    """e^A = I + A + A^2 / 2! + A^3 / 3! + ... of square matrices (..., N, N).
+
+    A is halved s times, until the series is short, and its sum squared s times: e^A is
+    (e^(A / 2^s))^(2^s). Gradient: that of the products, which are recorded.
+    """
+    square = len(input.shape) > 1 and input.shape[-1] == input.shape[-2]
+    takes("matrix_exp", square, "square matrices (..., N, N)", input)
+    size = float(np.abs(array_of(input)).sum(-2).max(initial=0))
+    halvings = math.ceil(math.log2(2 * size)) if 0.5 < size < math.inf else 0
+    small = ops.mul(input, 0.5**halvings)
+    one = np.eye(input.shape[-1], dtype=input.dtype)
+    y: Any = one
+    for k in range(TERMS, 0, -1):  # Horner's scheme
+        y = ops.add(one, ops.div(ops.matmul(small, y), k))
+    for _ in range(halvings):
+        y = ops.matmul(y, y)
+    return y  # type: ignore[no-any-return]
+
+
 def kron(input: Data, other: Data) -> Tensor:
     """The Kronecker product: each element of x times the whole of the other."""
     count = max(len(input.shape), len(other.shape))
@@ -205,3 +230,6 @@ def trapezoid(y: Data, x: Data = None, *, dx: float = 1.0, dim: int = -1) -> Ten
 
 
 trapz = trapezoid
+vdot = named(
+    "vdot", "`dot`, with another name of an argument.", lambda input, other: dot(input, other)
+)

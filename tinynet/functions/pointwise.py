@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = [
     "acos", "acosh", "add", "addcdiv", "addcmul", "allclose", "asin", "asinh", "atan", "atan2",
     "atanh", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
-    "bitwise_right_shift", "bitwise_xor", "clamp", "clamp_max", "clamp_min", "copysign", "cos",
-    "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp", "exp2", "expm1",
-    "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "ge", "gt", "heaviside",
+    "bitwise_right_shift", "bitwise_xor", "can_cast", "clamp", "clamp_max", "clamp_min", "copysign",
+    "cos", "cosh", "deg2rad", "div", "divide", "eq", "equal", "erf", "erfc", "exp", "exp2", "expm1",
+    "float_power", "floor_divide", "fmax", "fmin", "fmod", "frac", "gcd", "ge", "gt", "heaviside",
     "hypot", "is_floating_point", "isclose", "isfinite", "isin", "isinf", "isnan", "isneginf",
-    "isposinf", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
+    "isposinf", "lcm", "le", "lerp", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
     "logical_not", "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul",
     "multiply", "nan_to_num", "ne", "positive", "pow", "promote_types", "rad2deg", "reciprocal",
     "remainder", "result_type", "rsqrt", "rsub", "sigmoid", "signbit", "sin", "sinc", "sinh",
@@ -68,12 +68,22 @@ def meet(x: Data, y: Data) -> tuple[Data, Data]:
 
 def common_dtype(x: np.ndarray, y: np.ndarray) -> np.dtype[Any]:
     """The dtype in which PyTorch combines two arrays of unequal dtypes."""
-    kinds = [0 if a.dtype.kind == "b" else 2 if a.dtype.kind == "f" else 1 for a in (x, y)]
+    kinds = [_rank(a.dtype) for a in (x, y)]
     if kinds[0] != kinds[1]:
         return (x if kinds[0] > kinds[1] else y).dtype
     if (x.ndim == 0) != (y.ndim == 0):
         return (y if x.ndim == 0 else x).dtype
     return np.result_type(x.dtype, y.dtype)
+
+
+def _rank(dtype: Any) -> int:
+    """The place of a dtype's kind: bool, integer, float."""
+    return {"b": 0, "f": 2}.get(np.dtype(dtype).kind, 1)
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether one dtype may be written into another: no floats into ints, neither into bools."""
+    return _rank(from_) <= _rank(to)
 
 
 def promote_types(type1: Any, type2: Any) -> np.dtype[Any]:
@@ -352,6 +362,8 @@ bitwise_or = _comparing(np.bitwise_or, tensors=0, doc="The bits that one has.")
 bitwise_xor = _comparing(np.bitwise_xor, tensors=0, doc="The bits that just one has.")
 bitwise_left_shift = _comparing(np.left_shift, "input * 2**other.", 0, "bitwise_left_shift")
 bitwise_right_shift = _comparing(np.right_shift, "input // 2**other.", 0, "bitwise_right_shift")
+gcd = _comparing(np.gcd, "The greatest common divisor of integers.", tensors=2)
+lcm = _comparing(np.lcm, "The least common multiple of integers.", tensors=2)
 heaviside = _comparing(np.heaviside, "0 below 0, 1 above 0, and other at 0.", tensors=2)
 isnan = _looking(np.isnan, "Where an element is NaN.")
 isinf = _looking(np.isinf, "Where an element is infinite.")

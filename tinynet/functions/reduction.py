@@ -27,8 +27,10 @@ from tinynet.functions.common import (
     named,
     one_dim,
     spelled,
+    takes,
     whole_grid,
 )
+from tinynet.ops.checks import within
 from tinynet.ops.distance import vector_norm
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ __all__ = [
     "all", "amax", "amin", "aminmax", "any", "argmax", "argmin", "argsort", "count_nonzero",
     "cummax", "cummin", "cumprod", "cumsum", "diff", "dist", "kthvalue", "log_softmax",
     "logcumsumexp", "logsumexp", "max", "mean", "median", "min", "mode", "msort", "nanmean",
-    "nansum", "norm", "prod", "softmax", "softmin", "sort", "std", "std_mean", "sum", "topk",
-    "var", "var_mean",
+    "nansum", "norm", "prod", "renorm", "softmax", "softmin", "sort", "std", "std_mean", "sum",
+    "topk", "var", "var_mean",
 ]  # fmt: skip
 
 Data = Any
@@ -175,6 +177,17 @@ def norm(
         raise ValueError(f"norm: p must be a number or 'fro', got {p!r}")
     p = 2.0 if p is None or p == "fro" else float(p)
     return vector_norm(_as(input, dtype), p, all_dims("norm", input, dim), keepdim)
+
+
+def renorm(input: Data, p: float, dim: int, maxnorm: float) -> Tensor:
+    """The parts along `dim` whose p-norm is above `maxnorm` scaled down to it, the others as they
+    are: x * maxnorm / (norm + 1e-7).
+    """
+    dim = one_dim("renorm", input, dim)
+    takes("renorm", len(input.shape) > 1, "at least two axes", input)
+    within("renorm", "maxnorm", maxnorm, 0, np.inf)
+    size = norm(input, p, tuple(d for d in range(len(input.shape)) if d != dim), True)
+    return ops.mul(input, ops.where(size.array > maxnorm, ops.div(maxnorm, ops.add(size, 1e-7)), 1))
 
 
 def dist(input: Data, other: Data, p: float = 2) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.nn import functional as F
-from tinynet.nn.functional.arguments import name_reduction
+from tinynet.nn.functional.arguments import HEIGHTS, name_reduction
 from tinynet.nn.module import Module
 from tinynet.ops.checks import one_of, positive, within
 from tinynet.ops.elementwise import GELU_FORMS
@@ -34,8 +34,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "CELU": F.celu, "ELU": F.elu, "GELU": F.gelu, "GLU": F.glu, "Hardshrink": F.hardshrink,
     "Hardsigmoid": F.hardsigmoid, "Hardswish": F.hardswish, "Hardtanh": F.hardtanh,
     "LeakyReLU": F.leaky_relu, "LogSigmoid": F.logsigmoid, "LogSoftmax": F.log_softmax,
-    "Mish": F.mish, "ReLU6": F.relu6, "SELU": F.selu, "SiLU": F.silu, "Sigmoid": F.sigmoid,
-    "Softmax": F.softmax, "Softmax2d": functools.partial(F.softmax, dim=-3), "Softmin": F.softmin,
+    "Mish": F.mish, "RReLU": F.rrelu, "ReLU6": F.relu6, "SELU": F.selu, "SiLU": F.silu,
+    "Sigmoid": F.sigmoid, "Softmax": F.softmax,
+    "Softmax2d": functools.partial(F.softmax, dim=-3), "Softmin": F.softmin,
     "Softplus": F.softplus, "Softshrink": F.softshrink, "Softsign": F.softsign, "Tanh": F.tanh,
     "Tanhshrink": F.tanhshrink, "Threshold": F.threshold,
     # pools
@@ -68,7 +69,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def _surrounded(
     input: Any,  # noqa: A002 (PyTorch's name)
-    padding: int | Sequence[int],
+    padding: Sequence[int],
     value: float,
     *,
     axes: int,
@@ -76,15 +77,14 @@ def _surrounded(
 ) -> Any:
     """An image (N, C, H, W) or a signal (N, C, L) with more elements around it, see `F.pad`.
 
-    padding: a number for all sides, or (left, right), for images followed by top and bottom.
+    padding: (left, right), for images followed by top and bottom.
     """
-    sides = (padding,) * (2 * axes) if isinstance(padding, int) else tuple(padding)
-    if len(sides) != 2 * axes:
+    if len(padding) != 2 * axes:
         raise ShapeError(
             f"pad: padding must be a number or {2 * axes} of them (left, right"
             f"{', top, bottom' * (axes == 2)}), got {padding!r}"
         )
-    return F.pad(input, sides, mode, value)
+    return F.pad(input, padding, mode, value)
 
 
 FUNCTIONS |= {
@@ -116,11 +116,24 @@ CHECKS: dict[str, Callable[[Any], object]] = {
 """What is refused when the layer is made; the rest, its function refuses when it is called."""
 
 HIDDEN = {
+    **dict.fromkeys(("AvgPool1d", "AvgPool2d"), "ceil_mode count_include_pad divisor_override"),
     "Hardsigmoid": "inplace", "Hardswish": "inplace", "Upsample": "align_corners",
     "CosineSimilarity": "dim eps", "PairwiseDistance": "p eps",
 }  # fmt: skip
-BARE = {"Hardshrink": "lambd", "LocalResponseNorm": "size", "Softshrink": "lambd"}
-"""Settings that PyTorch's `repr` leaves out, and those that it shows without their names."""
+SHOWN = {
+    **dict.fromkeys(("AlphaDropout", "Dropout1d", "Dropout2d"), "inplace"),
+    **dict.fromkeys(("LPPool1d", "LPPool2d"), "stride ceil_mode"), "MaxPool1d": "ceil_mode",
+    **dict.fromkeys(("LogSoftmax", "Softmax", "Softmin"), "dim"),
+}  # fmt: skip
+BARE = {
+    "Hardshrink": "lambd", "LocalResponseNorm": "size", "Softshrink": "lambd",
+    **{name: "padding" for name in FUNCTIONS if "Pad" in name and "Constant" not in name},
+}  # fmt: skip
+"""Settings that PyTorch's `repr` leaves out, always shows, and shows without their names."""
+
+TUPLES = {"AvgPool1d": 1, "MaxUnpool1d": 1, "MaxUnpool2d": 2}
+TUPLES |= {name: 2 * int(name[-2]) for name in FUNCTIONS if "Pad" in name}
+"""How many numbers a size is, if one was given for all, in layers where PyTorch has it so."""
 
 
 class Stateless(Module):
@@ -144,12 +157,13 @@ class Stateless(Module):
             if key in ("weight", "pos_weight"):
                 self.register_buffer(key, value)
             else:
-                setattr(self, key, value)
+                many = name in TUPLES and key in HEIGHTS and isinstance(value, int)
+                setattr(self, key, (value,) * TUPLES[name] if many else value)
         if given.arguments.get("scale_factor") is not None:
             scale = given.arguments["scale_factor"]
             self.scale_factor = tuple(map(float, scale)) if np.ndim(scale) else float(scale)
-        if "stride" in given.arguments and given.arguments["stride"] is None:
-            self.stride = given.arguments["kernel_size"]
+        if given.arguments.get("stride", 0) is None and "stride" not in SHOWN.get(name, ""):
+            self.stride = self.settings()["kernel_size"]
         if "reduction" in given.arguments and name != "KLDivLoss":  # which has one more
             check_reduction(name, given.arguments["reduction"])
         if name in CHECKS:
@@ -170,9 +184,8 @@ class Stateless(Module):
         shown, owner = [], type(self).__name__
         for name, value in self.settings().items():
             usual = self.signature.parameters[name].default
-            switch = isinstance(usual, bool) and not self.trains
-            quiet = usual is None or switch or hasattr(self, "reduction")
-            quiet = quiet and (owner, name) != ("MaxPool1d", "ceil_mode")
+            quiet = usual is None or isinstance(usual, bool) or hasattr(self, "reduction")
+            quiet = quiet and name not in SHOWN.get(owner, "").split()
             hidden = isinstance(value, Tensor) or name in HIDDEN.get(owner, "").split()
             if not hidden and not (quiet and value == usual):
                 shown.append(f"{value!r}" if BARE.get(owner) == name else f"{name}={value!r}")

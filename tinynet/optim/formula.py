@@ -56,7 +56,9 @@ class Formula(Optimizer):
     differentiable: Switch = False
 
     def __post_init__(self, params: Params) -> None:
-        super().__init__(params, {field.name: vars(self).pop(field.name) for field in fields(self)})
+        names = [field.name for field in fields(self)]
+        names.sort(key=[field.name for field in fields(Formula)].__contains__)  # its own first
+        super().__init__(params, {name: vars(self).pop(name) for name in names})
 
 
 def average(m: Array, g: Array, decay: float, t: Array) -> None:

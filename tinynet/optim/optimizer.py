@@ -129,7 +129,7 @@ class Optimizer:
         params = param_group["params"]
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
         self._check_params(params)
-        self.param_groups.append({**settings, "params": params})
+        self.param_groups.append({"params": params, **settings})
 
     def _check_params(self, params: list[Any]) -> None:
         check_tensors(type(self).__name__, params)
@@ -290,7 +290,8 @@ class Optimizer:
         that has not been stepped has no entry.
         """
         groups = [
-            {**{name: _plain(value) for name, value in group.items()}, "params": positions}
+            {name: _plain(value) for name, value in group.items() if name != "params"}
+            | {"params": positions}
             for group, positions in zip(self.param_groups, self._positions(), strict=True)
         ]
         state = {

@@ -24,7 +24,7 @@ from tinynet.tensor import Tensor
 __all__ = [
     "celu", "celu_", "elu", "elu_", "gelu", "glu", "gumbel_softmax", "hardshrink", "hardsigmoid",
     "hardswish", "hardtanh", "hardtanh_", "leaky_relu", "leaky_relu_", "log_softmax", "logsigmoid",
-    "mish", "prelu", "relu", "relu6", "relu_", "selu", "selu_", "sigmoid",
+    "mish", "prelu", "relu", "relu6", "relu_", "rrelu", "rrelu_", "selu", "selu_", "sigmoid",
     "silu", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh", "tanhshrink",
     "threshold", "threshold_",
 ]  # fmt: skip
@@ -56,6 +56,22 @@ def prelu(input: Data, weight: Data) -> Tensor:
         )
     column = (-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else ()  # along the axis of the channels
     return activation.prelu(x, w.reshape(column))
+
+
+def rrelu(
+    input: Data,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """x, or s x below 0: s random in training, else the mean of the bounds (arXiv:1505.00853)."""
+    if not lower <= upper:
+        raise ValueError(f"rrelu: lower must be at most upper, got {lower} and {upper}")
+    x = tensor_of(input).array
+    slope = default_rng().uniform(lower, upper, x.shape) if training else (lower + upper) / 2
+    factor = np.where(x > 0, 1, slope).astype(x.dtype)
+    return applied(ops.mul, inplace, input, factor)
 
 
 def elu(input: Data, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -171,6 +187,7 @@ softshrink = named(activation.softshrink, "input lambd")
 
 relu_ = functools.partial(relu, inplace=True)
 leaky_relu_ = functools.partial(leaky_relu, inplace=True)
+rrelu_ = functools.partial(rrelu, inplace=True)
 elu_ = functools.partial(elu, inplace=True)
 selu_ = functools.partial(selu, inplace=True)
 celu_ = functools.partial(celu, inplace=True)

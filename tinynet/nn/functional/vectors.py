@@ -16,6 +16,7 @@ from tinynet.tensor import Tensor, as_array
 
 __all__ = [
     "cosine_similarity", "embedding", "embedding_bag", "normalize", "one_hot", "pairwise_distance",
+    "pdist",
 ]  # fmt: skip
 
 
@@ -153,3 +154,12 @@ def pairwise_distance(
 ) -> Tensor:
     """The p-norm of x1 - x2 + eps along the last axis: (N, D), (N, D) -> (N)."""
     return norm(tensor_of(x1) - x2 + eps, p, -1, keepdim)
+
+
+def pdist(input: Data, p: float = 2) -> Tensor:
+    """The p-norm between each vector of a set and each after it: (N, D) -> (N (N - 1) / 2)."""
+    if input.ndim != 2:
+        raise ShapeError(f"pdist: takes vectors (N, D), got shape {tuple(input.shape)}")
+    first, second = np.triu_indices(len(input), 1)
+    x = tensor_of(input)
+    return norm(x[first] - x[second], p, -1)
