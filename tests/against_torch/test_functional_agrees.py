@@ -66,6 +66,8 @@ CASES = [
         (name, {"input": rng.standard_normal((3, 4)) * 2}, settings)
         for name, settings in [
             ("relu", {}),
+            ("rrelu", {}),
+            ("pdist", {"p": 3.0}),
             ("leaky_relu", {}),
             ("leaky_relu", {"negative_slope": 0.3}),
             ("elu", {}),
