@@ -204,8 +204,7 @@ def pairs(name: str, own: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
     """
     if _kind(own) != _kind(other):
         raise ShapeError(
-            f"{name} is {_kind(own)}, what belongs to it is {_kind(other)}; they must be equal "
-            "in form"
+            f"{name} is {_kind(own)}, what belongs to it is {_kind(other)}; make them alike"
         )
     if isinstance(own, (tuple, list, dict)):
         for key in own if isinstance(own, dict) else range(len(own)):
