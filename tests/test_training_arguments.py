@@ -56,9 +56,9 @@ WRONG = {
     "seed": ("a", 1.5, -1),
     "keep_every": (0, "1"),
     "save_every": (0, "1"),
-    "clip_grad_norm": ("a", [1.0]),
+    "clip_grad_norm": ("a", [1.0], 0, -1.0, float("nan")),
     "transform": (3, "x", data.ToFloat),
-    "augment": (3, "x", data.RandomShift, lambda x, rng: x),
+    "augment": (3, "x", ["shift", 3], "shift", data.RandomShift, lambda x, rng: x),
     "loss": ("mes", None, nn.CrossEntropyLoss),
     "metrics": ([3], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}),
     "optimizer": (optim.SGD, None, 3),
@@ -90,13 +90,34 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path
     kept.write_text("of another run")
     model = nn.Linear(4, 3)
     before = model.weight.array.copy()
-    words = (
-        "a batch must be a pair" if isinstance(value, Single) else rf"\b{name}\b|expected a data"
-    )
+    words = "a batch must be a pair" if isinstance(value, Single) else rf"\b{name}|expected a data"
     with pytest.raises((TypeError, ValueError, NotADirectoryError), match=words):
         train(model, **{"out": tmp_path, "overwrite": isinstance(value, Single), name: value})
     np.testing.assert_array_equal(model.weight.array, before)
     assert kept.exists() or isinstance(value, Single)
+
+
+@pytest.mark.parametrize(
+    ("names", "steps"),
+    [
+        ("flip", [data.RandomHorizontalFlip(0.5)]),
+        ("shift:2", [data.RandomShift(2)]),
+        (["rotate:5", "shift"], [data.RandomRotate(5.0), data.RandomShift(1)]),
+        (("cutout",), [data.Cutout(2)]),
+        ([], []),
+    ],
+)
+def test_what_changes_images_has_a_name(names, steps):
+    images = np.random.default_rng(0).random((30, 1, 8, 8), np.float32)
+    augment = data.Compose([data.ToFloat(), *steps]) if steps else None
+    first, second = (
+        train(nn.Sequential(nn.Flatten(), nn.Linear(64, 3, rng=np.random.default_rng(0))),
+              train=(images, Y[:30]), augment=given, epochs=2, seed=0)
+        for given in (names, augment)
+    )  # fmt: skip
+    assert [r["loss"] for r in first] == [r["loss"] for r in second]
+    with pytest.raises(TypeError, match=r"augment must be a function, such as data\.RandomShift"):
+        train(augment=3)
 
 
 def test_batches_made_already_are_called_what_they_are():

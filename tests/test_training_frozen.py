@@ -395,7 +395,34 @@ def test_inputs_far_from_unit_scale_are_told_as_the_model_sees_them(scale, shift
             fit(net(), rows, 2, batch_size=10, **options)
         messages = [str(w.message) for w in caught]
         assert len(messages) == (said and transform is None)
-        assert all("unit scale: divide bytes by 255" in message for message in messages)
+        assert all("unit scale: scale each column, x = (x - x.mean" in text for text in messages)
+
+
+@pytest.mark.parametrize(
+    ("normalize", "by", "told"),
+    [
+        (None, "", "divide bytes by 255, or pass transform=data.standardize"),
+        ((0.0, 2.0), "transform", "they are normalised already, so are there outliers"),
+        ((0.0, 2.0), "loader", "they are normalised already"),
+        ((0.0, 2.0), "dataset", "they are normalised already"),
+        ((60.0, 60.0), "transform", None),
+    ],
+)
+def test_images_far_from_unit_scale_have_a_cure_that_is_not_there_already(normalize, by, told):
+    images = np.random.default_rng(0).uniform(0, 255, (30, 1, 4, 4)).astype(np.float32)
+    transform = None if normalize is None else data.Normalize(*normalize)
+    given = data.ArrayDataset(images, np.arange(30) % 3)
+    options = {"lr": 1e-9, "seed": 0, "progress": False}
+    if by == "transform":
+        options["transform"] = transform
+    elif by == "loader":
+        given = data.DataLoader(given, 10, transform=transform)
+    elif by == "dataset":
+        given = data.ArrayDataset(*given.arrays, transform=transform)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), given, 1, **options)
+    assert [told in str(w.message) for w in caught] == [True] * (told is not None)
 
 
 def test_two_plain_datasets_train_with_an_augmentation_but_not_with_a_normalisation_in_it():

@@ -23,8 +23,10 @@ NAMES = np.array(["ash", "birch", "cedar"])
 class Table:
     """What `fit` asks of a pandas DataFrame or Series."""
 
-    def __init__(self, values):
+    def __init__(self, values, columns=None):
         self.values = values
+        if columns is not None:
+            self.columns = columns
 
     def to_numpy(self):
         return self.values
@@ -42,6 +44,20 @@ class Pair(nn.Module):
 
     def forward(self, x):
         return self.layer(x), self.layer(x)
+
+
+def objects(rows, *more):
+    """An array of objects, each of which is an array."""
+    found = np.empty(len(rows) + len(more), object)
+    found[:] = [*rows, *more]
+    return found
+
+
+def with_value(value, dtype=object):
+    """X with something else in row 7, column 2."""
+    x = X.astype(dtype)
+    x[7, 2] = value
+    return x
 
 
 def trained(*arguments, loss=F.cross_entropy, model=None, **options):
@@ -62,6 +78,9 @@ def trained(*arguments, loss=F.cross_entropy, model=None, **options):
         (Table(X.astype(np.float64)), Table(Y), 2),
         (X, NAMES[Y], 2),
         (Table(X), Table(NAMES[Y].astype(object)), 2),
+        (Table(X.astype(object)), Y, 2),
+        (X.astype(object), Y, 2),
+        (objects(X), Y, 2),
     ],
 )
 def test_arrays_of_any_kind_are_a_data_set(arguments):
@@ -146,6 +165,44 @@ def test_labels_that_mean_nothing_are_told(y, validate, told):
         trained(X, y, epochs=1, validate=None if validate is None else (X, validate))
 
 
+PLACE = "x: row 7, column "
+COLUMNS = ["age", "height", "town", "weight"]
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        (
+            Table(with_value("Rome"), COLUMNS),
+            PLACE + "'town' is 'Rome'.*leave the row or the column out",
+        ),
+        (Table(with_value("12"), COLUMNS), PLACE + "'town' is '12'"),
+        (Table(with_value(None), COLUMNS), PLACE + "'town' is None"),
+        (Table(with_value(np.nan), COLUMNS), PLACE + "'town' is nan.*put a number in its place"),
+        (Table(with_value(np.nan, np.float64), COLUMNS), PLACE + "'town' is nan"),
+        (with_value(np.nan, np.float32), PLACE + "2 is nan"),
+        (with_value(-np.inf, np.float32), PLACE + "2 is -inf"),
+        (with_value(np.nan, np.float32).tolist(), PLACE + "2 is nan"),
+        (with_value(np.nan, np.float32).reshape(60, 1, 2, 2), "x: row 7 is nan"),
+        (with_value("Rome"), PLACE + "2 is 'Rome'"),
+        (np.full((60, 4), np.inf), "x: row 0, column 0 is inf"),
+        (X.astype(str), "x: row 0, column 0 is '"),
+        (objects(X[:-1], None), "x is a list whose parts have different shapes"),
+    ],
+)
+def test_inputs_that_are_no_numbers_are_named_before_anything_is_done(tmp_path, x, told):
+    model = nn.Linear(4, 3)
+    for call in (
+        lambda: trained(x, Y, epochs=1, model=model, out=tmp_path / "run"),
+        lambda: trained(X, Y, epochs=1, model=model, validate=(x, Y), out=tmp_path / "run"),
+        lambda: evaluate(model, x, Y),
+        lambda: predict(model, x),
+    ):
+        with pytest.raises(DataError, match=told.replace("x", "(x|predict: the data)", 1)):
+            call()
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
     model = nn.Linear(4, 3, rng=np.random.default_rng(0))
     trained(X, NAMES[Y], epochs=2, model=model, out=tmp_path)
@@ -168,6 +225,8 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
         (3, Y, {"loss": "mse"}, ValueError, "mse_loss compares numbers.*labels for the 3 outputs"),
         (3, Y, {"loss": nn.BCEWithLogitsLoss()}, ValueError, "for classes pass loss='cross_entro"),
         (2, Y, {"epochs": (X, Y)}, TypeError, "give data and epochs"),
+        (3, Y, {"loss": "nll"}, ValueError, ", 0 at most, and the model gives .*loss='cross_entro"),
+        (3, Y, {"loss": nn.NLLLoss()}, ValueError, r"or let the model end with nn\.LogSoftmax"),
     ],
 )
 def test_what_learns_nothing_is_told(outputs, y, options, error, told):
@@ -217,6 +276,7 @@ def test_losses_by_name_are_the_functions():
     for name, (function, _) in LOSSES.items():
         output, target = tinynet.rand(6, 3), np.full((6, 3), 0.5, np.float32)
         given = tinynet.tensor(Y[:6] if name in ("cross_entropy", "ce", "nll") else target)
+        output = -output if name == "nll" else output
         model, batches = nn.Identity(), [(output, given)]
         by_name = evaluate(model, batches, name, metrics={})
         assert by_name == evaluate(model, batches, function, metrics={}), name

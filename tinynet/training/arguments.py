@@ -27,7 +27,7 @@ from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.distributed import Ranks
 from tinynet.training.run import Callback
-from tinynet.vision.transforms.base import Transform, check_transform
+from tinynet.vision.transforms.base import Transform
 
 Check: TypeAlias = Callable[[str, Any], object]
 HASHED = 1 << 24  # bytes of each array that are looked at, evenly spaced, to know it again
@@ -48,6 +48,12 @@ def _a(kinds: Any, words: str) -> Check:
 
 def _integer(least: int) -> Check:
     return lambda name, value: integer("fit", name, value, least)
+
+
+def _positive(name: str, value: Any) -> None:
+    _a((Real,), "a number, such as 1.0")(name, value)
+    if not value > 0:
+        raise ValueError(f"fit: {name} must be more than 0, got {value!r}; None is for no limit")
 
 
 def _callbacks(name: str, value: Any) -> None:
@@ -88,9 +94,9 @@ def _folder(name: str, value: Any) -> None:
         raise NotADirectoryError(f"fit: {name} is a folder, and {os.fspath(value)} is a file")
 
 
-def _transform(name: str, value: Any) -> None:
+def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
     """A function of the images alone; one that draws random numbers is a Transform."""
-    check_transform("fit", name, value)
+    check_function("fit", name, value, example)
     if isinstance(value, Transform):
         return
     try:
@@ -113,9 +119,9 @@ MUST_BE: dict[str, Check] = {
     "seed": _integer(0),
     "keep_every": _integer(1),
     "save_every": _integer(1),
-    "clip_grad_norm": _a((Real,), "a number, such as 1.0"),
+    "clip_grad_norm": _positive,
     "transform": _transform,
-    "augment": _transform,
+    "augment": functools.partial(_transform, example="data.RandomShift(2), or 'shift:2'"),
     "loss": functools.partial(check_function, "fit", example="F.mse_loss, of (output, target)"),
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from tinynet.nn import Module
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of
+from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
 
 Images = Callable[..., np.ndarray]
@@ -127,8 +129,8 @@ def not_a_pair(what: str, value: Any) -> DataError:
     elif hasattr(value, "shape"):
         got = f"{got} of shape {tuple(value.shape)}"
     return DataError(
-        f"{what} must be a pair (x, target), got {got}. Of arrays X and Y make "
-        "data.ArrayDataset(X, Y); a dataset returns (x, target) in __getitem__"
+        f"{what} must be a pair (x, target), got {got}. Arrays are given as (X, Y) "
+        "or data.ArrayDataset(X, Y); a dataset returns (x, target) in __getitem__"
     )
 
 
@@ -155,7 +157,7 @@ def is_array(value: Any) -> bool:
 
 def as_array(name: str, value: Any) -> np.ndarray:
     """An array of an array, tensor, list or table."""
-    if hasattr(value, "to_numpy") and not isinstance(value, Tensor):
+    if hasattr(value, "to_numpy"):
         return np.asarray(value.to_numpy())
     try:
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
@@ -168,9 +170,34 @@ def as_array(name: str, value: Any) -> np.ndarray:
         ) from error
 
 
+def as_numbers(name: str, value: Any) -> np.ndarray:
+    """Inputs of an array, tensor, list or table; integers in a table, and objects, become floats.
+
+    Raises DataError for text, what is missing and what is not finite, with its row and column.
+    """
+    x = as_array(name, value)
+    if x.dtype.kind == "O" and x.ndim == 1 and x.size and np.ndim(x[0]):
+        x = as_array(name, list(x))  # an array of arrays
+    numbers = x
+    if x.dtype.kind in "OUSmM":
+        found: Any = [v if isinstance(v, (Real, np.bool_)) else np.nan for v in x.flat]
+        numbers = np.reshape(found, x.shape)
+    if numbers is not x or hasattr(value, "to_numpy"):
+        numbers = numbers.astype(np.float32)
+    if numbers.dtype.kind != "f" or not x.size or np.isfinite([numbers.min(), numbers.max()]).all():
+        return numbers
+    wrong = tuple(map(int, np.unravel_index(np.isfinite(numbers).argmin(), x.shape)))
+    columns = list(getattr(value, "columns", range(x.shape[-1])))
+    column = f", column {columns[wrong[1]]!r}" if x.ndim == 2 else ""
+    raise DataError(
+        f"{name}: row {wrong[0]}{column} is {x.item(*wrong)!r:.60}, from which nothing is learnt: "
+        "leave the row or the column out, or put a number in its place"
+    )
+
+
 def as_inputs(name: str, data: Any) -> Any:
     """Inputs in an array, a list or a table as a data set; other data as they are."""
-    return ArrayDataset(as_array(name, data)) if is_array(data) else data
+    return ArrayDataset(as_numbers(name, data)) if is_array(data) else data
 
 
 def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = None) -> Any:
@@ -183,7 +210,7 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
         if not isinstance(data, tuple) or len(data) != 2 or not is_array(data[0]):
             return data
         data, targets = data
-    x, y = as_array("x", data), as_array("y", targets)
+    x, y = as_numbers("x", data), as_array("y", targets)
     if y.dtype.kind in "bUSO" and y.shape[1:] == (1,):
         y = y[:, 0]  # a column of labels
     if y.dtype.kind == "b" and y.ndim == 1:
@@ -226,6 +253,15 @@ def targets_and_epochs(more: Sequence[Any], epochs: Any) -> tuple[Any, Any]:
             "fit: give data and epochs, fit(model, train, epochs=5) or fit(model, x, y, epochs=5)"
         )
     return (given[0] if len(given) == 2 else None), given[-1]
+
+
+def as_augment(augment: Any, train: Any) -> Any:
+    """The changes of these names for the images of `train`; what is no name stays as it is."""
+    if not isinstance(augment, (str, list, tuple)) or not all(isinstance(n, str) for n in augment):
+        return augment
+    example: Any = train[0] if is_dataset(train) and len(train) else 0
+    shape = np.shape(example[0] if isinstance(example, (tuple, list)) else example)
+    return make_augment(augment, shape[1:] if len(shape) == 3 else None)
 
 
 def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
@@ -276,16 +312,24 @@ def training_batches(
     return batches
 
 
-def looked_at(batches: Any) -> Iterator[Any]:
-    """The same batches, with a warning if the first has inputs that nets hardly learn from."""
+def looked_at(batches: Any, train: Any) -> Iterator[Any]:
+    """The same batches, of `train`, with a warning of inputs that nets hardly learn from."""
     for i, batch in enumerate(batches):
         x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
         if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
+            applied = [getattr(data, "transform", None) for data in (train, source(train)[0])]
+            normalize = next(filter(None, map(find_normalize, applied)), None)
+            cure = "divide bytes by 255, or pass transform=data.standardize(train)"
+            if normalize is not None:
+                cure = (
+                    "they are normalised already, so are there outliers, or was it for other data?"
+                )
+            elif x.ndim == 2:
+                cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
             warnings.warn(
                 f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
                 f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
-                "for inputs of about unit scale: divide bytes by 255, or pass "
-                "transform=data.standardize(train)",
+                f"for inputs of about unit scale: {cure}",
                 stacklevel=2,
             )
         yield batch
@@ -348,10 +392,8 @@ def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -
         example = dataset[0]
         about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
         about["box"] = _box(dataset)
-    normalize = find_normalize(
-        transform if is_dataset(train) else getattr(train, "transform", None)
-    )
-    if normalize is not None:
+    applied = transform if is_dataset(train) else getattr(train, "transform", None)
+    if (normalize := find_normalize(applied)) is not None:
         about |= {"mean": normalize.mean, "std": normalize.std}
     return about
 
@@ -378,6 +420,5 @@ def own_transform(model: Any, data: Any, transform: Images | None) -> Images | N
 def find_normalize(transform: Any) -> Normalize | None:
     """The Normalize in a transform, if there is one."""
     if isinstance(transform, Compose):
-        found = [find_normalize(step) for step in transform.transforms]
-        return next((step for step in found if step is not None), None)
+        return next(filter(None, map(find_normalize, transform.transforms)), None)
     return transform if isinstance(transform, Normalize) else None

@@ -26,6 +26,7 @@ from tinynet.training.batches import (
     Batches,
     Images,
     about_data,
+    as_augment,
     as_examples,
     dtype_of,
     looked_at,
@@ -59,7 +60,7 @@ def fit(
     validation_split: float | None = None,
     batch_size: int | None = None,
     transform: Images | None = None,
-    augment: Images | None = None,
+    augment: Any = None,
     optimizer: Optimizer | str = "sgd",
     lr: float | None = None,
     weight_decay: float = 0.0,
@@ -94,7 +95,7 @@ def fit(
     labels that are text are numbered. validation_split=0.1 holds out a tenth of `train` instead of
     validate, of every class as much. Of a dataset a loader is made: batch_size
     (64), shuffled for training; transform is applied to the images of both, augment before it to
-    those of training.
+    those of training: a transform, or names, such as ["shift", "flip:0.5"]; see `make_augment`.
 
     optimizer: a name (see `make_optimizer`; lr and weight_decay go with it) or an Optimizer.
     What is frozen (requires_grad=False) stays so, and so do layers that were put into evaluation
@@ -149,7 +150,7 @@ def fit(
     targets, epochs = targets_and_epochs(more, epochs)
     train = as_examples(train, targets)
     validate = as_examples(validate, classes=getattr(train, "classes", None) or ())
-    loss, metrics = as_loss(loss), as_metrics(metrics)
+    loss, metrics, augment = as_loss(loss), as_metrics(metrics), as_augment(augment, train)
     check_arguments(locals())
     if validation_split is not None:
         if validate is not None:
@@ -355,7 +356,7 @@ def _one_epoch(run: Run) -> Record:
     batches = run.ranks.own_parts(batches)
     trained = train_epoch(
         run.model,
-        batches if run.step or not run.ranks.first else looked_at(batches),
+        batches if run.step or not run.ranks.first else looked_at(batches, run.train),
         run.optimizer,
         run.loss,
         metrics=run.metrics,

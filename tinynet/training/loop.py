@@ -87,7 +87,9 @@ def train_epoch(
     train_the_awake(model)
     so_far, gradients = so_far or EpochSoFar(), gradients or gradients_of
     for x, target in pairs(batches):
-        find = functools.partial(first_anomaly, model, x, target, functools.partial(_cost, loss))
+        find = functools.partial(
+            first_anomaly, model, x, target, lambda y, t: loss(y, fitted(y, t, loss))
+        )
         with (
             naming_divergence(optimizer, epoch, so_far.steps + 1, find),
             naming_memory(model, len(x)),
@@ -118,10 +120,6 @@ def gradients_of(
     optimizer.zero_grad()
     cost.backward()
     return value, means_of(len(x), output, target, loss, metrics, value)
-
-
-def _cost(loss: Loss, output: Any, target: Any) -> Tensor:
-    return loss(output, fitted(output, target, loss))
 
 
 def _check_gradient(optimizer: Optimizer) -> None:

@@ -82,8 +82,7 @@ def fitted(output: Any, target: Any, loss: Any) -> Any:
     """The target in the shape that a loss of ours compares with the output.
 
     What differs by a last axis of one alone means the same: numbers (N,) for a single output
-    (N, 1), or the other way round, and a column (N, 1) of labels. For any other loss, and of any
-    other shape, the target stays as it is.
+    (N, 1), or the other way round, and a column (N, 1) of labels. All else stays as it is.
     """
     name = name_of(loss)
     if name is None or not isinstance(output, Tensor) or not isinstance(target, Tensor):

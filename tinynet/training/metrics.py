@@ -250,6 +250,11 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
             "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"
         )
+    if name_of(loss) == "nll" and output.array.size and output.array.max() > 1e-3:
+        raise ValueError(
+            f"{name} takes log-probabilities, 0 at most, and the model gives {output.array.max():.4g}"
+            ": for scores pass loss='cross_entropy', or let the model end with nn.LogSoftmax(1)"
+        )
     if name_of(loss) not in (None, *OF_CLASSES) and are_classes(output, target):
         raise ValueError(
             f"{name} compares numbers, and the targets {tuple(target.shape)} are labels for the "

@@ -8,6 +8,7 @@ An array of images that are like those of the training is taken as it is.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.files import open_file
-from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb
+from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
@@ -149,7 +150,8 @@ def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
     """One image as bytes (C, H, W), and what was done to it."""
     if isinstance(image, Path):
         if image.is_dir():
-            raise DataError(f"there is no image in {image}")
+            left = Counter(kind_of(path) for path in image.rglob("*") if path.is_file())
+            raise DataError(no_images(image, left))
         with open_file(image) as stream:
             made: tuple[np.ndarray, str] = decoded(stream, image, lambda file: _made(file, look))
             return made

@@ -140,7 +140,7 @@ def make_augment(
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or (name == "rotate" and not 0 <= value <= 180):
-            kind = "angle from 0 to 180 degrees" if name == "rotate" else "number"
+            kind = "angle from 0 to 180 degrees" if math.isfinite(value) else "number"
             raise ValueError(f"augmentation {text!r}: {amount!r} is no {kind}")
         if name in IN_PIXELS and value % 1:
             raise ValueError(f"augmentation {text!r}: {amount} is not an integer number of pixels")
