@@ -226,7 +226,7 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
         (3, Y, {"loss": nn.BCEWithLogitsLoss()}, ValueError, "for classes pass loss='cross_entro"),
         (2, Y, {"epochs": (X, Y)}, TypeError, "give data and epochs"),
         (3, Y, {"loss": "nll"}, ValueError, ", 0 at most, and the model gives .*loss='cross_entro"),
-        (3, Y, {"loss": nn.NLLLoss()}, ValueError, r"or let the model end with nn\.LogSoftmax"),
+        (3, Y, {"loss": nn.NLLLoss()}, ValueError, r"or end it with nn\.LogSoftmax"),
     ],
 )
 def test_what_learns_nothing_is_told(outputs, y, options, error, told):

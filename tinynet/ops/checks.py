@@ -18,8 +18,8 @@ def check_float(op: str, x: Any) -> None:
     """TypeError unless the elements of x are floats."""
     if x.dtype.kind != "f":
         raise TypeError(
-            f"{op}: the input has dtype {x.dtype}, it takes floats; convert with x.float() or, "
-            "of an array, x.astype(np.float32), and divide images of 0 to 255 by 255"
+            f"{op}: the input has dtype {x.dtype}, it takes floats; convert with x.float(), an "
+            "array by x.astype(np.float32), and scale images of 0 to 255 with x.float() / 255"
         )
 
 
