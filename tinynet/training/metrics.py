@@ -252,8 +252,8 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
         )
     if name_of(loss) == "nll" and output.array.size and output.array.max() > 1e-3:
         raise ValueError(
-            f"{name} takes log-probabilities, 0 at most, and the model gives {output.array.max():g}: "
-            "for scores pass loss='cross_entropy', or end it with nn.LogSoftmax(1)"
+            f"{name} takes log-probabilities, 0 at most, and the model gives "
+            f"{output.array.max():g}: pass loss='cross_entropy', or end it with nn.LogSoftmax(1)"
         )
     if name_of(loss) not in (None, *OF_CLASSES) and are_classes(output, target):
         raise ValueError(
