@@ -74,6 +74,12 @@ def test_training_saves_a_model_and_says_what_to_do_next(tiny, capsys):
     assert stored.input_shape == (1, 8, 8)
 
 
+def test_json_goes_into_the_new_folder_of_the_run_however_it_is_called(tiny, here):
+    options = ["--epochs", "1", "--validation", "0", "--out", str(here / "new"), "--json"]
+    assert main(["train", "--data", tiny, *options, "new/a.json"]) == 0
+    assert json.loads((here / "new/a.json").read_text())["settings"]["validation"] == 0
+
+
 def test_json_has_settings_history_accuracy_and_seconds(tiny, here):
     options = ["--epochs", "2", "--lr", "0.01", "--seed", "7", "--augment", "shift:1"]
     assert main(["train", "--data", tiny, "--json", "result.json", *options]) == 0
@@ -445,7 +451,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--augment", "shfit:2"], "did you mean 'shift'? Known: shift"),
         (["train", "--augment", "shift:far"], "'far' is no number"),
         (["train", "--augment", "rotate:9999"], "'9999' is no angle from 0 to 180 degrees"),
-        (["train", "--validation", "0"], "'0' is no share; 0.1 means a tenth"),
+        (["train", "--validation", "-0.1"], "'-0.1' is no share; 0.1 means a tenth, 0 none"),
         (["train", "--resume", "--init-from", "r"], "leave --init-from out"),
         (["train", "--augment", "flip:3"], "p must be a number from 0 to 1"),
         (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),

@@ -110,6 +110,16 @@ def test_subset_picks_in_its_own_order_and_nests():
 def test_subset_takes_a_mask_and_refuses_what_is_no_index():
     dataset = make_dataset(4)
     assert Subset(dataset, dataset.labels == 1).indices == [1, 3]
+    subset = Subset(dataset, np.arange(4))
+    assert subset.take(np.array([1, 3]))[1].tolist() == dataset.labels[[1, 3]].tolist()
+    subset.indices[1] = 2  # a list that was asked for counts
+    assert subset.take(np.array([1, 3]))[1].tolist() == dataset.labels[[2, 3]].tolist()
+    subset.indices = subset.indices[:2]
+    assert (len(subset), subset.indices, subset.labels.tolist()) == (
+        2,
+        [0, 2],
+        dataset.labels[[0, 2]].tolist(),
+    )
     assert len(Subset(dataset, [])) == 0
     for wrong, got in (([0.7, 1.0], "2 of float64"), ([True], "1 of bool"), (["1"], "1 of <U1")):
         with pytest.raises(TypeError, match=f"integers, or 4 bools, .* got {got}"):

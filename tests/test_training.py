@@ -555,6 +555,12 @@ def test_augmentations_that_make_no_sense_for_the_images_are_refused(text, side,
         make_augment([text], side)
 
 
+def test_older_runs_may_turn_by_more_than_anyone_asks_for_today():
+    assert make_augment(["rotate:270"], 8).transforms[1].degrees == (-270, 270)
+    with pytest.raises(ValueError, match="'270' is no angle from 0 to 180 degrees"):
+        make_augment(["rotate:270"], 8, asked=True)
+
+
 def test_the_largest_shift_leaves_something_of_every_image():
     shifted = make_augment(["shift:7"], 8)(np.ones((500, 1, 8, 8), np.float32))
     assert (shifted.max((1, 2, 3)) > 0).all()

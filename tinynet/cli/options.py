@@ -109,7 +109,8 @@ def check_output(file: Path | None, *inputs: Any, kind: str = "JSON", out: Any =
     if file is None or file == STDOUT:
         return
     refused = _in_the_way(file, *inputs) or _is_kept(file, kind)
-    if not refused and not file.parent.is_dir() and file.parent != out:
+    is_of_run = out is not None and file.parent.resolve() == Path(out).resolve()
+    if not refused and not file.parent.is_dir() and not is_of_run:
         refused = f"there is no folder {file.parent}"
     if refused:
         raise BadArgument(f"cannot write {file}: {refused}; give another name")
@@ -121,7 +122,7 @@ def check_folder(out: Path, data: str = "", json_file: Path | None = None) -> No
     data: the name of the run's data set, which must not be among the files that it writes.
     json_file: where JSON is to go, which must not be this folder.
     """
-    if json_file is not None and out.absolute().is_relative_to(json_file.absolute()):
+    if json_file is not None and out.resolve().is_relative_to(json_file.resolve()):
         raise BadArgument(f"cannot write {json_file}: it is to be a folder; give another name")
     source = Path(data.partition(":")[2].partition("?")[0] or os.devnull)
     if source.is_dir() and out.resolve() == source.resolve():
@@ -164,8 +165,13 @@ def _is_kept(file: Path, kind: str) -> str:
             return "a run keeps a file of its own under that name"
         if kept.suffix.lower() in (SUFFIX, *FOREIGN):
             return f"its name is not that of a {kind} file"
-        is_ours = not file.exists() or re.match(OURS[kind], file.read_text("utf-8", "replace"))
-        return "" if is_ours else f"a file is there that is no {kind} of `tinynet`"
+        if not file.exists():
+            return ""
+        with file.open("rb") as stream:
+            head = stream.read(1 << 16).decode("utf-8", "replace")
+        return (
+            "" if re.match(OURS[kind], head) else f"a file is there that is no {kind} of `tinynet`"
+        )
     is_npz = kept.suffix == ".npz" and any(n.endswith("weight.npy") for n in names_in(file))
     is_onnx = kept.suffix == ".onnx" and file.exists() and read_head(file, 1) == b"\x08"
     if file.exists() and not is_npz and not is_onnx:

@@ -145,7 +145,9 @@ def asked_for(args: argparse.Namespace) -> dict[str, Any]:
     for kind, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         if kind in asked:
             choose(kind, asked[kind], known)
-    _check_augment(_augmentations(asked.get("augment", ())), (2**31,))  # whatever the images
+    _check_augment(
+        _augmentations(asked.get("augment", ())), (2**31,), asked=True
+    )  # whatever the images
     if "patience" in asked and not asked.get("validation"):
         raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
     return asked
@@ -345,12 +347,12 @@ def _augmentations(names: Any) -> list[str]:
     return kept
 
 
-def _check_augment(names: list[str], side: tuple[int, ...]) -> None:
+def _check_augment(names: list[str], side: tuple[int, ...], asked: bool = False) -> None:
     """Raise BadArgument for a change that is not known, or leaves nothing of such an image."""
     from tinynet.training import make_augment
 
     try:
-        make_augment(names, side)
+        make_augment(names, side, asked=asked)
     except ValueError as error:
         raise BadArgument(str(error)) from error
 

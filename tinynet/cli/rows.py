@@ -42,7 +42,7 @@ def integer(least: int) -> Callable[[str], Any]:
 
 number = _checked(float, lambda x: 0 <= x < math.inf, "no number of 0 or more")
 positive = _checked(float, lambda x: 0 < x < math.inf, "no number greater than 0")
-share = _checked(float, lambda x: 0 < x < 1, "no share; 0.1 means a tenth")
+share = _checked(float, lambda x: 0 <= x < 1, "no share; 0.1 means a tenth, 0 none")
 image_shape = _checked(
     lambda text: tuple(map(int, text.lower().split("x"))),
     lambda sizes: len(sizes) == 3 and min(sizes) > 0,

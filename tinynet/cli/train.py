@@ -72,8 +72,8 @@ OPTIONS = [
         "are rotated, others shifted, and CIFAR's mirrored too; grey ones of 28x28 or 32x32 stay "
         "as they are. Other colour images are mirrored by flip alone", action="append"),
     rows.option("--validation SHARE", rows.share,
-        "hold out this share of the training images, such as 0.1; the test images then stay "
-        "unseen to the end, and the model that is best on the held-out ones is kept"),
+        "hold out this share of the training images, such as 0.1 (default: 0, none); the test "
+        "images then stay unseen to the end, and what is best on the held-out ones is kept"),
     "model and training",
     rows.MODEL,
     rows.option("--epochs N", rows.integer(1), "how often every image is seen"),

@@ -35,7 +35,11 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     head = text.readline()
     between = ";" if head.count(";") > head.count(",") else ","
     names = [name.strip().strip('"').casefold() for name in head.split(between)]
-    has_names = "label" in names or not any(name.lstrip("-").isdecimal() for name in names)
+    numbers = [name.lstrip("-").isdecimal() for name in names]
+    second = text.readline().split(between)[0].strip().strip('"')
+    number = re.compile(r"[-\d.]*")  # a text over numbers is a name, as by pandas: digit,0,1,2,...
+    is_named = not number.fullmatch(names[0]) and number.fullmatch(second)
+    has_names = "label" in names or not any(numbers) or bool(is_named)
     place = names.index("label") if "label" in names else 0
     found: dict[str, int] = {}  # the labels, numbered as they come
     try:
@@ -65,9 +69,9 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     if has_names and "label" not in names:
         raise DataError(f"{path}: has no column called label, but {', '.join(names[:3])}, ...")
     pixels = np.delete(rows, place, axis=1)
-    numbers = [re.fullmatch(r"pixel_?(\d+)", name) for name in names if name != "label"]
-    if len(numbers) == pixels.shape[1] and all(numbers):
-        pixels = pixels[:, np.argsort([int(number[1]) for number in numbers if number])]
+    counted = [re.fullmatch(r"pixel_?(\d+)", name) for name in names if name != "label"]
+    if len(counted) == pixels.shape[1] and all(counted):
+        pixels = pixels[:, np.argsort([int(place[1]) for place in counted if place])]
     side = math.isqrt(pixels.shape[1])
     if not pixels.size or side * side != pixels.shape[1]:
         raise DataError(f"{path}: {pixels.shape[1]} pixels in a row are no square image; {CURE}")

@@ -139,7 +139,7 @@ def source(data: Any) -> tuple[Any, np.ndarray]:
     data = data if is_dataset(data) else getattr(data, "dataset", data)
     rows = np.arange(len(data) if is_dataset(data) else 1)
     while isinstance(data, Subset):
-        data, rows = data.dataset, np.asarray(data.indices)[rows]
+        data, rows = data.dataset, data.places(rows)
     return data, rows
 
 

@@ -101,13 +101,33 @@ class Subset(Dataset[Any]):
                 f"Subset: indices must be integers, or {len(dataset)} bools, one for each "
                 f"example; got {len(chosen)} of {chosen.dtype}"
             )
-        self.indices = chosen.tolist()
+        self._chosen: np.ndarray | list[int] = chosen
         outside = chosen[(chosen < 0) | (chosen >= len(dataset))]
         if outside.size:
             raise IndexError(
                 f"Subset: index {outside[0]} is outside the dataset, which has {len(dataset)} "
                 f"examples (0 to {len(dataset) - 1})"
             )
+
+    @property
+    def indices(self) -> list[int]:
+        """The places of these examples in the dataset underneath.
+
+        A list, as in PyTorch, made once it is asked for; from then on what is changed in it counts.
+        """
+        if isinstance(self._chosen, np.ndarray):
+            self._chosen = [int(i) for i in self._chosen]
+        return self._chosen
+
+    @indices.setter
+    def indices(self, indices: Any) -> None:
+        self.__init__(self.dataset, indices)  # type: ignore[misc]  # which looks at them
+
+    def places(self, indices: np.ndarray) -> np.ndarray:
+        """Where in the dataset underneath the examples at `indices` (B,) are."""
+        if isinstance(self._chosen, list):  # all of it would be converted for every batch
+            return np.array([self._chosen[i] for i in indices.tolist()], np.int64)
+        return np.asarray(self._chosen[indices])
 
     @property
     def classes(self) -> Sequence[str] | None:
@@ -117,17 +137,17 @@ class Subset(Dataset[Any]):
     @property
     def labels(self) -> np.ndarray:
         """The labels of these examples (N,)."""
-        return labels_of(self.dataset)[self.indices]
+        return labels_of(self.dataset)[self._chosen]
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self._chosen)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[self.indices[checked_index(index, len(self))]]
+        return self.dataset[int(self._chosen[checked_index(index, len(self))])]
 
     def take(self, indices: np.ndarray, rng: np.random.Generator | None = None) -> Any:
         """The examples at `indices` (B,) as a batch."""
-        return take(self.dataset, np.asarray(self.indices)[indices], rng)
+        return take(self.dataset, self.places(indices), rng)
 
     def __repr__(self) -> str:
         return f"Subset({len(self)} of {self.dataset!r})"
