@@ -472,7 +472,38 @@ def test_no_output_that_fails_ends_a_fit(monkeypatch, stream, warns):
         warnings.simplefilter("always")
         assert len(fit(model, x, y, epochs=2)) == 2
     assert len({str(w.message) for w in told}) == warns
-    assert all("printed from here on is lost" in str(w.message) for w in told)
+    assert all("what is printed is lost" in str(w.message) for w in told)
+
+
+class FailsOnce(io.StringIO):
+    """A stream of the user's, over a file that is theirs too."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file, self.failed = file, False
+
+    def write(self, text):
+        self.failed, failed = True, self.failed
+        if not failed:
+            raise ValueError("a fault in write")
+        return self.file.write(text)
+
+    def fileno(self):
+        return self.file.fileno()
+
+
+@pytest.mark.parametrize("told", ["ignore", "error"])
+def test_outside_of_a_command_the_lines_of_fit_alone_are_lost(monkeypatch, tmp_path, told):
+    model, x, y = nn.Linear(2, 2), np.eye(4, 2, dtype=np.float32), np.arange(4) % 2
+    with (tmp_path / "log").open("w") as file:
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter(told)
+            patch.setattr(sys, "stdout", FailsOnce(file))
+            assert len(fit(model, x, y, epochs=2)) == 2
+        file.write("a line of one's own\n")
+    first, second = (tmp_path / "log").read_text().splitlines()
+    assert first.startswith("epoch 2/2")
+    assert second == "a line of one's own"
 
 
 def test_is_terminal_never_raises():

@@ -8,8 +8,8 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3073,
-    "data": 2451,
+    "cli": 3083,
+    "data": 2456,
     "derivatives": 1091,
     "functions": 2168,
     "gradcheck": 5384,
@@ -21,8 +21,8 @@ MOST = {
     "ops": 3659,
     "optim": 2405,
     "teaching": 3538,
-    "training": 6645,
-    "utils": 866,
+    "training": 6685,
+    "utils": 881,
     "vision": 1633,
     "its own files": 5159,
 }

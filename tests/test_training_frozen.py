@@ -280,6 +280,10 @@ def test_where_all_is_frozen_there_is_nothing_to_learn():
     for wrong in (optimizer, optim.SGD(net().parameters(), lr=0.1)):
         with pytest.raises(ValueError, match="holds no parameter of the model that learns"):
             train(thawed, optimizer=wrong, lr=None)
+    with pytest.raises(
+        ValueError, match=r"LBFGS makes its steps by a closure.* a loop of your own"
+    ):
+        train(net(), optimizer=optim.LBFGS(net().parameters()), lr=None)
 
 
 def test_frozen_parameters_whose_statistics_move_are_told():

@@ -53,7 +53,8 @@ def say(*lines: str, error: bool = False) -> None:
     out.write("".join(f"{visible(line, out)}\n" for line in lines))
     out.flush()
     if out is not stream and out.lost and not isinstance(out.lost, BrokenPipeError):
-        warnings.warn(f"what is printed from here on is lost: {out.lost}", stacklevel=2)
+        with contextlib.suppress(UserWarning):  # where warnings are errors
+            warnings.warn(f"what is printed is lost: {out.lost}", stacklevel=2)
 
 
 def is_gone(stream: Any) -> bool:
@@ -214,13 +215,12 @@ class Console:
     Lines may end, and a progress bar may begin its line anew. What cannot be written (to a full
     disk, a terminal that is gone) is lost, and so is all that follows; a reader who has stopped
     raises BrokenPipeError, as always, unless the work `goes_on` without one. keep: controls that
-    stay. lost: why text was lost, if any was.
+    stay. owned: whether nobody else writes there. lost: why text was lost, if any was.
     """
 
     def __init__(self, stream: Any, goes_on: bool = False, keep: str = "\n\t") -> None:
-        self._stream = None if is_gone(stream) else stream
-        self.goes_on = goes_on
-        self.keep = keep
+        self._stream: Any = None if is_gone(stream) else stream
+        self.goes_on, self.keep, self.owned = goes_on, keep, False
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
@@ -246,9 +246,9 @@ class Console:
         try:
             getattr(self._stream, method, lambda *_: None)(*text)
         except (OSError, ValueError) as error:  # ValueError: it was closed
-            assert self._stream is not None
             with contextlib.suppress(Exception):  # else Python tries once more, at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+                if self.owned:
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
             self._stream = None
             if isinstance(error, BrokenPipeError) and not self.goes_on:
                 raise
@@ -265,7 +265,7 @@ def console() -> Iterator[Console]:
         while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
             os.set_inheritable(free, True)
         os.close(free)
-    out: Any = Console(sys.stdout)
-    err: Any = Console(sys.stderr, goes_on=True)
+    out, err = cast(Any, (Console(sys.stdout), Console(sys.stderr, goes_on=True)))
+    out.owned = err.owned = True
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield out

@@ -261,7 +261,7 @@ def as_augment(augment: Any, train: Any) -> Any:
         return augment
     example: Any = train[0] if is_dataset(train) and len(train) else 0
     shape = np.shape(example[0] if isinstance(example, (tuple, list)) else example)
-    return make_augment(augment, shape[1:] if len(shape) == 3 else None)
+    return make_augment(augment, shape[1:] if len(shape) == 3 else None, asked=True)
 
 
 def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ from tinynet import anomaly
 from tinynet.nn import Module
 from tinynet.nn import functional as F
 from tinynet.nn.modes import asleep, follow, train_the_awake
-from tinynet.optim import Optimizer
+from tinynet.optim import LBFGS, Optimizer
 from tinynet.random import manual_seed
 from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
@@ -97,7 +97,8 @@ def fit(
     (64), shuffled for training; transform is applied to the images of both, augment before it to
     those of training: a transform, or names, such as ["shift", "flip:0.5"]; see `make_augment`.
 
-    optimizer: a name (see `make_optimizer`; lr and weight_decay go with it) or an Optimizer.
+    optimizer: a name (see `make_optimizer`; lr and weight_decay go with it) or an Optimizer,
+    except LBFGS, whose step needs a closure.
     What is frozen (requires_grad=False) stays so, and so do layers that were put into evaluation
     mode by themselves (`layer.eval()`); all others are trained.
 
@@ -256,6 +257,12 @@ def _notes(
 
 def _check_learns(model: Module, optimizer: Optimizer) -> None:
     """Raise ValueError if no step will change the model, or a layer that was put in since."""
+    if isinstance(optimizer, LBFGS):
+        raise ValueError(
+            f"fit: {type(optimizer).__name__} makes its steps by a closure, which it calls several "
+            "times for each batch. Train with it in a loop of your own: optimizer.step(closure); "
+            "fit takes every other optimizer, such as 'adam'"
+        )
     held = {id(p) for p in parameters_of(optimizer)}
     own = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
     left_out = [name for key, name in own.items() if key not in held]

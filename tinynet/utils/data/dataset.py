@@ -111,10 +111,7 @@ class Subset(Dataset[Any]):
 
     @property
     def indices(self) -> list[int]:
-        """The places of these examples in the dataset underneath.
-
-        A list, as in PyTorch, made once it is asked for; from then on what is changed in it counts.
-        """
+        """Their places in the dataset underneath: a list, in which changes count, as in PyTorch."""
         if isinstance(self._chosen, np.ndarray):
             self._chosen = [int(i) for i in self._chosen]
         return self._chosen
@@ -125,9 +122,7 @@ class Subset(Dataset[Any]):
 
     def places(self, indices: np.ndarray) -> np.ndarray:
         """Where in the dataset underneath the examples at `indices` (B,) are."""
-        if isinstance(self._chosen, list):  # all of it would be converted for every batch
-            return np.array([self._chosen[i] for i in indices.tolist()], np.int64)
-        return np.asarray(self._chosen[indices])
+        return np.array([self._chosen[i] for i in indices.tolist()], np.int64)
 
     @property
     def classes(self) -> Sequence[str] | None:
