@@ -204,6 +204,66 @@ def test_an_older_gradient_that_someone_holds_sees_the_sum_and_a_copy_does_not()
     assert (held.item(), x.grad.item(), copied.item()) == (4, 4, 2)
 
 
+def shared_by_two(dy):
+    dx = dy * 2
+    return dx, dx
+
+
+KEPT = [np.full(40_000, 3.0)]
+GIVEN = {  # all of more elements than are copied sooner than looked at
+    "one array for two": lambda dy: shared_by_two(dy),
+    "dy itself": lambda dy: (dy, dy),
+    "a part of the other": lambda dy: ((dx := dy * 2), dx[:]),
+    "what a list keeps": lambda dy: (KEPT[0], dy),
+    "tensors": lambda dy: tuple(map(tinynet.from_numpy, shared_by_two(dy))),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("way", ["each", "together", "Function"])
+def test_gradients_that_others_wrote_grow_apart(name, way):
+    class Own(autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return a + b
+
+        @staticmethod
+        def backward(ctx, dy):
+            return tuple(map(tinynet.as_tensor, GIVEN[name](dy.array)))
+
+    @differentiable
+    def own(a, b):
+        made = []
+
+        def both(dy):
+            made[:] = made or GIVEN[name](dy)
+            return tuple(made)
+
+        if way == "together":
+            return a + b, *autograd.together(GIVEN[name])
+        return a + b, lambda dy: both(dy)[0], lambda dy: both(dy)[1]
+
+    a, b = (tinynet.tensor(np.ones(40_000), requires_grad=True) for _ in range(2))
+    expected = [float(np.asarray(dx)[0]) for dx in GIVEN[name](np.ones(40_000))]
+    for k in range(1, 4):
+        (Own.apply if way == "Function" else own)(a, b).sum().backward()
+        assert [a.grad.array[0], b.grad.array[0]] == [k * dx for dx in expected]
+        assert_grads_apart(a, b)
+    assert (KEPT[0] == 3).all()
+
+
+def test_a_gradient_that_does_not_fit_what_is_set_leaves_all_as_they_were():
+    for turned in (False, True):
+        for way in ({}, {"create_graph": True}, {"inputs": True}):
+            a, b = leaf(1.0, 2.0), leaf(1.0, 2.0)
+            a.grad, b.grad = tinynet.tensor([5.0, 5.0]), tinynet.tensor([1.0])
+            terms = [(a * 2).sum(), (b * 3).sum()]
+            settings = {"inputs": [a, b]} if "inputs" in way else way
+            with pytest.raises(ShapeError, match=r"shape \(1,\), .* shape \(2,\).*None"):
+                (terms[turned] + terms[not turned]).backward(**settings)
+            assert (a.grad.tolist(), b.grad.tolist()) == ([5, 5], [1])
+
+
 def test_a_constant_gradient_is_copied():
     ones = np.ones(2)
 
@@ -245,6 +305,28 @@ def test_a_shared_part_of_two_graphs_is_freed_by_the_first():
     (h * 3).backward()
     with pytest.raises(RuntimeError, match="second time through 'mul'"):
         (h * 4).backward()
+
+
+def test_a_gradient_that_is_on_its_way_changes_no_graph_that_others_see():
+    x, z = leaf(2.0), leaf(3.0)
+    y = x * z
+    top = y * 2
+    top.register_hook(lambda dy: y.sum().backward(retain_graph=True))
+    [dx] = tinynet.autograd.grad(top.sum(), [x], retain_graph=True)
+    assert (dx.item(), x.grad.item(), z.grad.item()) == (6, 3, 2)
+
+
+def test_a_closure_with_a_variable_that_was_not_set_is_consumed_like_others():
+    @differentiable
+    def double(x, masked=False):
+        if masked:
+            mask = x > 0
+        return x * 2, lambda dy: dy * 2 * mask if masked else dy * 2
+
+    x = leaf(1.0)
+    y = double(x)
+    y.backward()
+    assert x.grad.item() == 2
 
 
 def test_arrays_die_as_the_backward_pass_consumes_them(no_gc):

@@ -279,6 +279,25 @@ def test_hooks_see_and_replace_gradients():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
+def test_hooks_after_the_gradient_is_added_belong_to_the_backward_that_adds(create_graph):
+    x, z, seen = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True), []
+    x.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.tolist()))
+    with torch.create_graph():
+        (x * 2 * z).sum().backward(inputs=[x], create_graph=create_graph)
+        assert (seen, z.grad) == ([[2, 2]], None)
+        (x * 2 * z).sum().backward(inputs=[z], create_graph=create_graph)
+        torch.autograd.grad((x * 2).sum(), x)
+        fails = z * 1
+        fails.register_hook(lambda dz: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            (fails + x).sum().backward(create_graph=create_graph)
+        assert len(seen) == 1
+        z.register_hook(lambda dz: torch.ones(1, requires_grad=True).backward())
+        (z * 3 + x).sum().backward(create_graph=create_graph)
+    assert seen == [[2, 2], [3, 3]]
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
 def test_hooks_after_the_gradient_is_added_see_the_sum_and_may_step(create_graph):
     x, seen = torch.ones(2, requires_grad=True), []
     handle = x.register_post_accumulate_grad_hook(lambda leaf: seen.append(leaf.grad.tolist()))

@@ -10,7 +10,7 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 3083,
     "data": 2456,
-    "derivatives": 1091,
+    "derivatives": 1092,
     "functions": 2168,
     "gradcheck": 5384,
     "kernels": 4185,
@@ -24,7 +24,7 @@ MOST = {
     "training": 6685,
     "utils": 881,
     "vision": 1633,
-    "its own files": 5159,
+    "its own files": 5166,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

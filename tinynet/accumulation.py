@@ -1,23 +1,26 @@
 """Gradients on their way back: added up where a value was used more than once.
 
 Whoever gives the first gradient of a value may go on using the array, so the second is added into
-a new one, and the third into that. A leaf's array becomes its `.grad`, which belongs to the user:
-it is a copy, unless nobody else can have it.
+a new one, and the third into that. A leaf's array becomes its `.grad`, which belongs to the user
+and grows in place: it is a copy, unless nobody else can have it.
 """
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynet import changes
 from tinynet.errors import ShapeError
+from tinynet.guard import is_foreign
 
 if TYPE_CHECKING:
     from tinynet.autograd import VJP, Array, Node, Variable
+    from tinynet.tensor import Tensor
 
 SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
@@ -52,29 +55,56 @@ class Gradients(dict["Node | Variable", np.ndarray]):
             self.own.add(target)
 
 
-def grown(total: np.ndarray, dx: np.ndarray) -> np.ndarray:
-    """total + dx, in the memory of `total` where that can be written to and holds the sum."""
-    if not total.flags.writeable or total.dtype != dx.dtype:
-        return np.asarray(total + dx)
-    total += dx
-    changes.note_change(total)
-    return total
+class Afterwards(functools.partial):  # type: ignore[type-arg]
+    """A hook that is called with the tensor, once its `.grad` has grown."""
+
+
+def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) -> None:
+    """Add to the `.grad` of each tensor, or of the one that asked for a node's; to all or none.
+
+    create_graph: the sums are recorded.
+    """
+    given = [(y, dx) for x, dx in found if (y := x.retained() if x.number else x) is not None]
+    for x, dx in given:
+        if x.grad is not None and x.grad.shape != dx.shape:
+            raise ShapeError(
+                f"backward(): .grad is of shape {x.grad.shape}, what is to be added to it of shape "
+                f"{dx.shape}; set .grad = None before"
+            )
+    for x, dx in given:
+        if x.grad is None:
+            x.grad = dx
+        elif create_graph:
+            x.grad = x.grad + dx
+        elif x.grad.requires_grad or not x.grad.array.flags.writeable or x.grad.dtype != dx.dtype:
+            x.grad = x.grad.detach() + dx
+        else:
+            x.grad.array += dx.array
+            changes.note_change(x.grad.array)
+    for x, _ in given:
+        for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
+            hook(x)
 
 
 def hooked(target: Node | Variable, dy: Any) -> Any:
     """The gradient of a node or leaf after its hooks, each of which may replace it."""
-    for hook in target.hooks.values():
+    for hook in [hook for hook in target.hooks.values() if type(hook) is not Afterwards]:
         replaced = hook(dy.copy())
         if replaced is not None:
             dy = sum_to_shape(replaced, dy.shape, "register_hook", hook).astype(dy.dtype)
     return dy
 
 
-def owned(dx: np.ndarray, dy: Array, vjp: VJP) -> np.ndarray:
-    """dx in an array that no one else has: itself, if `vjp` made it of dy and does not keep it."""
-    if dx.size <= SMALL or dx.base is not None or dx is dy:
+def owned(dx: np.ndarray, vjp: VJP, dy: Array, several: Sequence[Array] | None) -> np.ndarray:
+    """dx in an array that no one else has: itself, if `vjp` made it of dy and does not keep it.
+
+    several: what came in one pass, dx among it if it did. What others wrote may keep it anywhere.
+    """
+    maker = getattr(vjp, "function", vjp)
+    if dx.size <= SMALL or dx.base is not None or is_foreign(getattr(maker, "written_as", maker)):
         return np.array(dx)
-    return np.array(dx) if any(dx is x for x in changes.saved_arrays(vjp)) else dx
+    elsewhere = sum(x is dx for x in (dy, *(several or ()), *changes.saved_arrays(vjp)))
+    return np.array(dx) if elsewhere > hasattr(vjp, "place") else dx
 
 
 def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> Any:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tinynet import autograd, changes
+from tinynet import autograd
 from tinynet.nn.location import Line, layer_path, running_modules, user_line
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
@@ -315,20 +315,13 @@ class _Watch:
         if output.node is not None:
             self.calls[output.node] = call
 
-    def visit(
-        self, node: autograd.Node, dy: np.ndarray, *rest: Any
-    ) -> None:  # rest: see autograd.visit
-        """`autograd.visit` with a look at each gradient that it makes."""
-        changes.check_not_freed(node)
-        edges = node.edges
-        node.edges = checked = [
-            (self._checked(node, place, vjp), target, shape, dtype)
+    def visit(self, node: autograd.Node, edges: list[autograd.Edge], *rest: Any) -> None:
+        """`autograd.visit`, which has the rest, with a look at each gradient that it makes."""
+        checked = [
+            (vjp and self._checked(node, place, vjp), target, shape, dtype)
             for place, (vjp, target, shape, dtype) in enumerate(edges)
         ]
-        try:
-            autograd.visit(node, dy, *rest)
-        finally:
-            node.edges = edges if node.edges is checked else changes.spent(edges)
+        autograd.visit(node, checked, *rest)
 
     def _checked(self, node: autograd.Node, place: int, vjp: autograd.VJP) -> autograd.VJP:
         @functools.wraps(vjp)

@@ -21,13 +21,13 @@ import functools
 import heapq
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
 from tinynet import changes
-from tinynet.accumulation import Gradients, grown, hooked, owned, sum_to_shape
+from tinynet.accumulation import Gradients, accumulate, hooked, owned, sum_to_shape
 from tinynet.calls import NoGradientError, by_position, check_inputs, constant, explain, kept
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
@@ -52,7 +52,6 @@ class _ThreadState(threading.local):
     observer: Observer | None = None
     visit: Callable[..., None] | None = None  # what stands in for `visit`, if anything
     operation: Any = None  # the one that the observer is being told of
-    afterwards: Sequence[Callable[[], None]] = ()  # what hooks leave to the end of a backward pass
 
 
 state = _ThreadState()
@@ -130,7 +129,7 @@ registry: dict[str, Callable[..., Tensor]] = {}
 _tensor_class: Any = Variable
 
 backward_recorded: Any = None
-"""The backward pass with gradients of its own, `derivatives.backward`, which sets it."""
+"""The backward pass with gradients of its own, or to some inputs; `derivatives` sets it."""
 
 
 def set_tensor_class(tensor_class: type[Variable]) -> None:
@@ -304,45 +303,51 @@ def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> 
     Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
     as it was. What a node keeps is dropped as it is consumed, unless `retain_graph`.
     """
-    for x, dx in pass_back([(root, dy)], retain_graph):
-        if x.grad is None or x.grad.node is not None:  # what is recorded stays as it is
-            x.grad = wrap(dx if x.grad is None else x.grad.array + dx)
-        else:
-            x.grad.array = grown(x.grad.array, dx)
+    accumulate((x, wrap(dx)) for x, dx in pass_back([(root, dy)], retain_graph).items())
 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0
 def pass_back(
-    roots: Sequence[tuple[Variable, np.ndarray]], retain_graph: bool
-) -> list[tuple[Variable, Array]]:
-    """The gradient of each leaf, and of each tensor that asked for its own."""
+    roots: Sequence[tuple[Variable, np.ndarray]],
+    retain_graph: bool,
+    wanted: Collection[Node | Variable] = (),
+    passed: Mapping[Node, list[Edge]] | None = None,
+) -> dict[Node | Variable, Array]:
+    """The gradient of each leaf, and of each node that is wanted or whose tensor asked for it.
+
+    passed: the nodes that are visited, and of each the edges that are taken; None for all.
+    """
     gradients = Gradients(roots)
-    results: list[tuple[Variable, Array]] = []
+    found: dict[Node | Variable, Array] = {}
     visit_node = state.visit or visit
     while gradients.nodes:
         node = heapq.heappop(gradients.nodes)[1]
         dy = gradients.pop(node)  # complete by now
         if node.hooks:
             dy = hooked(node, dy)
-        if node.retained is not None and (tensor := node.retained()) is not None:
-            results.append((tensor, np.array(dy)))
-        visit_node(node, dy, gradients, retain_graph)
-    leaves: Any = gradients.items()  # every node is consumed by now
-    results += [(leaf, hooked(leaf, dx) if leaf.hooks else dx) for leaf, dx in leaves]
-    return results
+        if node.retained is not None or node in wanted:
+            found[node] = np.array(dy)
+        edges = node.edges if passed is None else passed[node]
+        if edges:
+            visit_node(node, edges, dy, gradients, retain_graph)
+    for leaf, dx in gradients.items():  # every node is consumed by now
+        found[leaf] = hooked(leaf, dx) if leaf.hooks else dx
+    return found
 
 
-def visit(node: Node, dy: Array, gradients: Gradients, retain_graph: bool) -> None:
+def visit(
+    node: Node, edges: list[Edge], dy: Array, gradients: Gradients, retain_graph: bool
+) -> None:
     """Turn `dy` of one node's output into gradients of its inputs, added up in `gradients`.
 
     A function of its own so that the node's closures and dy die when it returns.
     """
-    edges = node.edges
-    changes.check_not_freed(node)
+    if edges[0][0] is None:
+        changes.refuse_freed(node)
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges, node.call = changes.spent(edges), node.call and ()
+        node.edges, node.call = changes.spent(node.edges), node.call and ()
     function = several = None  # the last that gave several gradients, and these
     for vjp, target, shape, dtype in edges:
         if type(vjp) is OneOf:
@@ -352,14 +357,14 @@ def visit(node: Node, dy: Array, gradients: Gradients, retain_graph: bool) -> No
         else:
             dx = vjp(dy)
         if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
-            dx = sum_to_shape(dx, shape, node.name, vjp).astype(dtype, copy=False)
+            dx = np.asarray(sum_to_shape(dx, shape, node.name, vjp), dtype)
         if target in gradients:
             gradients.add(target, dx)
         elif target.number:
             gradients[target] = dx
             heapq.heappush(gradients.nodes, (-target.number, target))
         else:
-            gradients[target] = owned(dx, dy, vjp)
+            gradients[target] = owned(dx, vjp, dy, several)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,12 @@ import itertools
 import weakref
 from collections.abc import Iterator, Sequence
 from types import CellType, FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from tinynet.autograd import Edge, Node
+    from tinynet.autograd import Node
 
 clock = itertools.count(1)  # numbers nodes and changes, in the order they happen
 last = 0  # the moment of the last change
@@ -103,39 +103,32 @@ _PLAIN = {
 
 def _keeps(value: Any) -> bool:
     """Whether a value of a closure is more than numbers that describe an array, or may be."""
-    while type(value) is CellType:
-        try:
-            value = value.cell_contents
-        except ValueError:  # still empty
-            return False
     kind = type(value)
     return kind not in _PLAIN and (kind not in (tuple, list) or any(map(_keeps, value)))
 
 
-def check_not_freed(node: Node) -> None:
-    """RuntimeError if a backward pass has consumed what the node kept."""
-    if is_freed(node):
-        raise RuntimeError(
-            f"backward() a second time through {node.name!r}, whose saved values are freed. "
-            "Run the forward pass again, or pass retain_graph=True to the first backward()."
-        )
+def refuse_freed(node: Node) -> NoReturn:
+    """RuntimeError for a node of which a backward pass has consumed what it kept."""
+    raise RuntimeError(
+        f"backward() a second time through {node.name!r}, whose saved values are freed. "
+        "Run the forward pass again, or pass retain_graph=True to the first backward()."
+    )
 
 
-def is_freed(node: Node) -> bool:
-    """Whether the backward pass is done with a node and what it kept."""
-    return bool(node.edges) and node.edges[0][0] is None
-
-
-def spent(edges: list[Edge]) -> list[Edge]:
+def spent(edges: list[Any]) -> list[Any]:
     """What is left of the edges of a node once the backward pass has consumed them.
 
     All where the closures keep no array (of `a + b`, or a view): that may be passed again.
     Otherwise where they lead.
     """
-    for vjp, _, _, _ in edges:
-        cells = vjp.__closure__ or () if type(vjp) is FunctionType else (vjp,)
-        if any(map(_keeps, cells)):
-            return [(None, target, shape, dtype) for _, target, shape, dtype in edges]
+    try:
+        for vjp, _, _, _ in edges:
+            cells = vjp.__closure__ if type(vjp) is FunctionType else (CellType(vjp),)
+            for cell in cells or ():
+                if type(cell.cell_contents) is np.ndarray or _keeps(cell.cell_contents):
+                    return [(None, edge[1], (), None) for edge in edges]
+    except ValueError:  # a cell that is still empty
+        return [(None, edge[1], (), None) for edge in edges]
     return edges
 
 

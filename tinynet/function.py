@@ -158,6 +158,7 @@ def _operation(cls: type[Function]) -> Any:
                 for x, dx in zip(args, found)
             )
 
+        gradients.written_as = body.written_as  # type: ignore[attr-defined]
         return (_array(y, kind), *together(gradients, len(args)))
 
     body.__name__ = body.__qualname__ = cls.__name__

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinynet import autograd, changes, grad_mode, ops
+from tinynet.accumulation import Afterwards
 from tinynet.autograd import Variable
 from tinynet.devices import check_device, dtype_of_to, get_default_dtype
 from tinynet.devices import device as Device
@@ -282,21 +283,11 @@ class Tensor(Methods):
         pass must have run inside `tinynet.create_graph()`. inputs: the tensors whose `.grad` it is
         added to, and no others. Raises RuntimeError where there is no graph or it is freed.
         """
-        if inputs is not None:
-            targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-            grad: Any = autograd.grad  # type: ignore[attr-defined]
-            found = grad(self, targets, gradient, retain_graph, create_graph, allow_unused=True)
-            for x, dx in zip(targets, found):
-                x.grad = x.grad if dx is None else dx if x.grad is None else x.grad + dx
-            return
         start = starting_gradient("backward()", self, gradient)
-        autograd.state.afterwards = []
-        if create_graph:
-            autograd.backward_recorded(self, gradient)
+        if create_graph or inputs is not None:
+            autograd.backward_recorded(self, start, retain_graph, create_graph, inputs)
         else:
             autograd.run_backward(self, start.array, bool(retain_graph))
-        for hook in autograd.state.afterwards:
-            hook()
 
     def retain_grad(self) -> None:
         """Keep `.grad` of this intermediate result in the next backward pass."""
@@ -321,8 +312,7 @@ class Tensor(Methods):
             return replaced if isinstance(replaced, Tensor) else autograd.wrap(as_array(replaced))
 
         owner = self.node or self
-        if not owner.hooks:
-            owner.hooks = {}
+        owner.hooks = owner.hooks or {}
         return RemovableHandle(owner.hooks, on_gradient)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
@@ -334,12 +324,8 @@ class Tensor(Methods):
             raise RuntimeError(
                 "register_post_accumulate_grad_hook: only a leaf that requires a gradient gets one"
             )
-        leaf = weakref.ref(self)
-
-        def later(_: Tensor) -> None:
-            autograd.state.afterwards = [*autograd.state.afterwards, lambda: hook(leaf())]  # type: ignore[arg-type]
-
-        return self.register_hook(later)
+        self.hooks = self.hooks or {}
+        return RemovableHandle(self.hooks, Afterwards(hook))
 
     def zero_grad(self) -> None:
         """Forget the gradient."""

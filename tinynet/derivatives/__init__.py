@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from tinynet import autograd, changes
-from tinynet.autograd import Node, pass_back, wrap
+from tinynet import autograd
+from tinynet.accumulation import accumulate
+from tinynet.autograd import pass_back, wrap
 from tinynet.tensor import Tensor, starting_gradient
 
 
@@ -83,35 +83,26 @@ def gradients(
     if create_graph:
         recorded = replay.pass_back(starts, targets)
         return [recorded.get(x.node or x) for x in targets]
-    passed = replay.leading(starts, {x.node or x for x in targets})
-    before = [(node, node.edges, node.call, node.retained) for node in passed]
-    try:
-        for node, edges in passed.items():
-            node.edges = edges
-        for x in targets:
-            if x.node is not None:
-                x.node.retained = weakref.ref(x)
-        roots = [(y, dy.array) for y, dy in starts if y.node is None or y.node in passed]
-        found = {id(x): dx for x, dx in pass_back(roots, retain_graph)}
-    finally:
-        for node, edges, call, node.retained in before:
-            is_freed = node.edges is not passed[node]
-            node.edges = changes.spent(edges) if is_freed else edges
-            node.call = node.call if is_freed else call
-    return [wrap(found[id(x)]) if id(x) in found else None for x in targets]
+    places = [x.node or x for x in targets]
+    passed = replay.leading(starts, set(places))
+    roots = [(y, dy.array) for y, dy in starts if y.node is None or y.node in passed]
+    found = pass_back(roots, retain_graph, set(places), passed)
+    return [wrap(found[place]) if place in found else None for place in places]
 
 
-def backward_recorded(root: Tensor, dy: Any) -> None:
-    """`autograd.backward` whose gradients have gradients themselves."""
+def backward_recorded(
+    root: Tensor, dy: Tensor, retain_graph: bool | None, create_graph: bool, inputs: Any
+) -> None:
+    """`Tensor.backward` to some inputs alone, or whose gradients have gradients themselves."""
     from tinynet.derivatives import replay
 
-    for target, dx in replay.pass_back([(root, starting_gradient("grad", root, dy))]).items():
-        if isinstance(target, Node):
-            tensor: Any = target.retained and target.retained()
-            if tensor is not None:
-                tensor.grad = dx
-        else:
-            target.grad = dx if target.grad is None else target.grad + dx
+    if inputs is None:
+        found: dict[Any, Any] = replay.pass_back([(root, dy)])
+    else:
+        targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        given = grad(root, targets, dy, retain_graph, create_graph, allow_unused=True)
+        found = {x: dx for x, dx in zip(targets, given) if dx is not None}
+    accumulate(found.items(), create_graph)
 
 
 autograd.backward_recorded = backward_recorded

@@ -13,6 +13,7 @@ import functools
 import heapq
 import inspect
 import linecache
+import operator
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -74,12 +75,21 @@ def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
 
 def leading(roots: Sequence[tuple[Tensor, Tensor]], wanted: set[Any]) -> dict[Node, list[Edge]]:
     """The nodes on the way to what is wanted, and this, each with its edges that lead there."""
-    nodes = [x for x in record(y.node or y for y, _ in roots) if isinstance(x, Node)]
+    oldest = max(1, min((x.number for x in wanted), default=1))  # leaves have 0
+    nodes, pending = set(), [y.node or y for y, _ in roots]
+    while pending:
+        node: Any = pending.pop()
+        if node.number >= oldest and node not in nodes:
+            nodes.add(node)
+            for edge in node.edges:
+                pending.append(edge[1])
     found: dict[Any, list[Edge]] = {}
-    for node in sorted(nodes, key=lambda node: node.number):
-        edges = [edge for edge in node.edges if edge[1] in wanted or edge[1] in found]
+    reached = set(wanted)
+    for node in sorted(nodes, key=operator.attrgetter("number")):
+        edges = [edge for edge in node.edges if edge[1] in reached]
         if edges or node in wanted:
             found[node] = edges
+            reached.add(node)
     return found
 
 

@@ -183,7 +183,7 @@ def _nodes(loss: Tensor) -> list[Node]:
         node = pending.pop()
         if node in found:
             continue
-        if changes.is_freed(node):
+        if node.edges[0][0] is None:
             raise RuntimeError(
                 f"explain: the graph is used up at {node.name!r}. Call explain() before "
                 "loss.backward(), or use loss.backward(retain_graph=True)."
