@@ -325,6 +325,8 @@ FULL = OSError(28, "No space left on device")
         ("resume run --epochs 3", "fit.make_schedule", ValueError("no")),
         ("resume run --from run/epoch-0001.safetensors", "fit.train_epoch", ValueError("no")),
         ("train --data npz:of2.npz --out run --overwrite", "safetensors.atomic_write", FULL),
+        ("train --data npz:of2.npz --out run --overwrite", "files.write_json", FULL),
+        ("train --resume run --epochs 3", "files.write_json", FULL),
         ("train --data npz:of2.npz --out run --overwrite", "fit.train_epoch", KeyboardInterrupt()),
         ("train --data npz:of2.npz --out run --overwrite --init-from no.safetensors", "", None),
         ("train --data npz:of2.npz --out run --overwrite", "fit.make_schedule", ValueError("no")),
@@ -342,6 +344,23 @@ def test_a_run_is_as_it_was_until_there_is_something_new(here, monkeypatch, comm
     assert left == before
     assert main(["resume", "run", "--epochs", "3"]) == 0
     assert json.loads(Path("run/run.json").read_text())["settings"]["epochs"] == 3
+
+
+def test_a_run_of_which_only_a_part_is_new_is_unfinished(here, monkeypatch):
+    assert train("--out", "run", "--keep-every", "1", epochs=2) == 0
+    module = sys.modules["tinynet.training.safetensors"]
+    real = module.atomic_write
+
+    def last_fails(path, *args, **settings):
+        if path.name == "last.safetensors":
+            raise FULL
+        return real(path, *args, **settings)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(module, "atomic_write", last_fails)
+        assert main(["resume", "run", "--epochs", "3"]) != 0
+    assert "test_accuracy" not in json.loads(Path("run/run.json").read_text())
+    assert main(["resume", "run"]) == 0
 
 
 def test_a_run_that_went_on_and_was_stopped_is_unfinished(here, monkeypatch, capsys):

@@ -17,7 +17,9 @@ at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
+import json
 import shlex
 import signal
 import time
@@ -184,10 +186,16 @@ def train_plan(
         return 0
     record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
     begun = False
+    old: list[Any] = []  # the record that lay there, and the checkpoints that it is of
+
+    def kept() -> list[Any]:
+        return [(path, path.stat().st_ino, path.stat().st_mtime_ns) for path in checkpoints(out)]
 
     def begin() -> None:
         nonlocal begun
         if not begun:
+            if (out / RECORD).is_file():
+                old[:] = (out / RECORD).read_text(encoding="utf-8"), kept()
             write_json(out / RECORD, record)
         begun = True
 
@@ -201,7 +209,10 @@ def train_plan(
         try:
             history = _train(plan, out, resume, detect_anomaly, begin)
         except Exception as error:
-            if not checkpoints(out):  # the first step failed
+            if old and old[1] == kept():  # nothing new could be saved
+                with contextlib.suppress(OSError):  # else it is unfinished, and can be resumed
+                    write_json(out / RECORD, json.loads(old[0]))
+            elif not checkpoints(out):  # the first step failed
                 (out / RECORD).unlink(missing_ok=True)
             elif isinstance(error, DivergenceError) and (begun or goes_on):
                 write_json(out / RECORD, {**record, "diverged": str(error)})
@@ -243,12 +254,12 @@ def _train(
     detect_anomaly: bool,
     begin: Callable[[], None] | None = None,
 ) -> History:
-    """begin: called with each new last checkpoint, by which what lay in `out` is replaced."""
+    """begin: called before each checkpoint, by which what lay in `out` is replaced."""
     from tinynet.training import BestModel, Callback, EarlyStopping, Run, fit
 
     class Begin(Callback):
         def on_save(self, run: Run) -> None:
-            if run.saved == out / LAST and begin is not None:
+            if begin is not None:  # before the first file that is new, whichever it is
                 begin()
 
     settings = plan.settings

@@ -67,7 +67,8 @@ class RunFolder(Callback):
         self.replaces = not run.resumed and bool(kept_in(self.folder))
         if not run.resumed and not self.replaces:  # fails now, and not after the first epoch
             save_run(self.folder / LAST, run)
-            clear(self.folder, but=LAST)
+            if run.ranks.first:
+                clear(self.folder, but=LAST)
         self.signals.listen(heed=run.ranks.first)
 
     def on_resume(self, run: Run) -> None:
@@ -90,9 +91,9 @@ class RunFolder(Callback):
 
     def _save(self, run: Run) -> None:
         save_run(self.folder / LAST, run)
-        if self.replaces:  # only now: there may have been no room for it
+        if self.replaces and run.ranks.first:  # only now: there may have been no room for it
             clear(self.folder, but=LAST)
-            self.replaces = False
+        self.replaces = False
         if self.signals.caught and not run.finished():
             place = f"epoch {run.epoch}"
             if run.so_far.steps:

@@ -110,7 +110,8 @@ class Callback:
         """After training and validation of an epoch; `record` is in the history already."""
 
     def on_save(self, run: Run) -> None:
-        """After a checkpoint of the run was written, which is `run.saved`."""
+        """Before a checkpoint of the run is written, in each rank: what is counted here
+        is saved with it. Nothing is changed on disk yet."""
 
     def on_train_end(self, run: Run) -> None:
         """At the end, also when training ends with an error."""

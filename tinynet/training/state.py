@@ -234,6 +234,8 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
     """
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
         check_weights(run.model)
+    for callback in run.callbacks:
+        callback.on_save(run)
     try:
         if run.ranks.first:
             save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
@@ -241,8 +243,6 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
         kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error
     run.saved = Path(path)
-    for callback in run.callbacks:
-        callback.on_save(run)
 
 
 # ----- generators -----------------------------------------------------------------------------
