@@ -285,7 +285,7 @@ TABLED = [
      "steps_by_hand_into_other_tensors"),
     ("forgotten-zero-grad", "plus that of the second", "model.zero_grad()",
      "steps_by_hand_accumulated"),
-    ("step-does-not-learn", "the loss goes by your step from", "at its learning rate",
+    ("learning-rate-too-high", "the loss goes by your step from", "steps of your own shorter",
      "steps_by_hand_too_large"),
     ("step-fails", "the step has an optimizer: give it", "the message says",
      "an_optimizer_that_doctor_was_not_given"),

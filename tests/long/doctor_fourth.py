@@ -165,7 +165,7 @@ def steps_by_hand_accumulated() -> Setup:
     return _by_hand("accumulated")
 
 
-@mistake(r"step-does-not-learn.*learning rate")
+@mistake(r"learning-rate-too-high.*steps of your own shorter")
 def steps_by_hand_too_large() -> Setup:
     return _by_hand("wild")
 

@@ -535,3 +535,160 @@ def angles_as_sine_and_cosine() -> Setup:
     x = np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * rng.standard_normal((300, 2))
     y = np.stack([np.cos(2 * angle), np.sin(2 * angle)], 1).astype(np.float32)
     return table(x, y, Of(mlp(2, 32, 2), lambda m, x: F.tanh(1.5 * m(x))), F.mse_loss)
+
+
+def half() -> tuple[np.ndarray, np.ndarray]:
+    """A table of four columns, and whether two of them add up to more than 0."""
+    x = np.random.default_rng(0).standard_normal((300, 4))
+    return x, x[:, 0] + x[:, 1] > 0
+
+
+@mistake("learning-rate-too-low")
+def a_schedule_that_gives_the_rate_in_place_of_a_factor() -> Setup:
+    def scaled(optimizer: Any) -> Any:
+        return lr_scheduler.LambdaLR(optimizer, lambda t: 0.001 * 0.99**t)
+
+    return scheduled(scaled)
+
+
+@mistake("lr_decay=0")
+def a_rate_that_adagrad_lets_fall_at_once() -> Setup:
+    model = mlp(64, 32, 10)
+    return on_rows(model, optim.Adagrad(model.parameters(), lr=0.02, lr_decay=30))
+
+
+@mistake("learning-rate-too-low")
+def adadelta_at_adams_rate() -> Setup:
+    model = mlp(64, 32, 10)
+    return on_rows(model, optim.Adadelta(model.parameters(), lr=0.0005))
+
+
+@mistake("make the steps of your own shorter")
+def steps_by_hand_of_length_one() -> Setup:
+    x, _ = half()
+    y = (np.sin(2 * x[:, :1]) + x[:, 1:2]).astype(np.float32)
+    setup = table(x, y, mlp(4, 32, 32, 1), F.mse_loss)
+    model = setup["model"]
+
+    def step(x: Any, target: Any) -> None:
+        model.zero_grad()
+        F.mse_loss(model(x), target).backward()
+        for p in model.parameters():
+            p.array -= p.grad.array / np.linalg.norm(p.grad.array)
+
+    return {**{name: setup[name] for name in ("model", "batch", "loss")}, "step": step}
+
+
+@healthy
+def one_score_for_labels_of_two_classes() -> Setup:
+    x, y = half()
+    return table(x, y.astype(int), mlp(4, 16, 1),
+                 lambda o, t: F.binary_cross_entropy_with_logits(o[:, 0], t.float()))  # fmt: skip
+
+
+@healthy
+def labels_that_are_true_or_false() -> Setup:
+    x, y = half()
+    return table(x, y, mlp(4, 16, 1),
+                 lambda o, t: F.binary_cross_entropy_with_logits(o[:, 0], t.float()))  # fmt: skip
+
+
+@healthy
+def each_row_matched_with_its_other_half() -> Setup:
+    x, _ = half()
+    x = np.concatenate([x, x**3 / 3], 1)[:288].astype(np.float32)
+    body = mlp(4, 16, 8)
+
+    def scores(m: Any, x: Any) -> Any:
+        a, b = (F.normalize(m(part), dim=1) for part in (x[:, :4], x[:, 4:]))
+        return a @ b.T / 0.1
+
+    batches = [(tinynet.tensor(part), tinynet.arange(32)) for part in np.split(x, 9)]
+    return {**table(x, x, Of(body, scores)), "batch": batches}
+
+
+@healthy
+def moments_without_a_label_masked_by_hand() -> Setup:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((320, 3, 12))
+    y = np.where(rng.random((320, 12)) < 0.3, -1, x.argmax(1))
+
+    def loss(o: Any, t: Any) -> Any:
+        known = (t >= 0).float()
+        return (F.cross_entropy(o, t.clamp(min=0), reduction="none") * known).sum() / known.sum()
+
+    return table(x, y, nn.Conv1d(3, 3, 1), loss)
+
+
+@healthy
+def the_mean_over_a_set_between_two_nets() -> Setup:
+    rng = np.random.default_rng(0)
+    spread = np.exp(rng.normal(0, 0.5, (300, 1, 1)))
+    x = rng.standard_normal((300, 20, 2)) * spread
+    net = nn.ModuleList([mlp(2, 16, 16), mlp(16, 16, 1)])
+    return table(x, 2 * np.log(spread[:, 0]).astype(np.float32),
+                 Of(net, lambda m, x: m[1](m[0](x).mean(1))), F.mse_loss)  # fmt: skip
+
+
+def tagged(weight: float) -> Setup:
+    """Six tags, each of them rare."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 8))
+    scores = x @ rng.standard_normal((8, 6))
+    y = (scores > np.quantile(scores, 0.95, axis=0)).astype(np.float32)
+    weights = tinynet.tensor(np.full(6, weight, np.float32))
+    return table(x, y, mlp(8, 32, 6), nn.BCEWithLogitsLoss(pos_weight=weights))
+
+
+@mistake("class-weights-inverted")
+def rare_tags_of_which_little_is_made() -> Setup:
+    return tagged(0.05)
+
+
+@healthy
+def rare_tags_of_which_much_is_made() -> Setup:
+    return tagged(20)
+
+
+@healthy
+def rare_tags_as_they_are() -> Setup:
+    return tagged(1)
+
+
+def series(loss: Any) -> Setup:
+    """Noisy series and what they were before."""
+    rng = np.random.default_rng(0)
+    y = np.sin(np.arange(24) / 3 + rng.uniform(0, 6, (256, 1))).astype(np.float32)
+    x = y[:, None] + 0.3 * rng.standard_normal((256, 1, 24))
+    return table(x, y, nn.Sequential(nn.Conv1d(1, 8, 5, padding=2), nn.ReLU(),
+                                     nn.Conv1d(8, 1, 5, padding=2)), loss)  # fmt: skip
+
+
+@mistake(r"targets-broadcast.*\(32, 1, 24\)")
+def series_with_a_channel_against_series_without() -> Setup:
+    return series(lambda o, t: ((o - t) ** 2).mean())
+
+
+@healthy
+def series_without_their_channel() -> Setup:
+    return series(lambda o, t: ((o[:, 0] - t) ** 2).mean())
+
+
+def pooled(axis: int) -> Setup:
+    """Attention over the moments of series of two kinds, softmax over an axis."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 256)
+    x = 0.5 * rng.standard_normal((256, 12, 3))
+    x[np.arange(256), rng.integers(0, 12, 256), y] += 3
+    net = nn.ModuleList([mlp(3, 16, 1), mlp(3, 16, 2)])
+    return table(x, y, Of(net, lambda m, x: m[1]((F.softmax(m[0](x), axis) * x).sum(1))))
+
+
+@mistake("softmax-over-the-batch")
+def attention_over_the_examples() -> Setup:
+    return pooled(0)
+
+
+@healthy
+def attention_over_the_moments() -> Setup:
+    return pooled(1)

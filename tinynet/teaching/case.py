@@ -168,8 +168,18 @@ class Case:
         target, output = self.target, self.trial.output
         if output is None or target is None or output.ndim < 2 or target.ndim != output.ndim - 1:
             return None
+        if self.matches:
+            return None
         steps = target.shape[1:] == output.shape[1:-1] != output.shape[2:]  # (N, T, C), (N, T)
         return int(output.shape[-1 if steps else 1]) if target.dtype.kind in "iu" else None
+
+    @property
+    def matches(self) -> bool:
+        """Whether each target is the place of its example in the batch, which is to match it."""
+        return all(
+            t is not None and t.dtype.kind in "iu" and np.array_equal(t, np.arange(len(t)))
+            for _, t in self.batches
+        )
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -182,7 +192,7 @@ class Case:
             target = shown
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
-        binary = target.dtype.kind == "f" and bool(np.isin(target, (0, 1)).all())
+        binary = target.dtype.kind in "fb" and bool(np.isin(target, (0, 1)).all())
         if not binary and (target.dtype.kind not in "iu" or not self.classes):
             return None
         labels: np.ndarray = target[target != self.ignored].astype(np.int64)
@@ -283,6 +293,8 @@ class Case:
         right = target
         if target.dtype.kind in "iu" and output.ndim == 2 and target.shape == output.shape[:1]:
             right = target[:, None] == np.arange(output.shape[1])
+        if target.size == output.array.size:
+            right = target.reshape(output.shape)
         right = right - right.mean(dtype=np.float64)
         along, against = (
             min(self.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3))

@@ -139,8 +139,8 @@ error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities
   the loss; cosines want a factor, 16 * y
 warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabilities{made}
   => leave log_softmax out, or use nll_loss in place of cross_entropy
-error targets-broadcast: {where} takes shapes ({N}, 1) and ({N},), which broadcasting makes ({N},
-  {N}): every output is held against every target
+error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
+  {made}: every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
 error targets-broadcast (outputs): the loss stays {loss:.4g} when the {K} outputs of an example are
   exchanged among themselves: shapes ({N}, {K}) and ({N}, 1) hold each against the same target
@@ -208,6 +208,9 @@ error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g
   => {cure}
 error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}{own.rates}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
+error learning-rate-falls-too-fast (setting): with lr_decay={given:g} the loss goes {own} in {steps}
+  steps; {other}: the k-th step has the rate lr / (1 + {given:g} * (k - 1))
+  => use lr_decay=0
 error evaluation-mode (step): when optimizer.step() runs, the model is in evaluation mode: dropout
   does nothing, and batch norm does not learn its running statistics
   => call model.train() before training
@@ -262,6 +265,8 @@ error summed-loss (batches): in {steps} steps the loss goes {own}; {other}. The 
   => divide each loss: (loss / {N}).backward(); or divide the rate by {N}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
+error learning-rate-too-high (by hand): in {steps} steps the loss goes {own}; {other}
+  => make the steps of your own shorter: a tenth of the length, or p.data -= 0.01 * p.grad
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
   the {N} examples of a batch, and so are its gradients, that many times those of the mean
   => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}

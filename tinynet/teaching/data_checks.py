@@ -10,7 +10,7 @@ import numpy as np
 from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import Case, first_of, tensors
+from tinynet.teaching.case import BINARY, Case, first_of, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import closer_than_chance, examples
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -185,18 +185,21 @@ def check_order(case: Case) -> Iterator[Finding]:
 
 def check_balance(case: Case) -> Iterator[Finding]:
     """One class alone, rare classes, outputs for which there is no class."""
-    labels = case.labels
+    labels, target, output = case.labels, case.target, case.trial.output
+    tags = labels is None and bool(case.trial.of(*BINARY))
+    if tags and target is not None and output is not None and target.shape[1:] == output.shape[1:]:
+        labels = target[np.isin(target, (0, 1))].astype(np.int64)
     if labels is None or case.trial.error is not None or "loss-fails" in case.found:
         return
     size, (present, counts) = labels.size, np.unique(labels, return_counts=True)
-    if len(present) == 1:
-        if size >= 8 and case.classes != 1:
+    if len(present) < 2:
+        if not tags and size >= 8 and case.classes != 1:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
     C, needed = case.classes or 0, int(present[-1]) + 1
     unused = np.setdiff1d(np.arange(C), present)
     many = 4 * needed < C or (size >= 25 * C and 0 in unused)
-    if many and size >= 64 and case.classifies and "labels-sorted" not in case.found:
+    if many and not tags and size >= 64 and case.classifies and "labels-sorted" not in case.found:
         told, left = listed([*map(str, unused)], 3), len(present)
         yield finding("too-many-outputs", C=C, size=size, told=told, left=left)
     ends = [counts.argmax(), counts.argmin()]
@@ -205,18 +208,19 @@ def check_balance(case: Case) -> Iterator[Finding]:
     w = _weights(case, classes)
     if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
         yield finding("class-weights-inverted", times=w[0] / w[1], **values)
-    elif size >= 25 * len(present) and shares[0] > RARE * shares[1] and not w[1] > 1.5 * w[0]:
+    few = tags or size < 25 * len(present)  # tags are rare as a rule
+    if not few and shares[0] > RARE * shares[1] and not (w[1] > 1.5 * w[0] or w[0] > 1.5 * w[1]):
         yield finding("classes-imbalanced", **values)
 
 
 def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     """How much the loss makes of an example of each class, where all outputs are 0."""
     output, target = case.trial.output, case.usable[0][1]
-    if output is not None and target is not None and target.size == len(output):
+    if output is not None and target is not None and target.size in (len(output), output.numel()):
         labels = np.resize(classes, target.shape).astype(target.dtype)
         slope = case.slopes(np.zeros_like(output.array), labels)
         if slope is not None:
-            sizes = np.abs(slope).reshape(len(slope), -1).max(1)
+            sizes = np.abs(slope).reshape(target.size, -1).max(1)
             return np.array([sizes[labels.ravel() == c].mean() for c in classes])
     return np.ones(len(classes))
 

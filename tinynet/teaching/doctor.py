@@ -188,7 +188,7 @@ def _described(case: Case) -> str:
     count = sum(p.numel() for p in case.parameters.values())
     shape = "x".join(map(str, case.batches[0][0].shape))
     text = f"{type(case.model).__name__} with {count:,} parameters, a batch of {shape}"
-    if case.classes:
+    if (case.classes or 1) > 1:
         text += f", {case.classes} classes"
     if case.optimizer is not None:
         rates = sorted({f"{group['lr']:g}" for group in case.optimizer.param_groups})

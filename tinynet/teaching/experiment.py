@@ -55,12 +55,14 @@ class Run(NamedTuple):
 class Way:
     """From the loss at the start to the lowest that some run reached.
 
-    own: the run by the recipe, if there is one. floor: no run can get below it.
+    own: the run by the recipe, if there is one. usual: with Adam at its usual rate, the last of the
+    others. floor: no run can get below it.
     """
 
     def __init__(self, own: Run | None, others: list[Run], floor: float = 0.0) -> None:
         self.own, self.floor = own, floor
         self.best = own or others[0]
+        self.usual = others[-1] if others else self.best
         self.first = self.best.first
         for run in others:
             self.see(run)

@@ -124,7 +124,11 @@ def check_structure(case: Case) -> Iterator[Finding]:
         before = list(case.trial.back(call.args[0]))
         source = next((c for c in before if not _is_linear(c)), None)
         if source in weights and _is_needless(case, source, call):
-            idle.append(f"{source.where()} and {call.where()}")
+            pair = f"{source.where()} and {call.where()}"
+            if any(c.op in ("mean", "sum") for c in before[: before.index(source)]):
+                case.notes.append(f"but for a mean or sum nothing stands between {pair}")
+            else:
+                idle.append(pair)
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weights for c in before):
             narrow.append(call.where())
@@ -181,6 +185,8 @@ def check_examples(case: Case) -> Iterator[Finding]:
         return
     if any(_needless_softmax(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
+    if case.matches and output.shape == (N, N):
+        return  # a score for each pair of examples
     other = x.copy()
     other[0] = -10 * x[0] if x.dtype.kind == "f" else x[-1]
     asleep, problem = Trial(), ""
@@ -298,7 +304,7 @@ def _needless_softmax(case: Case) -> Iterator[Finding]:
     """A softmax along the examples, or at the end of a model with one output."""
     for call in case.trial.of("softmax", "log_softmax"):
         x, axis = call.args[0], call.setting("axis", 1, -1)
-        if x.ndim == 2 and axis in (0, -2) and len(x) > 1:
+        if x.ndim > 1 and axis in (0, -x.ndim) and 1 < len(x) == len(case.usable[0][0]):
             yield finding("softmax-over-the-batch", where=call.where(), others=len(x) - 1)
     last = case.trial.last(case.trial.output)
     if last is not None and last.op in ("softmax", "log_softmax") and last.output.shape[1:] == (1,):
@@ -359,9 +365,12 @@ def check_loss(case: Case) -> Iterator[Finding]:
         return
     N = len(case.usable[0][0])
     for crossed in trial.calls:
-        shapes = {getattr(x, "shape", ()) for x in crossed.args[:2]}
-        if crossed.output.shape == (N, N) and N > 1 and shapes == {(N, 1), (N,)}:
-            yield finding("targets-broadcast", where=crossed.where(), N=N)
+        pair = [x for x in crossed.args[:2] if isinstance(x, Tensor)]
+        shapes, wide = sorted((x.shape for x in pair), key=len)[::-1], crossed.output.shape
+        if len(shapes) < 2 or shapes[0] != (N, 1, *shapes[1][1:]) or len(shapes[1]) < 1:
+            continue
+        if wide[:2] == (N, N) and N == shapes[1][0] > 1 and not all(x.requires_grad for x in pair):
+            yield finding("targets-broadcast", where=crossed.where(), shapes=shapes, made=wide)
             return
     if "axes-mixed" not in case.found:
         yield from _of_others(case)
@@ -460,7 +469,8 @@ def _left_out(case: Case) -> Iterator[Finding]:
         return
     still = still.ravel()
     target = target.ravel()
-    left = [c for c in np.unique(target[target != case.ignored]) if still[target == c].all()]
+    some = target[(target != case.ignored) & ((target >= 0) | (case.classes is None))]
+    left = [c for c in np.unique(some) if still[target == c].all()]
     if left and not still.all():
         count, names = int(np.isin(target, left).sum()), listed([f"{c:g}" for c in left])
         yield finding("class-left-out", count=count, N=len(target), names=names)

@@ -26,8 +26,8 @@ STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
 CRAWLS = 0.15
 """A step of one's own that covers less, where the plain loop covers much more, does not learn."""
-SLOW = 0.003
-"""A recipe that covers less does not move. SGD at 0.001 without momentum covers 0.005."""
+SLOW = 0.05
+"""A recipe crawls that lowers the loss by less than this share of what Adam at 0.001 does."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
 USUAL_DECAY = 0.02
@@ -36,6 +36,7 @@ SETTINGS = (
     ("maximize", False, BETTER, "loss-is-maximized"),
     ("weight_decay", 0, 0.1, "weight-decay-too-large"),
     ("eps", 1e-8, BETTER, "eps-too-large"),
+    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast (setting)"),
 )
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
 ENOUGH = 20
@@ -148,13 +149,16 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             )
             return
     if case.step is not None:
-        plain, little = way.best, SLOW
+        plain, little = way.best, SLOW * way.share(way.usual)
         if case.optimizer is not None:
             count = min(own.updates, steps)  # of a step that adds up gradients fewer
             plain, little = train(case, ALONE, steps=count), CRAWLS
         known = why_not(case) if way.helps(plain) else None
         if known is not None:
             yield known
+            return
+        if case.optimizer is None and own.highest > 2 * abs(own.first):
+            yield finding("learning-rate-too-high (by hand)", steps=steps, own=own, other=way.best)
             return
         if way.helps(plain) and way.share(own) < little:
             if own.told < 0.7 and case.feeds_other:
@@ -178,7 +182,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
         return
-    found = list(_too_low(case, own, way)) if way.share(own) < SLOW or not way.learned else []
+    crawls = way.share(own) < SLOW * way.share(way.usual) or not way.learned
+    found = list(_too_low(case, own, way)) if crawls else []
     yield from found
     if not found and way.share(own) < 0.1:
         anew = again("with new weights", prepare=case.start_anew)
@@ -221,7 +226,7 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
     target, output = case.usable[0][1], case.trial.output
     if target is None or output is None or len(target) != len(output) or len(target) < 4:
         return
-    if not np.ptp(target, axis=0).any():
+    if (target == target[:1]).all():
         return
     y = np.random.default_rng(0).uniform(0.1, 0.9, output.shape).astype(output.dtype)
     loss = case.asked(y, target)
