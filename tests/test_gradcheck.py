@@ -315,3 +315,28 @@ def test_a_factor_that_is_1_here_is_looked_for_nearby():
     (failure,) = gradcheck(scale, x, w).failures
     assert (failure.op, failure.argument, failure.input) == ("scale", "x", "x")
     assert "many values are 0 or 1" in str(gradcheck(lambda x, w: x * w, x, w))
+
+
+@tinynet.differentiable
+def with_settings(x, eps=1.0, mode="a", order=2, seed=1, rtol=1.0, atol=1.0):
+    """Its gradient knows the defaults alone."""
+    scale = eps * order * seed * rtol * atol * len(mode)
+    return x * scale, lambda dy: dy * 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"eps": 3.0}, {"mode": "ab"}, {"order": 1}, {"seed": 0.5}, {"rtol": 2.0}, {"atol": 2.0}],
+)
+def test_an_option_that_the_operation_has_too_is_the_operations(settings):
+    report = gradcheck(with_settings, np.array([1.3, -0.4]), **settings)
+    assert not report
+    assert f"{next(iter(settings))}: given to with_settings" in report.notes[-1]
+
+
+def test_an_option_that_could_be_meant_for_either_is_refused():
+    def any_settings(x, **settings):
+        return with_settings(x, **settings)
+
+    with pytest.raises(TypeError, match=r"functools.partial\(any_settings, eps=...\)"):
+        gradcheck(any_settings, np.array([1.3, -0.4]), eps=2.0)

@@ -87,14 +87,14 @@ def _all(args: argparse.Namespace) -> list[Report | str]:
     import numpy as np
 
     from tinynet.creation import tensor
-    from tinynet.gradcheck import gradcheck
+    from tinynet.gradcheck.check import checked
     from tinynet.gradcheck.table import table
 
     start = time.perf_counter()
     by_op: dict[str, list[Report]] = {}
     for row in table(np.random.default_rng(args.seed)):
         inputs = [tensor(x) for x in row.inputs]
-        report = gradcheck(row.function(), inputs, order=args.order or 1, seed=args.seed)
+        report = checked(row.function(), inputs, order=args.order or 1, seed=args.seed)
         by_op.setdefault(row.op.rpartition(".")[2].lstrip("_"), []).append(report)
     reports = [report for found in by_op.values() for report in found]
     lines = [

@@ -16,7 +16,7 @@ from tinynet.cli.file_inputs import CONVENTION, Case, cases, given
 from tinynet.cli.options import BadArgument, choose
 from tinynet.cli.python_file import load
 from tinynet.creation import tensor
-from tinynet.gradcheck import EmptyCheckError, Report, gradcheck
+from tinynet.gradcheck import EmptyCheckError, Report, check
 from tinynet.gradcheck.table import table
 from tinynet.lab.adapter import PARAMETERS, in_place
 from tinynet.tensor import Tensor
@@ -134,7 +134,7 @@ def _check_case(name: str, operation: Callable[..., Any], case: Case, seed: int)
         "x".join(map(str, np.shape(arg))) or "a number" for arg in case.args if _is_float(arg)
     )
     fn.__name__ = f"{name}({', '.join(filter(None, (shapes, case.title)))})"
-    return gradcheck(fn, [_as_tensor(arg) for arg in case.args], seed=seed)
+    return check.checked(fn, [_as_tensor(arg) for arg in case.args], seed=seed)
 
 
 def _is_float(value: Any) -> bool:
@@ -153,7 +153,7 @@ def _check_kernel(function: Callable[..., Any], kernel: str, seed: int) -> Found
         for row in table(np.random.default_rng(seed)):
             if row.op.startswith(start):
                 try:
-                    found.append(gradcheck(row.function(), list(row.inputs), seed=seed))
+                    found.append(check.checked(row.function(), row.inputs, seed=seed))
                 except EmptyCheckError:
                     raise
                 except Exception as error:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,27 +24,21 @@ from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
+OPTIONS = ("order", "mode", "eps", "rtol", "atol", "seed")
 
-def gradcheck(
-    fn: Callable[..., Tensor],
-    inputs: Any,
-    *more: Any,
-    order: int = 1,
-    mode: str = "auto",
-    eps: float | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
-    seed: int = 0,
-    **named: Any,
-) -> Report:
+
+def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: Any) -> Report:
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
-    fn: takes the inputs, returns a tensor. inputs, more, named: tensors or arrays, one by one or as
-    one sequence, and by name; those that require a gradient are checked, or all floats if none
-    does, except those for which an operation returns no gradient: they are constants, and a note
-    says so. Everything is copied to float64, so the caller's tensors stay as they are.
-    order: 2 checks the gradient of the gradient, as a function of the inputs and of dy, the
-    gradient of the output; 3 the gradient of that.
+    fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
+    sequence; those that require a gradient are checked, or all floats if none does, except those
+    for which an operation returns no gradient: they are constants, and a note says so. Everything
+    is copied to float64, so the caller's tensors stay as they are.
+    settings: arguments of `fn` by name, and the following options of the check. What `fn` has a
+    parameter for goes to `fn`, with a note; give the option to a function without it then:
+    `gradcheck(lambda x: fn(x), x, eps=1e-4)`.
+    order: 1, the default; 2 checks the gradient of the gradient, as a function of the inputs and of
+    dy, the gradient of the output; 3 the gradient of that.
     mode: "elements" moves every element by itself, "directions" moves all of them along random
     directions, "auto" takes elements for inputs of up to 32. Both find an element that is wrong;
     which ones are wrong is looked for if something is.
@@ -54,7 +50,8 @@ def gradcheck(
     Returns a Report, true when all is well; a wrong gradient, a backward that raises, a function
     that is not repeatable are failures in it. Raises EmptyCheckError, a ValueError, if the check
     would say nothing, ValueError if the result is not finite or mode is unknown, TypeError if fn
-    does not return a tensor; an error of fn itself passes through.
+    does not return a tensor, or takes settings of any name and so an option could be meant for
+    either; an error of fn itself passes through.
 
     >>> import tinynet
     >>> report = gradcheck(lambda x: x * x, tinynet.tensor([1.0, 2.0, 3.0]))
@@ -67,12 +64,41 @@ def gradcheck(
     >>> failure.op, failure.input, round(failure.analytic / failure.numeric, 3)
     ('cube', 'x', 0.667)
     """
+    own = {p.name: p.kind for p in _parameters(fn)}
+    options = {key: value for key, value in settings.items() if key in OPTIONS and key not in own}
+    if options and inspect.Parameter.VAR_KEYWORD in own.values():
+        name = next(iter(options))
+        raise TypeError(
+            f"gradcheck: {name} is an option of gradcheck, and {_name(fn)} takes settings of any "
+            f"name. Give it to the function by functools.partial({_name(fn)}, {name}=...), to "
+            f"gradcheck with a function that has no such setting: lambda x: {_name(fn)}(x)"
+        )
+    named = {key: value for key, value in settings.items() if key not in options}
+    values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
+    report = checked(fn, values, named, **options)
+    if shared := [key for key in named if key in OPTIONS]:
+        report.notes.append(f"{', '.join(shared)}: given to {_name(fn)}, not to gradcheck")
+    return report
+
+
+def checked(
+    fn: Callable[..., Tensor],
+    values: Sequence[Any],
+    named: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    order: int = 1,
+    mode: str = "auto",
+    eps: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
+) -> Report:
+    """`gradcheck` of a function with its inputs, some of them by name, and options alone."""
     from tinynet.gradcheck.engine import check
 
     options = mode, eps, rtol, atol, seed
-    values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
     names = [*_names(fn, len(values)), *named]
-    values += named.values()
+    values = [*values, *named.values()]
     tensors = [_as_float64(value) for value in values]
     chosen = [getattr(value, "requires_grad", False) for value in values]
     by_default = not any(chosen)
@@ -80,7 +106,7 @@ def gradcheck(
         chosen = [isinstance(t, Tensor) and t.dtype.kind == "f" for t in tensors]
     if order < 1:
         raise ValueError(f"gradcheck: order must be 1 or more, got {order}")
-    name = getattr(fn, "__name__", type(fn).__name__)
+    name = _name(fn)
     model = fn if isinstance(fn, Module) else None
     if named:
         fn = _by_name(fn, tuple(named))
@@ -191,12 +217,19 @@ def _kind(value: Any) -> str:
     return type(value).__name__ + (f" of {dtype}" if dtype is not None else "")
 
 
+def _name(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of `fn` as it is called; none of a function without a signature."""
+    with contextlib.suppress(TypeError, ValueError):
+        called = fn.forward if isinstance(fn, Module) else fn
+        return list(inspect.signature(called).parameters.values())
+    return []
+
+
 def _names(fn: Callable[..., Any], count: int) -> list[str]:
     """The names of the arguments of `fn`, or `input i` where it has none."""
-    import inspect
-
-    names: list[str] = []
-    with contextlib.suppress(TypeError, ValueError):  # of a function without a signature
-        parameters = inspect.signature(fn.forward if isinstance(fn, Module) else fn).parameters
-        names = [name for name, p in parameters.items() if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    names = [p.name for p in _parameters(fn) if p.kind <= p.POSITIONAL_OR_KEYWORD]
     return [names[i] if i < len(names) else f"input {i}" for i in range(count)]

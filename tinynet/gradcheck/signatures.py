@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinynet.gradcheck.check import gradcheck as check
+from tinynet.gradcheck.check import checked
 
 
 def gradcheck(
@@ -16,7 +16,7 @@ def gradcheck(
     eps, atol, rtol and the other settings of PyTorch's have no effect: steps and tolerances follow
     from the rounding that is measured.
     """
-    return _verdict(check(func, inputs), raise_exception)
+    return _verdict(checked(func, _sequence(inputs)), raise_exception)
 
 
 def gradgradcheck(
@@ -24,7 +24,11 @@ def gradgradcheck(
     raise_exception: bool = True, **tolerances: Any,
 ) -> bool:  # fmt: skip
     """`gradcheck` of the gradients' gradients."""
-    return _verdict(check(func, inputs, order=2), raise_exception)
+    return _verdict(checked(func, _sequence(inputs), order=2), raise_exception)
+
+
+def _sequence(inputs: Any) -> list[Any]:
+    return list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
 
 
 def _verdict(report: Any, raise_exception: bool) -> bool:

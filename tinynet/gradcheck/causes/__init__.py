@@ -14,6 +14,7 @@ noise of the measurement.
     origin.py      of which elements of another argument are the terms made, by which rule?
     inside.py      is it right for the function with some value held constant, or as it was before?
     formula.py     what are its elements made of: x (1 - x), where y (1 - y) is right?
+    code.py        with which expression of the code written otherwise is it right?
     where.py       and if nothing is found: which elements are wrong?
 """
 
@@ -26,6 +27,7 @@ from functools import partial
 import numpy as np
 
 from tinynet.gradcheck.causes import (
+    code,
     elsewhere,
     formula,
     inside,
@@ -65,6 +67,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     partial(terms.left_out, by_rule=False),
     inside.within,
     partial(scaling.look, nameless=True),
+    code.look,
 )
 """From the simplest explanation to the farthest."""
 

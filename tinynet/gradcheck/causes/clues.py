@@ -123,6 +123,11 @@ class Clues:
                 return False
         return True
 
+    def is_right(self, gradient: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Which elements of a gradient are right, to the noise; those that cannot be told are."""
+        allowed = 10 * self.noise + EXACT * np.abs(right[self.usable]).max(initial=0)
+        return np.asarray((np.abs(gradient - right) <= allowed) | ~self.usable)
+
     @cached_property
     def elsewhere(self) -> Clues | None:
         """The clues with the elements of the argument in another order; None if that fails."""

@@ -1,0 +1,446 @@
+"""The mistake in the code: with one expression written otherwise, the gradient is right.
+
+    gW += h[t + 1].T @ a      with h[t] for h[t + 1] it is the gradient of W
+
+The function is parsed, and one expression after the other is changed as somebody would who looks
+for the mistake. Where the result is the same, the gradient is right, and those of the other
+arguments are as right as before, this expression was the mistake. Where a change makes some of the
+wrong elements right, a second one is looked for in another line.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import inspect
+import itertools
+import linecache
+import re
+import types
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinynet.accumulation import sum_to_shape
+from tinynet.gradcheck.causes import harmless
+from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of
+from tinynet.gradcheck.trace import STATE, called, copied
+
+MOST = 2500  # changes that are tried
+ROUNDS = 3  # lines that are changed together, each of which makes more elements right
+SHORT = 5  # letters of an expression that says little by itself
+VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
+COMPOUND = ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.Lambda
+INSTEAD = {
+    "sin": "cos", "cos": "sin", "tanh": "sin", "argmax": "argmin", "argmin": "argmax",
+    "floor": "ceil", "ceil": "floor", "max": "min", "min": "max", "maximum": "minimum",
+    "minimum": "maximum", "sum": "mean", "mean": "sum", "std": "var", "var": "std",
+    "+": "-", "-": "+", "*": "/", "/": "*", "<": "> <=", ">": "< >=", "<=": "< >=", ">=": "> <=",
+    "==": "!=", "!=": "==",
+}  # fmt: skip
+SIGNS: dict[type[ast.AST], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Lt: "<", ast.Gt: ">",
+    ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+REDUCED = "sum", "mean", "max", "min", "argmax", "argmin", "cumsum"
+TOGETHER = 0, 1, -1, (0, 1), (1, 2), (0, 2), (1, 3), (2, 3), (1, 2, 3), (0, 2, 3)
+AXES = "", "0", "1", "-1", *(f"{axes}, keepdims=True" for axes in TOGETHER)
+MISSING = (
+    "{0} * {1}", "{0} / {1}", "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
+    "{1} @ {0}", "{0} - {1}", "{0} + {1}", "{0} * ({1} > 0)", "{0} * (1 - {1})",
+    "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
+    "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
+    "{0} * {1}[:, None]", "-{0}", "{0} * {0}", "(1 - {0})", "(1 + {0})", "({0} - 1)", "{0}[::-1]",
+    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})",
+)  # fmt: skip
+
+FROM_ELSEWHERE = "{1} ", "{0} * {1} ", "{0} / {1} "  # with what stands elsewhere in the code
+BRIEF = 24  # letters of such an expression
+
+
+class Place(NamedTuple):
+    """Where a node stands: the field of its parent, its number in a list there, else None.
+
+    function: the one it is in. names: the variables in reach there.
+    """
+
+    node: Any
+    parent: Any
+    field: str
+    number: int | None
+    function: Any
+    names: list[str]
+
+    def put(self, node: Any) -> None:
+        """Let another node stand there."""
+        if self.number is None:
+            setattr(self.parent, self.field, node)
+        else:
+            getattr(self.parent, self.field)[self.number] = node
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it is an expression by itself, no function that is called and no module."""
+        known = not isinstance(self.node, ast.Name) or self.node.id in self.names
+        return isinstance(self.node, VALUES) and known and self.field != "func"
+
+
+class Change(NamedTuple):
+    """A mistake, what belongs there, in which line, and the nodes that are put in some places."""
+
+    cause: str
+    cure: str
+    line: int
+    nodes: list[tuple[Place, Any]]
+
+    def make(self) -> None:
+        for place, node in self.nodes:
+            place.put(node)
+
+    def undo(self) -> None:
+        for place, _ in self.nodes:
+            place.put(place.node)
+
+
+class Code:
+    """The source of an operation, and of the functions beside it that it calls.
+
+    backward: the functions that make the gradient. right: the other arguments whose gradients are.
+    """
+
+    def __init__(self, clues: Clues) -> None:
+        body: types.FunctionType = inspect.unwrap(clues.call.body)
+        self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
+        self.lines = linecache.getlines(self.file, body.__globals__)
+        text = "".join(self.lines)
+        vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
+        mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
+        found = list(called([body, *vjps]))
+        known: dict[str, Any] = {name: value for _, held in found for name, value in held.items()}
+        held = dict(inspect.getclosurevars(body).nonlocals)
+        self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
+        self.space = {name: v for name, v in body.__globals__.items() if name in known} | held
+        self.space["_at"] = _at
+        helpers = {id(f) for f, _ in found}
+        names = {_place(f): name for name, f in self.space.items() if id(f) in helpers}
+        names[_place(body)] = "_"
+        self.tree, self.backward = ast.Module([], []), list[ast.AST]()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+                first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
+                place = getattr(node, "name", "<lambda>"), first, *(a.arg for a in node.args.args)
+                self.backward += [node] * (place in mine)
+                name = names.get(place, "")
+                if name and isinstance(node, ast.Lambda):
+                    made = ast.Assign([ast.Name(name, ast.Store())], node)
+                    self.tree.body.append(ast.copy_location(made, node))
+                elif name and isinstance(node, ast.FunctionDef):
+                    node.name, node.decorator_list = name, []
+                    self.tree.body.append(node)
+        ast.fix_missing_locations(self.tree)
+        runs = compile(text, self.file, "exec", dont_inherit=True)
+        if not harmless.is_part(body.__code__, runs) or not harmless.is_harmless(
+            self.tree, known, body
+        ):
+            raise ValueError("not the code that runs, or code that may do harm once it is changed")
+        self.watch = harmless.Watch(self.file)
+
+    def wrong(self, most: int, empty: bool = False) -> np.ndarray | None:
+        """Which elements are wrong as the code stands.
+
+        None where the result is another, or so many are wrong in the first test. empty: nothing is
+        kept from earlier calls.
+        """
+        clues, call, own = self.clues, self.clues.call, self.clues.fault.place
+        space = harmless.own_copies(self.space, empty)
+        exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
+        settings = {name: copied(value) for name, value in call.settings.items()}
+        with contextlib.suppress(harmless.TooMuchError), self.watch:
+            given = space["_"](*map(copied, call.args), **settings)
+            if not np.allclose(output_of(given), clues.y, rtol=1e-9, atol=1e-12):
+                return None
+            found = np.zeros(clues.x.shape, bool)
+            for dy, _, due in clues.tests:
+                found |= ~clues.is_right(_gradient(given[1 + own], dy, due.shape), due)
+                if found.sum() > most:
+                    return None
+            right = set()
+            for place, J in clues.fault.others.items():
+                with contextlib.suppress(Exception):
+                    shape, dy = np.shape(call.args[place]), clues.dy.reshape(-1)
+                    there = _gradient(given[1 + place], clues.dy, shape).reshape(-1)
+                    if np.allclose(there, J @ dy, 1e-5, 1e-5 * np.abs(there).max()):
+                        right.add(place)
+            self.right = self.right or right
+            return found if right >= self.right else None
+        return None
+
+
+def look(clues: Clues) -> Iterator[Suspect]:
+    """The expression, or the few, with which written otherwise the gradient is right."""
+    code, changes = Code(clues), list[Change]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        left = code.wrong(clues.x.size)
+        wrong = ~clues.is_right(clues.analytic, clues.numeric)
+        if left is None or len(clues.tests) < 2:
+            return
+        if not wrong.any() or not np.array_equal(left, wrong):
+            return  # it is not this code that runs
+        with contextlib.suppress(Exception):
+            if code.wrong(0, empty=True) is not None:
+                how = "with what is kept between calls emptied the gradient is right: something is "
+                yield Suspect(STATE, f"{how}remembered that each call has to compute anew")
+                return
+        while left is not None and left.any():
+            best, before = None, left
+            for change in itertools.islice(_changes(code, {c.line for c in changes}), MOST):
+                if code.watch.left < 0:
+                    return
+                change.make()
+                with contextlib.suppress(Exception):  # whatever the changed code raises
+                    there = code.wrong(int(left.sum()) - 1)
+                    if there is not None and not (there & ~before).any():
+                        best, left = change, there
+                change.undo()
+                if not left.any():
+                    break
+            if best is None or len(changes) == ROUNDS:
+                return
+            best.make()
+            changes.append(best)
+    if clues.elsewhere is not None:  # it must also be right with the elements in another order
+        code.clues = clues.elsewhere
+        left = code.wrong(0)
+        if left is None or left.any():
+            return
+    told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
+    cause = " and ".join(change.cause for change in changes)
+    yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
+
+
+def _place(function: types.FunctionType) -> tuple[Any, ...]:
+    """Where a function stands: its name, its first line, and its arguments."""
+    code = function.__code__
+    arguments = code.co_varnames[code.co_posonlyargcount : code.co_argcount]
+    return code.co_name, code.co_firstlineno, *arguments
+
+
+def _gradient(vjp: Any, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(sum_to_shape(np.asarray(vjp(dy.copy()), np.float64), shape, "", vjp))
+
+
+def _at(array: Any, place: Any) -> Any:
+    """One element or row; beyond the ends there is 0."""
+    return array[place] if 0 <= place < len(array) else 0 * np.asarray(array[0])
+
+
+# ----- what may be changed ------------------------------------------------------------------------
+
+
+def _changes(code: Code, done: set[int]) -> Iterator[Change]:
+    """All changes of other lines than those, the likeliest first."""
+    everywhere = [p for p in _places(code.tree, None, code.outside) if p.node.lineno not in done]
+    parents = {id(n): node for node in ast.walk(code.tree) for n in ast.iter_child_nodes(node)}
+    backward = [p for p in everywhere if p.function in code.backward]
+    for places in (backward, [p for p in everywhere if p.function not in code.backward]):
+        for kind in (_turned, _named, _moved, _signs, _left_out, _constants, _reduced):
+            for place in places:
+                with contextlib.suppress(Exception):  # of what is no code any more
+                    yield from (_told(parents, place, text) for text in kind(place))
+        yield from _everywhere(places)
+    sizes = {
+        id(n)
+        for p in backward
+        if harmless.grows(p.node)
+        for n in ast.walk(p.node)
+        if n is not p.node
+    }
+    values = [place for place in backward if place.is_value and id(place.node) not in sizes]
+    known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
+    known = {text: None for text in known if len(text) <= BRIEF}
+    for name, p in itertools.product(backward[0].names if backward else (), code.clues.numbers):
+        known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
+    for form in (*MISSING, *FROM_ELSEWHERE):
+        for place in values:
+            names = known if form in FROM_ELSEWHERE else place.names if "{1}" in form else ("",)
+            for name in names:
+                yield _told(parents, place, form.format(_whole(place.node), name))
+
+
+def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:
+    """All expressions and assignments in the functions below a node."""
+    if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+        stored = (n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), ast.Store))
+        inner = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
+        inner += [n.id for n in stored if isinstance(n, ast.Name)]
+        function, names = node, list(dict.fromkeys([*names, *inner]))
+    for field, value in ast.iter_fields(node):
+        for number, part in enumerate(value) if isinstance(value, list) else ((None, value),):
+            if isinstance(part, ast.AST) and not isinstance(part, ast.arguments):
+                read = not isinstance(getattr(part, "ctx", None), ast.Store) and function
+                if isinstance(part, (ast.expr, ast.Assign, ast.AugAssign)) and read:
+                    yield Place(part, node, field, number, function, names)
+                yield from _places(part, function, names)
+
+
+def _parsed(place: Place, text: str) -> Any:
+    """What a text means, in the line of a node."""
+    kind = ast.Slice if isinstance(place.node, ast.Slice) else ast.expr
+    new: Any = ast.parse(f"_[{text}]" if kind is ast.Slice else text).body[0]
+    if not isinstance(place.node, ast.stmt):
+        new = new.value.slice if kind is ast.Slice else new.value
+    part: Any
+    for part in ast.walk(new):
+        if hasattr(part, "lineno"):
+            part.lineno = part.end_lineno = place.node.lineno
+    return new
+
+
+def _told(parents: dict[int, Any], place: Place, text: str) -> Change:
+    """A change, of the expression by itself, or with what is around it if that says little."""
+    new, around = _parsed(place, text), parents[id(place.node)]
+    said = ast.unparse(place.node), ast.unparse(new)
+    while isinstance(around, (ast.expr, ast.Slice)) and (
+        len(said[0]) < SHORT or isinstance(around, (ast.Subscript, ast.Slice))
+    ):
+        place.put(new)
+        after = ast.unparse(around)
+        place.put(place.node)
+        around, said = parents[id(around)], (ast.unparse(around), after)
+    old, now = (re.sub(r"_at\((.*?), ([^()]*)\)", r"\1[\2]", words) for words in said)
+    return _instead(old, now, [(place, new)])
+
+
+def _instead(old: str, new: str, nodes: list[tuple[Place, Any]]) -> Change:
+    line = nodes[0][0].node.lineno
+    return Change(f"{old} in place of {new}", f"{new} for {old}", line, nodes)
+
+
+def _whole(node: Any) -> str:
+    """An expression as an operand."""
+    text = ast.unparse(node)
+    return f"({text})" if isinstance(node, COMPOUND) else text
+
+
+def _turned(place: Place) -> Iterator[str]:
+    """Transposed, or not."""
+    node = place.node
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield ast.unparse(node.value)
+    elif place.is_value and not isinstance(place.parent, ast.Attribute):
+        yield f"{_whole(node)}.T"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        yield f"{_whole(node.right)} @ {_whole(node.left)}"
+
+
+def _named(place: Place) -> Iterator[str]:
+    """Another variable."""
+    if place.is_value:
+        yield from (name for name in place.names if name != ast.unparse(place.node))
+        yield from (f"{name}[:, None]" for name in place.names)
+
+
+def _moved(place: Place) -> Iterator[str]:
+    """The element beside, the places beside."""
+    node = place.node
+    if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Slice, ast.Tuple)):
+        for by in (-1, 1, -2, 2):
+            yield f"_at({ast.unparse(node.value)}, {_plus(node.slice, by)})"
+    if isinstance(node, ast.Slice) and not node.step:
+        ends = [ast.unparse(end) if end else "" for end in (node.lower, node.upper)]
+        for by in (1, -1, 2, -2):
+            low, high = (_plus(end, by) for end in (node.lower, node.upper))
+            yield f"{low if node.lower or by > 0 else ''}:{high if node.upper or by < 0 else ''}"
+            yield from (f"{low}:{ends[1]}", f"{ends[0]}:{high}")
+
+
+def _plus(index: Any, by: int) -> str:
+    """An index with a number added: t + 1 for t, t for t + 1."""
+    sign = {ast.Add: 1, ast.Sub: -1}.get(type(index.op), 0) if isinstance(index, ast.BinOp) else 0
+    if sign and isinstance(index.right, ast.Constant):
+        index, by = index.left, by + sign * index.right.value
+    with contextlib.suppress(ValueError):
+        return str(by + ast.literal_eval(index or "0"))
+    return ast.unparse(index) + (f" {'-' if by < 0 else '+'} {abs(by)}" if by else "")
+
+
+def _signs(place: Place) -> Iterator[str]:
+    """Another operator or function of the kind; = for += and the other way round."""
+    node = place.node
+    if isinstance(node, (ast.BinOp, ast.Compare)):
+        right = node.right if isinstance(node, ast.BinOp) else node.comparators[0]
+        sign = SIGNS.get(type(node.op if isinstance(node, ast.BinOp) else node.ops[0]), "")
+        for other in INSTEAD.get(sign, "").split():
+            yield f"{_whole(node.left)} {other} {_whole(right)}"
+    if isinstance(node, ast.AugAssign):
+        for sign in ("=", "-=", "+="):
+            yield f"{ast.unparse(node.target)} {sign} {ast.unparse(node.value)}"
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+        yield f"{ast.unparse(node.targets[0])} += {ast.unparse(node.value)}"
+    if isinstance(node, ast.Attribute) and node.attr in INSTEAD:
+        yield f"{ast.unparse(node.value)}.{INSTEAD[node.attr]}"
+
+
+def _left_out(place: Place) -> Iterator[str]:
+    """A part of the expression alone."""
+    node, fields = place.node, ("left", "right", "operand", "body", "orelse")
+    parts = [getattr(node, field, None) for field in fields]
+    parts += [node.value] if isinstance(node, ast.Subscript) else getattr(node, "args", [])[:2]
+    parts += [getattr(getattr(node, "func", None), "value", None)]
+    yield from (ast.unparse(part) for part in parts if isinstance(part, ast.expr))
+
+
+def _constants(place: Place) -> Iterator[str]:
+    """Another number, one more or less; the letters of a sum in another order."""
+    node, c = place.node, getattr(place.node, "value", None)
+    if isinstance(node, ast.Constant) and isinstance(c, (int, float)):
+        others = dict.fromkeys([c + 1, c - 1, -c, 2 * c, c / 2, 0, 1, c + 2])
+        yield from (repr(other) for other in others if other != c)
+        yield from place.names
+    elif isinstance(c, str) and "->" in c:
+        parts = re.split("(,|->)", c)
+        for k, part in enumerate(parts):
+            for order in itertools.permutations(part) if part.isalpha() and len(part) < 5 else ():
+                yield repr("".join([*parts[:k], *order, *parts[k + 1 :]]))
+    elif isinstance(node, ast.Name) and place.is_value:
+        yield from (f"{node.id} - 1", f"{node.id} + 1")
+
+
+def _reduced(place: Place) -> Iterator[str]:
+    """Summed along other axes."""
+    node = place.node
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in REDUCED:
+        given = [ast.unparse(x) for x in node.args[: ast.unparse(node.func).startswith("np.")]]
+        for axes in AXES:
+            yield f"{ast.unparse(node.func)}({', '.join([*given, axes])})"
+
+
+def _everywhere(places: list[Place]) -> Iterator[Change]:
+    """The same at all places of a function: a variable, a dtype; a factor before, not after."""
+    groups: dict[tuple[Any, str], list[Place]] = {}
+    for place in places:
+        if isinstance(place.node, (ast.Name, ast.Attribute)):
+            groups.setdefault((place.function, ast.unparse(place.node)), []).append(place)
+    for (_, text), group in groups.items():
+        others = group[0].names if group[0].is_value and len(group) > 1 else []
+        others = ["np.float64"] if text in ("np.float16", "np.float32", "np.int64") else others
+        for other in others:
+            yield _instead(text, other, [(p, _parsed(p, other)) for p in group])
+    for place in places:
+        node, arguments = place.node, place.function.args.args
+        if not (isinstance(node, ast.BinOp) and arguments):
+            continue
+        sign = SIGNS.get(type(node.op), "")
+        sides = [(node.left, node.right), (node.right, node.left)]
+        for rest, factor in sides[: {"*": 2, "/": 1}.get(sign, 0)]:
+            text, dy, inside = ast.unparse(factor), arguments[0].arg, set(ast.walk(factor))
+            group = [p for p in groups.get((place.function, dy), ()) if p.node not in inside]
+            summed = isinstance(rest, ast.Name) or re.search(r"(sum|mean)\(|@", ast.unparse(rest))
+            if group and summed:
+                early = f"{dy} {sign} {_whole(factor)}"
+                nodes = [*((p, _parsed(p, f"({early})")) for p in group), (place, rest)]
+                cause = f"the factor {text} multiplies after a sum or mean in place of before"
+                yield Change(cause, f"{early} for {dy}, not {text} after it,", node.lineno, nodes)
