@@ -154,16 +154,19 @@ class _Check:
             return False
 
     def far_away(self) -> dict[str, np.ndarray]:
-        """Visit a point, and return it: with signs turned, so that masks and winners are others.
+        """Visit a point, and return it: with other sizes and signs, so that masks and winners are
+        others.
 
         A function that raises there, as it is not defined for such values, is run nearby.
         """
-        nearby = self.subject.nearby(self.rng, 0.1)
+        nearby, draw = self.subject.nearby(self.rng, 0.1), np.random.default_rng(self.seed)
         turned = {name: x * self.rng.choice([-1.0, 1.0], x.shape) for name, x in nearby.items()}
-        if self.visit(turned):
-            return turned
-        self.visit(nearby)
-        return nearby
+        mixed = {
+            name: draw.permutation(x.reshape(-1)).reshape(x.shape) * 2 ** draw.uniform(-1, 1)
+            for name, x in turned.items()
+        }
+        points = (mixed, turned, nearby)
+        return next(there for there in points if self.visit(there) or there is nearby)
 
     def refuse_values(self, y: np.ndarray) -> None:
         """Raise an error for a result that has nothing to compare."""

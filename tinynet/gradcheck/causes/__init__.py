@@ -71,6 +71,13 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
 )
 """From the simplest explanation to the farthest."""
 
+VAGUE = (
+    "not linear in the output gradient",
+    "terms that do not belong into the sum",
+    "Jacobian not transposed",
+)
+"""Causes that are true of many mistakes: the code is looked at as well."""
+
 FIRST = inside.look, inside.within
 """Looks of which the first suspect that fits is taken; of the others all that fit are told."""
 
@@ -86,9 +93,19 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
         for look in LOOKS:
             with contextlib.suppress(Exception):  # which a function raises at other values
                 if found := _fitting(clues, look):
-                    return _told(clues, found)
+                    cause, evidence = _told(clues, found)
+                    is_vague = cause in VAGUE
+                    return _with_the_code(clues, cause, evidence) if is_vague else (cause, evidence)
         place = where.of_the_elements(clues)
     return ("", place) if place else None
+
+
+def _with_the_code(clues: Clues, cause: str, evidence: str) -> tuple[str, str]:
+    """Beside what a look says, where in the code the mistake is."""
+    with contextlib.suppress(Exception):
+        for mistake, cure in _fitting(clues, code.look).items():
+            return f"{cause}: {mistake}", f"{evidence}; {cure}"
+    return cause, evidence
 
 
 def _fitting(clues: Clues, look: Callable[[Clues], Iterator[Suspect]]) -> dict[str, str]:
