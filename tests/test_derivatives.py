@@ -82,6 +82,58 @@ def test_a_users_operation_has_every_order():
         gradcheck(swish, tensor(-1.0, 0.3, 2.0), order=order).raise_for_failures()
 
 
+@tinynet.differentiable
+def lost(x):
+    a = np.asarray(x)
+    return a * a, lambda dy: dy * 2 * a
+
+
+@tinynet.differentiable
+def without_operation(x):
+    return x * x, lambda dy: dy * 2 * np.interp(x, [-9.0, 9.0], [-9.0, 9.0])
+
+
+@tinynet.differentiable
+def failing(x):
+    def dx(dy):
+        raise ValueError("no gradient today")
+
+    return x * x, dx
+
+
+@tinynet.differentiable
+def of_one_element(x):
+    return x * x, lambda dy: (dy * 2 * x)[:1]
+
+
+@tinynet.differentiable
+def writing(x):
+    def dx(dy):
+        dy *= 2
+        return dy
+
+    return x * 2, dx
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lost, r"lost: its body cannot run.*\.py:\d+: `a = np.asarray\(x\)`"),
+        (lambda x: F.relu(lost(x)).sum(), "lost: its body cannot run"),
+        (without_operation, "np.interp has no operation"),
+        (failing, "no gradient today"),
+        (of_one_element, r"has shape \(1,\), but the input"),
+        (writing, "changes an argument in place"),
+    ],
+)
+def test_a_gradient_that_has_none_is_a_failure_in_the_report(function, words, order):
+    (failure,) = gradcheck(function, tensor(1.0, 2.0, -3.0), order=order).failures
+    assert failure.cause == "the backward raises an error"
+    assert re.search(words, failure.evidence)
+    assert failure.evidence.count("cannot run on tensors") == 1
+
+
 # ----- the transforms ----------------------------------------------------------------------------
 
 X, V = tensor(1.0, 2.0, 3.0), tensor(1.0, 0.0, -1.0)

@@ -18,7 +18,8 @@ def gradient_of(
 ) -> tuple[Callable[..., Tensor], Tensor]:
     """The gradient of `fn` as a function of its inputs and of dy, and a dy at which to check it.
 
-    It gives the gradients of all the chosen inputs as one vector.
+    It gives the gradients of all the chosen inputs as one vector. Where these cannot be computed,
+    or not recorded, it gives zeros, and the way back from them raises the error that says why.
     """
     y = fn(*inputs)
     dy = np.random.default_rng(seed).standard_normal(y.shape)
@@ -30,8 +31,20 @@ def gradient_of(
             remaining = iter(targets)
             return fn(*(next(remaining) if wanted else x for x, wanted in zip(xs, chosen)))
 
-        _, pull_back = vjp(of_chosen, *(x for x, wanted in zip(xs, chosen) if wanted))
-        return ops.cat([ops.reshape(dx, (-1,)) for dx in pull_back(dy)])
+        targets = [x for x, wanted in zip(xs, chosen) if wanted]
+        _, pull_back = vjp(of_chosen, *targets)
+        try:
+            return ops.cat([ops.reshape(dx, (-1,)) for dx in pull_back(dy)])
+        except Exception as error:
+            refusal = error
+
+        def refuse(_: Tensor) -> None:
+            raise refusal
+
+        zeros = ops.sum(dy) * wrap(np.zeros(sum(x.numel() for x in targets), dy.dtype))
+        if zeros.requires_grad:
+            zeros.register_hook(refuse)
+        return zeros
 
     gradient.__name__ = f"gradient of {getattr(fn, '__name__', type(fn).__name__)}"
     return gradient, wrap(np.asarray(dy, y.dtype))
