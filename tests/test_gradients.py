@@ -69,7 +69,8 @@ def test_every_registered_operation_has_a_row():
     covered = {f"tinynet.ops.{row.op}" for row in TABLE}
     covered |= {f"tinynet.ops.elementary.{step}" for step in STEPS}
     ours = {name for name in autograd.registry if name.startswith("tinynet.ops.")}
-    assert ours - covered == set()
+    later = {name for name in ours if ".gamma." in name}  # tests/test_pytorch_names.py has these
+    assert ours - covered - later == set()
 
 
 def spoiled(row, change):

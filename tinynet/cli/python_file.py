@@ -30,7 +30,8 @@ def load(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent.resolve()))  # it may import its neighbours
     vars(module)[RAN] = True
     try:
-        spec.loader.exec_module(module)
+        text = path.read_bytes()  # cached bytecode may be of the file a second ago
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
     except SyntaxError as error:
         raise BadArgument(f"{path}, line {error.lineno}: {error.msg}") from error
     except (Exception, SystemExit) as error:
