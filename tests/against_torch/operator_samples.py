@@ -34,10 +34,11 @@ RANDOM = {  # by chance, unset memory, or a change of their input
         "bernoulli",
     ),
     *("empty", "empty_like", "new_empty", "zero_", "nn.functional.dropout"),
-    *("nn.functional.dropout2d", "nn.functional.alpha_dropout"),
+    *("nn.functional.dropout2d", "nn.functional.alpha_dropout", "nn.functional.rrelu"),
 }
 REORDERED = {  # the samples of these have another order of arguments than the functions
     "einsum": lambda operands, equation: tinynet.einsum(equation, *operands),
+    "polygamma": lambda x, n: tinynet.polygamma(n, x),
     "where": lambda x, condition, y: tinynet.where(condition, x, y),
     "nn.functional.embedding_bag": lambda w, x, *args, **settings: functional.embedding_bag(
         x, w, *args, **settings
