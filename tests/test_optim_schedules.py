@@ -420,3 +420,5 @@ def test_steps_are_counted_as_in_pytorch():
     other = StepLR(build_optimizer(), 3)
     other.load_state_dict(schedule.state_dict())
     assert other._step_count == 2
+    other._step_count = 1  # as scripts that start a schedule anew write it
+    assert (other.last_epoch, other._step_count) == (0, 1)

@@ -81,7 +81,7 @@ def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) 
         else:
             x.grad.array += dx.array
             changes.note_change(x.grad.array)
-    for x, _ in given:
+    for x in [x for x, _ in given if x.hooks]:
         for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
             hook(x)
 

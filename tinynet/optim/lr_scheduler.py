@@ -138,10 +138,10 @@ class LRScheduler:
         """The learning rate of each group that this schedule set last."""
         return list(self._last_lr)
 
-    @property
-    def _step_count(self) -> int:
-        """PyTorch's count of steps, in which making the schedule is the first."""
-        return self.last_epoch + 1
+    _step_count: ClassVar[Any] = property(
+        lambda self: self.last_epoch + 1, lambda self, n: setattr(self, "last_epoch", n - 1)
+    )
+    """PyTorch's count of steps, in which making the schedule is the first."""
 
     def step(self, epoch: float | None = None) -> None:
         """Set the learning rates of the next step; called after `optimizer.step()`.
