@@ -385,7 +385,7 @@ def test_nothing_is_kept_after_backward(no_gc):
     y.backward()
     assert refs[0]() is None
     assert refs[1]() is None
-    assert refs[2]() is y.node.edges[0][1].edges[0][1]  # where it led is still to be seen
+    assert refs[2]() is y.node.edges[0][0].edges[0][0]  # where it led is still to be seen
     del y
     assert refs[2]() is None
     assert refs[3]() is None
@@ -566,7 +566,7 @@ def test_nodes_know_their_operation_and_their_order():
         assert (accumulate.variable is x, place, rest) == (True, 0, [])
         assert (accumulate.name(), accumulate.next_functions) == ("AccumulateGrad", ())
     assert repr(accumulate).startswith("<AccumulateGrad object at 0x")
-    [(_, target, shape, dtype)] = z.node.edges
+    [(target, shape, dtype)] = z.node.edges
     assert target is y.node
     assert (shape, dtype) == ((1,), np.float64)
     assert isinstance(z.node, Node)

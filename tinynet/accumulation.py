@@ -81,9 +81,10 @@ def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) 
         else:
             x.grad.array += dx.array
             changes.note_change(x.grad.array)
-    for x in [x for x, _ in given if x.hooks]:
-        for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
-            hook(x)
+    for x, _ in given:
+        if x.hooks:
+            for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
+                hook(x)
 
 
 def hooked(target: Node | Variable, dy: Any) -> Any:
@@ -100,8 +101,10 @@ def owned(dx: np.ndarray, vjp: VJP, dy: Array, several: Sequence[Array] | None) 
 
     several: what came in one pass, dx among it if it did. What others wrote may keep it anywhere.
     """
+    if dx.size <= SMALL or dx.base is not None:
+        return np.array(dx)
     maker = getattr(vjp, "function", vjp)
-    if dx.size <= SMALL or dx.base is not None or is_foreign(getattr(maker, "written_as", maker)):
+    if is_foreign(getattr(maker, "written_as", maker)):
         return np.array(dx)
     elsewhere = sum(x is dx for x in (dy, *(several or ()), *changes.saved_arrays(vjp)))
     return np.array(dx) if elsewhere > hasattr(vjp, "place") else dx

@@ -16,7 +16,7 @@ import copyreg
 import functools
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -315,11 +315,10 @@ class _Watch:
         if output.node is not None:
             self.calls[output.node] = call
 
-    def visit(self, node: autograd.Node, edges: list[autograd.Edge], *rest: Any) -> None:
+    def visit(self, node: autograd.Node, uses: Iterable[autograd.Use], *rest: Any) -> None:
         """`autograd.visit`, which has the rest, with a look at each gradient that it makes."""
         checked = [
-            (vjp and self._checked(node, place, vjp), target, shape, dtype)
-            for place, (vjp, target, shape, dtype) in enumerate(edges)
+            (self._checked(node, place, vjp), edge) for place, (vjp, edge) in enumerate(uses)
         ]
         autograd.visit(node, checked, *rest)
 

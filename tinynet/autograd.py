@@ -6,7 +6,7 @@ require a gradient. `backward` visits the nodes from the newest to the oldest: a
 the moment of its creation, so every use of a value is visited before the operation that made it.
 
     x ----.                       An edge of a node is one input that requires a gradient:
-           mul ---- y             (dx, where the gradient goes, shape and dtype of the input).
+           mul ---- y             (where the gradient goes, shape and dtype of the input).
     w ----'                       It goes to the node that made the input, or, for a leaf,
                                   to the tensor itself, whose `.grad` it becomes.
 
@@ -21,14 +21,14 @@ import functools
 import heapq
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeAlias, overload
 
 import numpy as np
 
 from tinynet import changes
 from tinynet.accumulation import Gradients, accumulate, hooked, owned, sum_to_shape
-from tinynet.calls import NoGradientError, by_position, check_inputs, constant, explain, kept
+from tinynet.calls import by_position, check_inputs, chosen, constant, explain, kept
 from tinynet.grad_mode import keeping, recording
 from tinynet.guard import body_on_views, is_foreign
 
@@ -94,10 +94,9 @@ class Variable:
 class Node:
     """One recorded call of an operation.
 
-    edges: (vjp, target, shape, dtype) for each input that requires a gradient; vjp makes the
-    gradient, None once the backward pass has consumed it; shape and dtype are those of the input,
-    target is the node that made it or, for a leaf, the tensor itself. without: the places of
-    inputs that require none.
+    edges: (target, shape, dtype) for each input that requires a gradient; target is the node that
+    made it or, for a leaf, the tensor itself. without: the places of inputs that require none.
+    vjps: what makes the gradient of each, () once the backward pass has consumed them.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
     call: (body, arguments, settings, output), for gradients of gradients; None unless kept, () once
@@ -105,14 +104,16 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view", "without",
+        "__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view", "vjps",
+        "without",
     )  # fmt: skip
 
     call: tuple[Any, ...] | None
 
-    def __init__(self, name: str, edges: list[Edge], view: bool) -> None:
+    def __init__(self, name: str, vjps: Sequence[Any], edges: list[Edge], view: bool) -> None:
         self.name = name
         self.number = next(changes.clock)
+        self.vjps = vjps
         self.edges = edges
         self.without: Sequence[int] = ()
         self.view = view
@@ -121,7 +122,8 @@ class Node:
         self.call = None
 
 
-Edge: TypeAlias = tuple[Any, Node | Variable, tuple[int, ...], np.dtype[Any]]
+Edge: TypeAlias = tuple[Node | Variable, tuple[int, ...], np.dtype[Any]]
+Use: TypeAlias = tuple[Any, Edge]  # with its vjp
 
 registry: dict[str, Callable[..., Tensor]] = {}
 """Every differentiable operation by its qualified name, such as `tinynet.ops.conv.conv2d`."""
@@ -215,19 +217,19 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             check_inputs(name, args, settings)
         records, keeps = recording.get(), keeping.get()
         arrays: list[Any] = list(args)
-        tracked: list[tuple[int, Any]] = []  # place and tensor of inputs that want a gradient
+        tracked: dict[int, Edge] = {}  # the inputs that want a gradient, by their places
         for place, value in enumerate(args):
             if isinstance(value, Variable):
-                arrays[place] = value.array
+                x = arrays[place] = value.array
                 if value.requires_grad:
-                    tracked.append((place, value))
                     node = value.node
+                    tracked[place] = node or value, x.shape, x.dtype
                     if node is None:
                         keeps = keeps or value.keeps
                     else:
                         keeps = keeps or node.call is not None
                         if changes.last > node.number:
-                            changes.check_not_stale(value.array, node, name)
+                            changes.check_not_stale(x, node, name)
             elif isinstance(value, NUMPYS):
                 arrays[place] = constant(value, records)
         call = kept(args, settings) if keeps and tracked and records else None
@@ -243,20 +245,16 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         y = result[0]
         node = None
         if tracked and records:
-            edges: list[Edge] = []
-            vjps = result[1:]
-            for place, x in tracked:
-                vjp = vjps[place] if place < len(vjps) else None
-                if vjp is None:
-                    raise NoGradientError.of(name, place, x)
-                edges.append((vjp, x.node or x, x.array.shape, x.array.dtype))
+            vjps, without = result[1:], ()
+            if None in vjps or [*tracked] != [*range(len(vjps))]:
+                vjps, without = chosen(name, args, vjps, tracked)
+            edges = [*tracked.values()]
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
-                node = Node(name, edges, True)
+                node = Node(name, vjps, edges, True)
             else:
-                node = Node(name, edges, view and np.may_share_memory(y, arrays[0]))
-            if len(tracked) < len(result) - 1:
-                node.without = sorted({*range(len(result) - 1)} - {place for place, _ in tracked})
+                node = Node(name, vjps, edges, view and np.may_share_memory(y, arrays[0]))
+            node.without = without
             if call is not None:
                 y = np.asarray(y)
                 node.call = (body, *call, y)
@@ -311,11 +309,11 @@ def pass_back(
     roots: Sequence[tuple[Variable, np.ndarray]],
     retain_graph: bool,
     wanted: Collection[Node | Variable] = (),
-    passed: Mapping[Node, list[Edge]] | None = None,
+    passed: Mapping[Node, Iterable[Use]] | None = None,
 ) -> dict[Node | Variable, Array]:
     """The gradient of each leaf, and of each node that is wanted or whose tensor asked for it.
 
-    passed: the nodes that are visited, and of each the edges that are taken; None for all.
+    passed: the nodes that are visited, and of each the uses that count; None for all.
     """
     gradients = Gradients(roots)
     found: dict[Node | Variable, Array] = {}
@@ -327,29 +325,32 @@ def pass_back(
             dy = hooked(node, dy)
         if node.retained is not None or node in wanted:
             found[node] = np.array(dy)
-        edges = node.edges if passed is None else passed[node]
-        if edges:
-            visit_node(node, edges, dy, gradients, retain_graph)
-    for leaf, dx in gradients.items():  # every node is consumed by now
-        found[leaf] = hooked(leaf, dx) if leaf.hooks else dx
-    return found
+        uses = zip(node.vjps, node.edges) if passed is None else passed[node]
+        if uses:
+            visit_node(node, uses, dy, gradients, retain_graph)
+    for leaf in [leaf for leaf in gradients if leaf.hooks]:  # every node is consumed by now
+        gradients[leaf] = hooked(leaf, gradients[leaf])
+    return found | gradients
 
 
 def visit(
-    node: Node, edges: list[Edge], dy: Array, gradients: Gradients, retain_graph: bool
+    node: Node, uses: Iterable[Use], dy: Array, gradients: Gradients, retain_graph: bool
 ) -> None:
     """Turn `dy` of one node's output into gradients of its inputs, added up in `gradients`.
 
     A function of its own so that the node's closures and dy die when it returns.
     """
-    if edges[0][0] is None:
-        changes.refuse_freed(node)
+    if not node.vjps:
+        raise RuntimeError(
+            f"backward() a second time through {node.name!r}, whose saved values are freed. "
+            "Run the forward pass again, or pass retain_graph=True to the first backward()."
+        )
     if changes.last > node.number:
         changes.check_saved_values(node)
     if not retain_graph:
-        node.edges, node.call = changes.spent(node.edges), node.call and ()
+        node.vjps, node.call = changes.spent(node.vjps), node.call and ()
     function = several = None  # the last that gave several gradients, and these
-    for vjp, target, shape, dtype in edges:
+    for vjp, (target, shape, dtype) in uses:
         if type(vjp) is OneOf:
             if vjp.function is not function:
                 function, several = vjp.function, vjp.function(dy)

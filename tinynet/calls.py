@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,15 +33,20 @@ class NoGradientError(RuntimeError):
 
     tensor: Any = None
 
-    @classmethod
-    def of(cls, name: str, place: int, tensor: Any) -> NoGradientError:
-        """The error for the input of the operation `name` at a place."""
-        error = cls(
-            f"{name}: input {place} requires a gradient, but the operation has none for it. "
-            "Pass `.detach()` of that tensor, which is then a constant."
-        )
-        error.tensor = tensor
-        return error
+
+def chosen(
+    name: str, args: Sequence[Any], vjps: Sequence[Any], tracked: Collection[int]
+) -> tuple[list[Any], list[int]]:
+    """The gradients of the inputs at the places in `tracked`, and the places of the others."""
+    for place in tracked:
+        if place >= len(vjps) or vjps[place] is None:
+            error = NoGradientError(
+                f"{name}: input {place} requires a gradient, but the operation has none for it. "
+                "Pass `.detach()` of that tensor, which is then a constant."
+            )
+            error.tensor = args[place]
+            raise error
+    return [vjps[place] for place in tracked], [i for i in range(len(vjps)) if i not in tracked]
 
 
 def by_position(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import operator
 import weakref
-from collections.abc import Iterator, Sequence
-from types import CellType, FunctionType
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,44 +98,38 @@ def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:
 
 
 _PLAIN = {
-    bool, float, int, range, slice, str, type(None), type(...), *map(type, map(np.dtype, "fd"))
+    bool, float, int, range, slice, str, tuple, list, type(None), type(...),
+    *map(type, map(np.dtype, "fd")),
 }  # fmt: skip
 
-
-def _keeps(value: Any) -> bool:
-    """Whether a value of a closure is more than numbers that describe an array, or may be."""
-    kind = type(value)
-    return kind not in _PLAIN and (kind not in (tuple, list) or any(map(_keeps, value)))
+_content = operator.attrgetter("cell_contents")
 
 
-def refuse_freed(node: Node) -> NoReturn:
-    """RuntimeError for a node of which a backward pass has consumed what it kept."""
-    raise RuntimeError(
-        f"backward() a second time through {node.name!r}, whose saved values are freed. "
-        "Run the forward pass again, or pass retain_graph=True to the first backward()."
-    )
+def _describe(values: Iterable[Any]) -> bool:
+    """Whether these are numbers that describe an array, and tuples of such, and nothing else."""
+    values = [*values]
+    if not _PLAIN.issuperset(map(type, values)):
+        return False
+    return all(_describe(value) for value in values if type(value) in (tuple, list))
 
 
-def spent(edges: list[Any]) -> list[Any]:
-    """What is left of the edges of a node once the backward pass has consumed them.
+def spent(vjps: Sequence[Any]) -> Sequence[Any]:
+    """What is left of a node's closures once the backward pass has consumed them.
 
-    All where the closures keep no array (of `a + b`, or a view): that may be passed again.
-    Otherwise where they lead.
+    All where they keep no array (of `a + b`, or a view): that may be passed again. Otherwise ().
     """
     try:
-        for vjp, _, _, _ in edges:
-            cells = vjp.__closure__ if type(vjp) is FunctionType else (CellType(vjp),)
-            for cell in cells or ():
-                if type(cell.cell_contents) is np.ndarray or _keeps(cell.cell_contents):
-                    return [(None, edge[1], (), None) for edge in edges]
+        for vjp in vjps:
+            if type(vjp) is not FunctionType or not _describe(map(_content, vjp.__closure__ or ())):
+                return ()
     except ValueError:  # a cell that is still empty
-        return [(None, edge[1], (), None) for edge in edges]
-    return edges
+        return ()
+    return vjps
 
 
 def check_saved_values(node: Node) -> None:
     """RuntimeError if a value that the node's gradients need was overwritten since."""
-    for vjp, _, _, _ in node.edges:
+    for vjp in node.vjps:
         for array in saved_arrays(vjp):
             if changed_since(array, node.number):
                 raise RuntimeError(

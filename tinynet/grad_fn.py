@@ -28,7 +28,7 @@ class GradFn:
     @property
     def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
         """Where the inputs came from, each with the number of an output; None for constants."""
-        targets = [shown(edge[1]) for edge in getattr(self.variable, "edges", ())]
+        targets = [shown(edge[0]) for edge in getattr(self.variable, "edges", ())]
         for place in getattr(self.variable, "without", ()):
             targets.insert(place, None)
         return tuple((target, 0) for target in targets)

@@ -22,7 +22,7 @@ import numpy as np
 
 from tinynet import changes, ops
 from tinynet.accumulation import hooked, sum_to_shape
-from tinynet.autograd import Edge, Node, OneOf, Variable, wrap
+from tinynet.autograd import Node, OneOf, Use, Variable, wrap
 from tinynet.derivatives import kernels
 from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced, looked_at
@@ -70,25 +70,25 @@ def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
         if target not in seen:
             seen.add(target)
             yield target
-            pending.extend(edge[1] for edge in getattr(target, "edges", None) or ())
+            pending.extend(edge[0] for edge in getattr(target, "edges", ()))
 
 
-def leading(roots: Sequence[tuple[Tensor, Tensor]], wanted: set[Any]) -> dict[Node, list[Edge]]:
-    """The nodes on the way to what is wanted, and this, each with its edges that lead there."""
+def leading(roots: Sequence[tuple[Tensor, Tensor]], wanted: set[Any]) -> dict[Node, list[Use]]:
+    """The nodes on the way to what is wanted, and this, each with the uses that lead there."""
     oldest = max(1, min((x.number for x in wanted), default=1))  # leaves have 0
     nodes, pending = set(), [y.node or y for y, _ in roots]
     while pending:
         node: Any = pending.pop()
         if node.number >= oldest and node not in nodes:
             nodes.add(node)
-            for edge in node.edges:
-                pending.append(edge[1])
-    found: dict[Any, list[Edge]] = {}
+            pending.extend(edge[0] for edge in node.edges)
+    found: dict[Any, list[Use]] = {}
     reached = set(wanted)
     for node in sorted(nodes, key=operator.attrgetter("number")):
-        edges = [edge for edge in node.edges if edge[1] in reached]
-        if edges or node in wanted:
-            found[node] = edges
+        vjps = node.vjps or [None] * len(node.edges)  # visiting it is refused
+        uses = [(vjp, edge) for vjp, edge in zip(vjps, node.edges) if edge[0] in reached]
+        if uses or node in wanted:
+            found[node] = uses
             reached.add(node)
     return found
 
@@ -105,7 +105,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     body, args, settings, y = node.call
     args = [_as_it_was(x, node) for x in args]
     given = [_argument(value) for value in args]
-    before, traced_dy, found = [edge[0] for edge in node.edges], Traced.given(dy), []
+    before, traced_dy, found = node.vjps, Traced.given(dy), []
     token = looked_at.set([])
     try:
         if is_foreign(body):
@@ -120,7 +120,7 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
             same = [y, *(_each(before, dy.array) if is_foreign(body) else ())]
             for found_now, was in zip([again, *gradients], same):
                 _check_same(found_now, np.asarray(was, y.dtype), [*given, traced_dy])
-        for dx, (vjp, target, shape, dtype) in zip(gradients, node.edges):
+        for dx, vjp, (target, shape, dtype) in zip(gradients, before, node.edges):
             dx = dx.tensor if isinstance(dx, Traced) else wrap(dx)
             if dy.requires_grad and not dx.requires_grad and dx.array.any():  # it is linear in dy
                 raise TypeError(

@@ -148,8 +148,8 @@ class Search:
         """The failure if the same call now gives something else than it did at the beginning."""
         try:
             y = self.subject.run()
-            before, edges = y.array.copy(), getattr(y.node, "edges", None) or ()
-            theirs = [vjp for vjp, *_ in edges if is_foreign(getattr(vjp, "function", vjp))]
+            before, vjps = y.array.copy(), getattr(y.node, "vjps", ())
+            theirs = [vjp for vjp in vjps if is_foreign(getattr(vjp, "function", vjp))]
             again = twice = self.subject.vjp(y, self.u, retain_graph=True)
             is_kept = same(before, y.array)
         except Exception as error:

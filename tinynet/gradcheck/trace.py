@@ -55,8 +55,7 @@ class Call:
         self.single: set[int] = set()
         self.node: Node | None = output.node
         places = [i for i, x in self.tensors.items() if x.requires_grad]
-        edges = output.node.edges if output.node is not None else None
-        self.vjps: dict[int, VJP] = {i: edge[0] for i, edge in zip(places, edges or ())}
+        self.vjps: dict[int, VJP] = dict(zip(places, getattr(output.node, "vjps", ())))
         saved = itertools.chain.from_iterable(map(changes.saved_arrays, self.vjps.values()))
         self.saved = [(array, array.copy()) for array in saved]
 

@@ -96,8 +96,8 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
         here.calls.append((relu, x.array.shape, x.array.shape))
     if not (x.requires_grad and grad_mode.recording.get()):
         return x
-    edge = (_same, x.node or x, x.array.shape, x.array.dtype)
-    return autograd.wrap(x.array.view(), autograd.Node("relu", [edge], view=True))
+    edge = (x.node or x, x.array.shape, x.array.dtype)
+    return autograd.wrap(x.array.view(), autograd.Node("relu", [_same], [edge], view=True))
 
 
 def _same(dy: Array) -> Array:

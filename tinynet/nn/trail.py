@@ -70,7 +70,7 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     if calls is None:
         calls = here.calls = []
     try:
-        y = module.forward(*args, **kwargs) if kwargs else module.forward(*args)
+        y = module.forward(*args, **kwargs)
     except (ShapeError, MemoryError) as error:
         raise located(error, module, args, calls, outermost) from error.__cause__
     except AttributeError as error:

@@ -97,7 +97,7 @@ class _Graph:
         reaching: set[Any] = {tensor.node or tensor}
         self.nodes: list[Node] = []  # from the oldest to the newest
         for node in nodes:
-            if any(target in reaching for _, target, _, _ in node.edges):
+            if any(target in reaching for target, _, _ in node.edges):
                 reaching.add(node)
                 self.nodes.append(node)
         if loss.node is None or loss.node not in reaching or loss.node is tensor.node:
@@ -111,8 +111,7 @@ class _Graph:
             if node is tensor.node or node not in self.gradients:
                 continue
             dy = self.gradients[node]
-            for edge in node.edges:
-                vjp, target, shape, _ = edge
+            for vjp, (target, shape, _) in zip(node.vjps, node.edges):
                 if target in reaching:
                     self.gradients.add(target, sum_to_shape(vjp(dy), shape, node.name, vjp))
                     self.uses.setdefault(target, []).append((node, Edge(node.name, vjp, shape)))
@@ -183,14 +182,14 @@ def _nodes(loss: Tensor) -> list[Node]:
         node = pending.pop()
         if node in found:
             continue
-        if node.edges[0][0] is None:
+        if not node.vjps:
             raise RuntimeError(
                 f"explain: the graph is used up at {node.name!r}. Call explain() before "
                 "loss.backward(), or use loss.backward(retain_graph=True)."
             )
         changes.check_saved_values(node)
         found.add(node)
-        pending += [target for _, target, _, _ in node.edges if isinstance(target, Node)]
+        pending += [target for target, _, _ in node.edges if isinstance(target, Node)]
     return sorted(found, key=lambda node: node.number)
 
 
@@ -204,7 +203,7 @@ def _names(nodes: list[Node], model: Module | None) -> dict[Any, str]:
         names[parameter] = path
     counts: dict[str, int] = {}
     for node in nodes:
-        layer = next((owners[id(t)] for _, t, _, _ in node.edges if id(t) in owners), node.name)
+        layer = next((owners[id(t)] for t, _, _ in node.edges if id(t) in owners), node.name)
         counts[layer] = counts.get(layer, 0) + 1
         names[node] = layer if counts[layer] == 1 else f"{layer}#{counts[layer]}"
     return names

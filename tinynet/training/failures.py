@@ -126,7 +126,7 @@ def _name_layer(error: OutOfMemoryError, model: Module, trace: TracebackType | N
             continue
         error.message += f", in the backward pass of {frame.f_locals['node'].name}"
         paths = {id(p): name.rpartition(".")[0] for name, p in model.named_parameters()}
-        own = pending = [target for _, target, _, _ in frame.f_locals["edges"]]
+        own = pending = [target for target, _, _ in frame.f_locals["node"].edges]
         while pending:
             found = [paths[id(target)] for target in pending if id(target) in paths]
             if found:
@@ -137,4 +137,4 @@ def _name_layer(error: OutOfMemoryError, model: Module, trace: TracebackType | N
                     error.message += f" after layer {found[0]!r} ({kind})"
                 return
             nodes = [node for node in pending if isinstance(node, autograd.Node)]
-            pending = [target for node in nodes for _, target, _, _ in node.edges]
+            pending = [target for node in nodes for target, _, _ in node.edges]
