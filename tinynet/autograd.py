@@ -95,7 +95,7 @@ class Node:
     """One recorded call of an operation.
 
     edges: (target, shape, dtype) for each input that requires a gradient; target is the node that
-    made it or, for a leaf, the tensor itself. without: the places of inputs that require none.
+    made it or, for a leaf, the tensor itself. without: the places of others, if any.
     vjps: what makes the gradient of each, () once the backward pass has consumed them.
     view: the output shares memory with an input. number: the moment of the call.
     retained: the tensor that asked for `retain_grad()`.
@@ -109,13 +109,13 @@ class Node:
     )  # fmt: skip
 
     call: tuple[Any, ...] | None
+    without: Sequence[int]
 
     def __init__(self, name: str, vjps: Sequence[Any], edges: list[Edge], view: bool) -> None:
         self.name = name
         self.number = next(changes.clock)
         self.vjps = vjps
         self.edges = edges
-        self.without: Sequence[int] = ()
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
@@ -224,12 +224,10 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 if value.requires_grad:
                     node = value.node
                     tracked[place] = node or value, x.shape, x.dtype
-                    if node is None:
-                        keeps = keeps or value.keeps
-                    else:
-                        keeps = keeps or node.call is not None
-                        if changes.last > node.number:
-                            changes.check_not_stale(x, node, name)
+                    if value.keeps if node is None else node.call is not None:
+                        keeps = 1
+                    if node is not None and changes.last > node.number:
+                        changes.check_not_stale(x, node, name)
             elif isinstance(value, NUMPYS):
                 arrays[place] = constant(value, records)
         call = kept(args, settings) if keeps and tracked and records else None
@@ -245,16 +243,14 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         y = result[0]
         node = None
         if tracked and records:
-            vjps, without = result[1:], ()
-            if None in vjps or [*tracked] != [*range(len(vjps))]:
-                vjps, without = chosen(name, args, vjps, tracked)
-            edges = [*tracked.values()]
+            vjps, edges = result[1:], [*tracked.values()]
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
                 node = Node(name, vjps, edges, True)
             else:
                 node = Node(name, vjps, edges, view and np.may_share_memory(y, arrays[0]))
-            node.without = without
+            if None in vjps or [*tracked] != [*range(len(vjps))]:
+                node.vjps, node.without = chosen(name, args, vjps, tracked)
             if call is not None:
                 y = np.asarray(y)
                 node.call = (body, *call, y)
@@ -301,7 +297,7 @@ def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> 
     Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
     as it was. What a node keeps is dropped as it is consumed, unless `retain_graph`.
     """
-    accumulate((x, wrap(dx)) for x, dx in pass_back([(root, dy)], retain_graph).items())
+    accumulate([(x, wrap(dx)) for x, dx in pass_back([(root, dy)], retain_graph).items()])
 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0

@@ -11,7 +11,7 @@ import functools
 import itertools
 import operator
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +89,7 @@ def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:
             pending.extend(value)
         elif isinstance(value, dict):
             pending.extend(value.values())
-        else:
+        elif type(value) not in _PLAIN:
             pending.append(getattr(value, "function", None))  # of a gradient given with others
             pending.extend(getattr(value, "__defaults__", None) or ())
             for cell in getattr(value, "__closure__", None) or ():
@@ -101,16 +101,9 @@ _PLAIN = {
     bool, float, int, range, slice, str, tuple, list, type(None), type(...),
     *map(type, map(np.dtype, "fd")),
 }  # fmt: skip
+"""The types of values that describe an array, or are tuples and lists of such."""
 
 _content = operator.attrgetter("cell_contents")
-
-
-def _describe(values: Iterable[Any]) -> bool:
-    """Whether these are numbers that describe an array, and tuples of such, and nothing else."""
-    values = [*values]
-    if not _PLAIN.issuperset(map(type, values)):
-        return False
-    return all(_describe(value) for value in values if type(value) in (tuple, list))
 
 
 def spent(vjps: Sequence[Any]) -> Sequence[Any]:
@@ -120,8 +113,11 @@ def spent(vjps: Sequence[Any]) -> Sequence[Any]:
     """
     try:
         for vjp in vjps:
-            if type(vjp) is not FunctionType or not _describe(map(_content, vjp.__closure__ or ())):
-                return ()
+            values = [*map(_content, vjp.__closure__ or ())] if type(vjp) is FunctionType else [vjp]
+            while values:
+                if not _PLAIN.issuperset(map(type, values)):
+                    return ()
+                values = [x for value in values if type(value) in (tuple, list) for x in value]
     except ValueError:  # a cell that is still empty
         return ()
     return vjps
