@@ -277,6 +277,26 @@ def test_a_constant_gradient_is_copied():
     assert ones.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("body", "inputs", "lacking"),
+    [
+        (lambda c, x: (c * x, lambda dy: dy * x), "cx", 1),  # as many gradients as are asked for
+        (lambda c, x: (c * x, lambda dy: dy * x), "xx", 1),
+        (lambda c, x: (c * x, None, lambda dy: dy * c), "xx", 0),
+        (lambda x, c, z: (x * c * z, lambda dy: dy * c * z, lambda dy: dy * x * z), "xcx", 2),
+        (lambda c, x: (c * x, None, lambda dy: dy * c), "cx", None),
+    ],
+)
+def test_a_gradient_belongs_to_the_input_at_its_place(body, inputs, lacking):
+    given = [leaf(2.0) if kind == "x" else tinynet.tensor([3.0]) for kind in inputs]
+    if lacking is not None:
+        with pytest.raises(RuntimeError, match=f"input {lacking} requires a gradient, but"):
+            differentiable(body)(*given)
+    else:
+        differentiable(body)(*given).sum().backward()
+        assert [x.grad and x.grad.item() for x in given] == [None, 3]
+
+
 # ----- what is kept and what is let go ----------------------------------------------------------
 
 

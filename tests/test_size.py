@@ -12,7 +12,7 @@ MOST = {
     "data": 2455,
     "derivatives": 1092,
     "functions": 2161,
-    "gradcheck": 6048,
+    "gradcheck": 6047,
     "kernels": 4185,
     "lab": 2102,
     "models": 402,
@@ -20,11 +20,11 @@ MOST = {
     "onnx": 2354,
     "ops": 3659,
     "optim": 2405,
-    "teaching": 3576,
+    "teaching": 3575,
     "training": 6656,
     "utils": 881,
     "vision": 1633,
-    "its own files": 5166,
+    "its own files": 5164,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -71,7 +71,10 @@ def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) 
                 f"backward(): .grad is of shape {x.grad.shape}, what is to be added to it of shape "
                 f"{dx.shape}; set .grad = None before"
             )
+    told = []  # those with hooks
     for x, dx in given:
+        if x.hooks:
+            told.append(x)
         if x.grad is None:
             x.grad = dx
         elif create_graph:
@@ -81,10 +84,9 @@ def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) 
         else:
             x.grad.array += dx.array
             changes.note_change(x.grad.array)
-    for x, _ in given:
-        if x.hooks:
-            for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
-                hook(x)
+    for x in told:
+        for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
+            hook(x)
 
 
 def hooked(target: Node | Variable, dy: Any) -> Any:

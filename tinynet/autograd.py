@@ -312,10 +312,11 @@ def pass_back(
     passed: the nodes that are visited, and of each the uses that count; None for all.
     """
     gradients = Gradients(roots)
+    queue = gradients.nodes
     found: dict[Node | Variable, Array] = {}
     visit_node = state.visit or visit
-    while gradients.nodes:
-        node = heapq.heappop(gradients.nodes)[1]
+    while queue:
+        node = heapq.heappop(queue)[1]
         dy = gradients.pop(node)  # complete by now
         if node.hooks:
             dy = hooked(node, dy)
