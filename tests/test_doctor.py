@@ -350,7 +350,6 @@ TABLED = [
     ("axes-mixed", "with one target changed at", "y.permute(0, 2, 3, 1)",
      "pixels_reshaped_by_class"),
     ("targets-broadcast", "the 10 outputs of an example", "F.one_hot", "scores_against_a_column"),
-    ("momentum-too-high", "forgets none", "0.9 * v + gradient", "momentum_that_never_fades"),
     ("weight-decay-too-large", "times the weights themselves", "1e-4", "a_penalty_in_the_step"),
     ("inputs-and-targets-unrelated", "it gives examples the targets of others", "t[order]",
      "inputs_shuffled_in_the_step"),

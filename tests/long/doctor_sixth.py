@@ -692,3 +692,68 @@ def attention_over_the_examples() -> Setup:
 @healthy
 def attention_over_the_moments() -> Setup:
     return pooled(1)
+
+
+def coloured(exchange: Callable[[np.ndarray], np.ndarray]) -> Setup:
+    """Smooth images (N, 12, 12, 3) of two directions, whose channels are then brought forward."""
+    rng = np.random.default_rng(0)
+    y, (rows, columns) = rng.integers(0, 2, 256), np.mgrid[:12, :12] / 4
+    waves = np.where(y[:, None, None], rows, columns)[..., None] + rng.uniform(0, 6, (256, 1, 1, 3))
+    x = exchange(np.sin(waves) + 0.1 * rng.standard_normal(waves.shape))
+    return table(x, y, nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.MaxPool2d(2),
+                                     nn.Flatten(), nn.Linear(200, 2)))  # fmt: skip
+
+
+@mistake("axes-mixed.*channels last")
+def colours_reshaped_to_the_front() -> Setup:
+    return coloured(lambda x: x.reshape(-1, 3, 12, 12))
+
+
+@healthy
+def colours_transposed_to_the_front() -> Setup:
+    return coloured(lambda x: x.transpose(0, 3, 1, 2))
+
+
+@mistake("validation-unlike-training.*transposed")
+def validation_images_read_by_columns() -> Setup:
+    x, y = digits()
+    held = x[1000:].transpose(0, 1, 3, 2).reshape(-1, 64)
+    model = mlp(64, 32, 10)
+    return {**table(x[:1000].reshape(-1, 64), y[:1000], model), "validate": loader(held, y[1000:])}
+
+
+def recalled(axis: int) -> Setup:
+    """Attention over sentences of words from 1 to 9, one of which is to be said again."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 10, (512, 6))
+    net = nn.ModuleList([nn.Embedding(10, 8), *(nn.Linear(8, 8) for _ in "qkv"), nn.Linear(8, 10)])
+
+    def answer(m: Any, x: Any) -> Any:
+        h = m[0](x)
+        q, k, v = (layer(h) for layer in m[1:4])
+        return m[4]((h + F.softmax(q @ k.transpose(1, 2) / 3, axis) @ v)[:, -1])
+
+    return {**table(x, x[:, 2], Of(net, answer)), "batch": loader(x, x[:, 2])}
+
+
+@mistake("axes-mixed.*softmax.*queries")
+def attention_whose_queries_compete() -> Setup:
+    return recalled(1)
+
+
+@healthy
+def a_word_said_again_by_attention() -> Setup:
+    return recalled(2)
+
+
+@mistake("zero-gradient.*layer_norm.*gives 0")
+def a_norm_over_the_only_feature() -> Setup:
+    x, _ = half()
+    net = nn.Sequential(nn.LayerNorm(1), *mlp(1, 32, 1))
+    return table(x[:, :1], np.sin(2 * x[:, :1]).astype(np.float32), net, F.mse_loss)
+
+
+@healthy
+def a_linear_layer_before_blocks_that_begin_with_one() -> Setup:
+    blocks = [nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU()) for _ in range(4)]
+    return on_rows(nn.Sequential(nn.Linear(64, 32), *blocks, nn.Linear(32, 10)))

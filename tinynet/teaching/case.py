@@ -174,6 +174,11 @@ class Case:
         return int(output.shape[-1 if steps else 1]) if target.dtype.kind in "iu" else None
 
     @property
+    def words(self) -> bool:
+        """Whether the inputs are numbers of words, or other categories."""
+        return self.x.dtype.kind in "iu"
+
+    @property
     def matches(self) -> bool:
         """Whether each target is the place of its example in the batch, which is to match it."""
         return all(

@@ -93,6 +93,12 @@ warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
 error axes-mixed (loss): with one target changed at {place}, the loss of outputs and targets of
   shapes {shapes} changes its gradient most at {there}; so in {count} of {tried} places
   => look at reshape in the loss: y.permute(0, 2, 3, 1).reshape(-1, C), not y.reshape(-1, C)
+warning axes-mixed (inputs): neighbouring pixels of the inputs, {shape}, differ by {rough:.2g} of
+  the variance, but by {other:.2g} if the numbers are read with the channels last
+  => exchange axes with x.transpose(0, 3, 1, 2), not x.reshape(-1, 3, H, W)
+warning axes-mixed (attention): {where} runs over axis {axis} of scores of shape {shape}, the
+  queries, and what follows adds up over the keys, whose weights are then not 1 together
+  => take the softmax over the last axis: F.softmax(q @ k.transpose(-2, -1), dim=-1)
 warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
   axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
@@ -230,9 +236,6 @@ error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of 
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
-warning momentum-too-high (by hand): on the same batch with the weights put back, the 40th step is
-  {times:.0f} times as large as the first: the step adds up all gradients and forgets none
-  => let old ones fade: v = 0.9 * v + gradient
 warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
   mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}{told}
   => use batch norm's momentum=0.1, the weight of the new batch, and larger batches; or nn.LayerNorm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,9 +63,8 @@ def check_scale(case: Case) -> Iterator[Finding]:
         twice, severity = "", ERROR
         if std <= SMALL:
             twice, severity = ". Were they divided by 255 twice?", WARNING
-        yield finding(
-            "inputs-not-scaled", severity, range=_range(x), mean=mean, std=std, twice=twice
-        )
+        values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
+        yield finding("inputs-not-scaled", severity, **values)
 
 
 def _scales_itself(case: Case) -> bool:
@@ -110,13 +110,12 @@ def check_variety(case: Case) -> Iterator[Finding]:
     t = np.arange(0.0, N) if case.target is None or len(case.target) != N else case.target
     if not same.all() and (same.mean() < 0.02 or (same.sum() > 3 and not np.ptp(t[same]))):
         rows, t, same = rows[~same], t[~same], same[~same]  # empty ones, as there are
-    words = x.dtype.kind in "iu"  # one may follow itself
-    if same.any() and (same.all() or not words):
+    if same.any() and (same.all() or not case.words):  # a word may follow itself
         seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
         yield finding(
             "inputs-constant", severity, seen=seen, places=rows.shape[1], number=rows[same][0, 0]
         )
-    elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not words:
+    elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         yield finding(
             "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
@@ -199,7 +198,8 @@ def check_balance(case: Case) -> Iterator[Finding]:
     C, needed = case.classes or 0, int(present[-1]) + 1
     unused = np.setdiff1d(np.arange(C), present)
     many = 4 * needed < C or (size >= 25 * C and 0 in unused)
-    if many and not tags and size >= 64 and case.classifies and "labels-sorted" not in case.found:
+    many &= not (tags or case.words)  # one of these may fill up sentences, or be rare
+    if many and size >= 64 and case.classifies and "labels-sorted" not in case.found:
         told, left = listed([*map(str, unused)], 3), len(present)
         yield finding("too-many-outputs", C=C, size=size, told=told, left=left)
     ends = [counts.argmax(), counts.argmin()]
@@ -247,21 +247,29 @@ def check_targets(case: Case) -> Iterator[Finding]:
         yield finding("targets-out-of-reach", beyond=beyond, where=last.where(), **ends)
 
 
+LAST = "read with the channels last"
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flipped left to right": lambda t: t[..., ::-1],
     "flipped upside down": lambda t: t[..., ::-1, :],
     "transposed": lambda t: t.swapaxes(-1, -2),
+    "given with the channels the other way round": lambda t: t[:, ::-1],
+    LAST: lambda t: t.reshape(len(t), *t.shape[2:], t.shape[1]).transpose(0, 3, 1, 2),
 }
+"""What may have been done to images (N, C, H, W)."""
 
 
-def check_turns(case: Case) -> Iterator[Finding]:
-    """A target for each pixel that fits its image when it is turned."""
+def check_images(case: Case) -> Iterator[Finding]:
+    """Images that are smooth with the channels last alone; targets that fit them when turned."""
     x, t = case.usable[0] if case.usable else (case.x, None)
+    if x.ndim == 4 and x.dtype.kind == "f" and x.shape[1] in (3, 4) and x.shape[3] > 4:
+        rough, other = _roughness(x), _roughness(TURNS[LAST](x))
+        if rough > 3 * other:
+            yield finding("axes-mixed (inputs)", shape=x.shape, rough=rough, other=other)
     if t is None or len(t) != len(x) or t.dtype.kind not in "iuf":
         return
     if x.ndim != 4 or t.ndim not in (3, 4) or t.shape[-2:] != x.shape[-2:]:
         return
-    image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1)
+    image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1, keepdims=True)
     as_is = _fit(image, mask)
     for how, turn in TURNS.items():
         fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
@@ -270,6 +278,12 @@ def check_turns(case: Case) -> Iterator[Finding]:
             seen, fits = f"{better.sum()} of {len(x)}", [f[better].mean() for f in (fit, as_is)]
             yield finding("targets-turned", seen=seen, how=how, fits=fits)
             return
+
+
+def _roughness(x: np.ndarray) -> float:
+    """How much neighbouring pixels differ, as a share of the variance: 2 for noise."""
+    steps = (np.diff(x, axis=axis) for axis in (2, 3))
+    return float(np.mean([np.square(step).mean(dtype=np.float64) for step in steps]) / x.var())
 
 
 def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
@@ -286,16 +300,14 @@ def check_leak(case: Case) -> Iterator[Finding]:
     x, t = case.x, case.target
     if x.ndim != 2 or not 2 <= x.shape[1] <= COLUMNS or t is None or t.size != len(x):
         return
-    if t.dtype.kind not in "iufb":
+    if case.words or t.dtype.kind not in "iufb":
         return
     table = np.concatenate([x, t.reshape(-1, 1)], 1).astype(np.float64)
     *columns, t = table[np.isfinite(table).all(axis=1)].T
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
-    leaks = (
-        left < 0.02
-    )  # of columns that are all alike, as the last values of a series, it is natural
+    leaks = left < 0.02  # of columns all alike, as the last values of a series, it is natural
     if left.min() < 1e-5 or (leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()):
         yield finding("label-among-the-inputs", leaks=np.flatnonzero(leaks).tolist(), N=len(x))
 
@@ -375,12 +387,18 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
         return []
     within, across = closer_than_chance(own), closer_than_chance(held, own)
+    side = math.isqrt(held[0].shape[1])
+    shape = other.x.shape[1:] if other.x.ndim == 4 else (1, side, side)
+    for how, turn in TURNS.items() if len(held[0][0]) == math.prod(shape) and within > 5 else ():
+        turned = turn(held[0].reshape(-1, *shape)).reshape(held[0].shape)
+        fit = closer_than_chance((turned, held[1]), own)
+        if fit > 1.5 * max(across, 5):
+            told = f"its images fit those of the training better when {how} ({fit:.1f} deviations"
+            return [Finding("images turned", ERROR, f"{told}; as they are {across:.1f})", "")]
     if within < 5 or across > 2:
         return []
-    told = (
-        "its targets are no more alike to those of similar training examples than chance "
-        f"({across:.1f} deviations; within the training data it is {within:.1f})"
-    )
+    told = "its targets are no more alike to those of similar training examples than chance"
+    told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
     cure = "shuffle, sort and filter inputs and targets alike: x[order], y[order]"
     return [Finding("targets of other examples", ERROR, told, cure)]
 

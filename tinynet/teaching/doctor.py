@@ -37,7 +37,7 @@ from tinynet.utils.data import Dataset
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     data.check_dtype, data.check_finite, data.check_scale, data.check_variety,
-    data.check_labels, data.check_order, data.check_balance, data.check_targets, data.check_turns,
+    data.check_labels, data.check_order, data.check_balance, data.check_targets, data.check_images,
     data.check_leak, data.check_validation, net.check_weights, net.check_modes,
     net.check_batch_of_one, net.check_structure, net.check_runs, net.check_examples,
     net.check_gradients, net.check_flat_units, net.check_scores, net.check_loss, loop.check_frozen,
@@ -100,9 +100,8 @@ def doctor(
         held = [] if validate is None else _batches("validate", validate)
         source = None if _is_pair(batch) else batch
         batches = _batches("batch", batch)
-        return _examined(
-            Case(model, batches, loss, optimizer, step, probe_steps, source, held, validate)
-        )
+        case = Case(model, batches, loss, optimizer, step, probe_steps, source, held, validate)
+        return _examined(case)
 
 
 def _examined(case: Case) -> Report:

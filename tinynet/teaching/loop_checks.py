@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from tinynet import nn
 from tinynet.grad_mode import enable_grad
+from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
 from tinynet.teaching.case import BATCH_NORMS, Batch, Case, tensors
@@ -19,8 +19,6 @@ from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import Finding, listed
-
-Arrays = list[np.ndarray]
 
 ADDED_UP = 64
 """So many batches may have their gradients added up before a step."""
@@ -30,10 +28,8 @@ def check_frozen(case: Case) -> Iterator[Finding]:
     """Parameters that do not ask for a gradient: all of them is a mistake, some may be meant."""
     every = case.parameters
     frozen = [name for name, p in every.items() if not p.requires_grad]
-    seen = (
-        f"{len(frozen)} of {len(every)} parameters do not require a gradient and will stay as they "
-        f"are: {listed(frozen)}"
-    )
+    count = f"{len(frozen)} of {len(every)} parameters"
+    seen = f"{count} do not require a gradient and will stay as they are: {listed(frozen)}"
     if not every:
         yield finding("no-parameters")
     elif len(frozen) == len(every):
@@ -52,8 +48,9 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells
-            after = dict(zip(case.parameters, _after(case, case.optimizer, *case.usable[0])))
-            missing = [m for m in missing if _same([after[m]], [case.wanted[m].array])]
+            moved = _after(case, case.optimizer, *case.usable[0]) != _flat(case.parameters)
+            moving = {name for name, part in _parts(case.parameters, moved) if part.any()}
+            missing = [name for name in missing if name not in moving]
     if not chosen & own:
         yield finding("optimizer-of-another-model", count=len(chosen))
         return
@@ -70,7 +67,7 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    before: the parameters. change, moved: what the first run added to them, if anything. fresh: the
+    before: the parameters as one vector. change: what the first run added to them. fresh: the
     gradients of the batch alone, before each run. at_step: those whenever the optimizer stepped;
     without one those that a run left. kept: those after one run more, where several were added up
     before the step.
@@ -79,12 +76,11 @@ class _Seen:
     was run. error: what a run raised.
     """
 
-    before: Arrays
-    change: Arrays = field(default_factory=list)
-    fresh: list[Arrays] = field(default_factory=list)
-    at_step: list[Arrays] = field(default_factory=list)
-    kept: Arrays = field(default_factory=list)
-    moved: bool = False
+    before: np.ndarray
+    change: np.ndarray
+    kept: np.ndarray
+    fresh: list[np.ndarray] = field(default_factory=list)
+    at_step: list[np.ndarray] = field(default_factory=list)
     left: bool = False
     wiped: bool = False
     asleep: bool = False
@@ -94,11 +90,12 @@ class _Seen:
 
 def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
     """The user's step, run on a batch and watched."""
-    seen = _Seen([p.array.copy() for p in case.wanted.values()])
+    before = _flat(case.wanted)
+    seen = _Seen(before, 0 * before, 0 * before)
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
-            seen.wiped |= not seen.at_step and _norm(_gradients(case)) > 0
+            seen.wiped |= not seen.at_step and bool(_gradients(case).any())
             return zero_grad(*args, **settings)
 
         return noted
@@ -124,7 +121,7 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
         seen.runs += 1
         if case.optimizer is None:
             left = _gradients(case)
-            seen.at_step.append(left if _norm(left) else seen.fresh[-1])
+            seen.at_step.append(left if left.any() else seen.fresh[-1])
 
     with trying(case, optimizer), np.errstate(all="ignore"):
         for other in case.reached if case.optimizer is None else ():
@@ -138,9 +135,8 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
             while seen.runs < 2 or (seen.runs < ADDED_UP and not seen.at_step):
                 run()
                 if seen.runs == 1:
-                    seen.change = [p.array - b for p, b in zip(case.wanted.values(), seen.before)]
-                    seen.moved = any(change.any() for change in seen.change)
-                    seen.left = _norm(_gradients(case)) > 0
+                    seen.change = _flat(case.wanted) - before
+                    seen.left = bool(_gradients(case).any())
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
                 run()
@@ -150,15 +146,23 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
     return seen
 
 
-def _gradients(case: Case) -> Arrays:
-    """Copies of the gradients, zeros where there is none."""
-    return [
-        np.zeros(p.shape, p.dtype) if p.grad is None else np.array(p.grad.array)
-        for p in case.wanted.values()
-    ]
+def _flat(tensors: dict[str, Parameter]) -> np.ndarray:
+    """All of them as one vector, a copy."""
+    return np.concatenate([np.float64(p.array).ravel() for p in tensors.values()])
 
 
-def _fresh(case: Case, x: np.ndarray, target: np.ndarray | None) -> Arrays:
+def _parts(tensors: dict[str, Parameter], flat: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """(name, its part) of each."""
+    return zip(tensors, np.split(flat, np.cumsum([p.numel() for p in tensors.values()])))
+
+
+def _gradients(case: Case) -> np.ndarray:
+    """The gradients as one vector, a copy, with zeros where there is none."""
+    grads = [np.zeros(p.shape) if p.grad is None else p.grad.array for p in case.wanted.values()]
+    return np.concatenate([np.float64(grad).ravel() for grad in grads])
+
+
+def _fresh(case: Case, x: np.ndarray, target: np.ndarray | None) -> np.ndarray:
     """The gradients of a batch alone."""
     with preserving(case.model), enable_grad():
         given, wanted = tensors(x, target)
@@ -173,7 +177,7 @@ def check_step(case: Case) -> Iterator[Finding]:
     optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
     found = _of_step(case, _watch(case, optimizer, case.usable[0]))
     with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
-        found = found or _ignored(case, optimizer) or _never_ending(case, optimizer)
+        found = found or _ignored(case, optimizer)
     if found is not None:
         yield found
 
@@ -189,26 +193,24 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             return by_hand
     if not seen.at_step:
         still = ", though the parameters moved: another one did, such as one made within the step"
-        if not seen.moved:
+        if not seen.change.any():
             still = ", which left every parameter as it was"
         return finding("step-changes-nothing", runs=seen.runs, still=still)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     size, usual = _norm(first), _norm(fresh)
     owner = "model" if case.optimizer is None else "optimizer"
-    factor = _dot(first, fresh) / max(usual**2, 1e-300)
+    factor = first @ fresh / max(usual**2, 1e-300)
     several = case.added_up > 1
-    if seen.wiped and size and (several or _dot(first, fresh) < 0.5 * size * usual):
+    if seen.wiped and size and (several or first @ fresh < 0.5 * size * usual):
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
         kept, case.sums = _norm(seen.kept), factor > 0.7 * case.added_up
-        if len(seen.at_step) > 1 or kept < size or _norm(_less(seen.kept, first)) > 0.5 * kept:
+        if len(seen.at_step) > 1 or kept < size or _norm(seen.kept - first) > 0.5 * kept:
             return None
-        told, values = (
-            f", which comes after {case.added_up} batches",
-            {"size": size, "owner": owner},
-        )
-        return finding("forgotten-zero-grad", both=kept, new=usual, told=told, **values)
+        values = {"both": kept, "new": usual, "size": size, "owner": owner}
+        told = f", which comes after {case.added_up} batches"
+        return finding("forgotten-zero-grad", told=told, **values)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -216,17 +218,19 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         elif seen.left:
             where = "loss.backward() comes after it, so that each step uses an old gradient"
         return finding("step-without-gradient", usual=usual, where=where)
-    rest = _less(second, seen.fresh[1])
-    held = [np.abs(r - f).max() < 0.01 * np.abs(r).max() for r, f in zip(rest, first) if r.size]
+    rest = second - seen.fresh[1]
+    pairs = zip(_parts(case.wanted, rest - first), _parts(case.wanted, rest))
+    held = [np.abs(d).max() < 0.01 * np.abs(r).max() for (_, d), (_, r) in pairs if r.size]
     if len(seen.at_step) == 2 and any(held):
         values = {"both": _norm(second), "new": _norm(seen.fresh[1]), "told": ""}
         return finding("forgotten-zero-grad", size=size, owner=owner, **values)
     if len(seen.at_step) > 2:
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
-    unfed = [name for name, g, f in zip(case.wanted, first, fresh) if f.any() and not g.any()]
+    fed = {name for name, part in _parts(case.wanted, first) if part.any()}
+    unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
-    same = _norm(_less(first, [factor * b for b in fresh])) < 0.1 * size
+    same = _norm(first - factor * fresh) < 0.1 * size
     weak = size < 0.01 * usual
     if weak:  # Adam learns whatever the size
         run = train(case, step=case.step)
@@ -245,12 +249,10 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
 
 def _of_step_by_hand(seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
-    if not seen.moved:
+    if not seen.change.any():
         return finding("step-changes-nothing (by hand)")
-    before = _norm(seen.before)
-    after = _norm([b + change for b, change in zip(seen.before, seen.change)])
-    along = _dot(seen.change, seen.fresh[0])
-    if along > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
+    before, after = _norm(seen.before), _norm(seen.before + seen.change)
+    if seen.change @ seen.fresh[0] > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
         return finding("loss-is-maximized (by hand)")
     if after < 0.5 * before:
         return finding("step-overwrites-parameters", before=before, after=after)
@@ -268,28 +270,13 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
     if target is not None:
         others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
     usual, gradient = _after(case, optimizer, x, target), _fresh(case, x, target)
-    if _same(usual, [p.array for p in case.parameters.values()]):
+    if _same(usual, _flat(case.parameters)):
         return None
     for what, inputs, wanted in others:
         if not _same(_fresh(case, inputs, wanted), gradient) and _same(
             _after(case, optimizer, inputs, wanted), usual
         ):
             return finding("step-ignores-its-batch", what=what)
-    return None
-
-
-def _never_ending(case: Case, optimizer: Optimizer) -> Finding | None:
-    """A momentum of one's own that forgets nothing: with the weights put back, steps that grow."""
-    sizes: list[float] = []
-    with trying(case, optimizer), np.errstate(all="ignore"):
-        while case.optimizer is None and case.step is not None and len(sizes) < 40:
-            before = [p.array.copy() for p in case.wanted.values()]
-            case.step(*tensors(*case.usable[0]))
-            sizes.append(_norm(_less([p.array for p in case.wanted.values()], before)))
-            for p, array in zip(case.wanted.values(), before):
-                p.array = array
-    if sizes and sizes[39] > 1.9 * sizes[19] > 3.6 * sizes[9] > 0:
-        return finding("momentum-too-high (by hand)", times=sizes[39] / sizes[0])
     return None
 
 
@@ -301,38 +288,30 @@ def why_not(case: Case) -> Finding | None:
     if seen.error is not None or not seen.at_step or target is None:
         return None
     first, fresh = seen.at_step[0], seen.fresh[0]
-    rest, signs = _less(first, fresh), [*map(np.sign, seen.before)]
-    for what, w in (("weights", seen.before), ("signs of the weights", signs)):
-        times = _dot(rest, w) / max(_dot(w, w), 1e-300)
-        if _norm(_less(rest, [times * p for p in w])) < 0.1 * _norm(rest) and times > 0:
+    rest, before = first - fresh, seen.before
+    for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
+        times = rest @ w / max(w @ w, 1e-300)
+        if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:
             values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
             return finding("weight-decay-too-large (step)", **values)
     by, same = _norm(rest) / max(_norm(fresh), 1e-300), np.repeat(target[:1], len(target), 0)
     even = _watch(case, optimizer, (x, same)) if by > 0.1 else seen
-    if even.at_step and _norm(_less(even.at_step[0], even.fresh[0])) < 1e-3 * _norm(even.fresh[0]):
+    if even.at_step and _norm(even.at_step[0] - even.fresh[0]) < 1e-3 * _norm(even.fresh[0]):
         return finding("inputs-and-targets-unrelated (step)", by=by) if by > 0.1 else None
     return None
 
 
-def _after(case: Case, optimizer: Optimizer, x: np.ndarray, target: np.ndarray | None) -> Arrays:
+def _after(case: Case, optimizer: Optimizer, x: np.ndarray, target: Any) -> np.ndarray:
     """The parameters after one step."""
     assert case.step is not None
     with trying(case, optimizer), np.errstate(all="ignore"):
         case.step(*tensors(x, target))
-        return [p.array.copy() for p in case.parameters.values()]
+        return _flat(case.parameters)
 
 
-def _same(some: Arrays, others: Arrays) -> bool:
-    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(some, others))
+def _same(some: np.ndarray, other: np.ndarray) -> bool:
+    return np.array_equal(some, other, equal_nan=True)
 
 
-def _less(some: Arrays, others: Arrays) -> Arrays:
-    return [a - b for a, b in zip(some, others)]
-
-
-def _dot(some: Arrays, others: Arrays) -> float:
-    return sum(float((a * b).sum()) for a, b in zip(some, others))
-
-
-def _norm(arrays: Arrays) -> float:
-    return math.sqrt(sum(float((np.asarray(a, np.float64) ** 2).sum()) for a in arrays))
+def _norm(vector: np.ndarray) -> float:
+    return float(np.linalg.norm(vector))

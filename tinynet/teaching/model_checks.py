@@ -125,9 +125,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
         source = next((c for c in before if not _is_linear(c)), None)
         if source in weights and _is_needless(case, source, call):
             pair = f"{source.where()} and {call.where()}"
-            if any(c.op in ("mean", "sum") for c in before[: before.index(source)]):
-                case.notes.append(f"but for a mean or sum nothing stands between {pair}")
-            else:
+            if not any(c.op in ("mean", "sum") for c in before[: before.index(source)]):
                 idle.append(pair)
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
         if inputs == 1 and call.op != "conv2d" and any(c in weights for c in before):
@@ -138,6 +136,14 @@ def check_structure(case: Case) -> Iterator[Finding]:
         if before[0] == after[0] and wide != moved and sorted(wide) == sorted(moved):
             yield finding("axes-mixed", where=call.where(), before=before, after=after)
             break
+    for call in case.trial.of("matmul"):
+        soft = next((c for c in case.trial.back(call.args[0]) if c.op != "dropout"), None)
+        if soft is None or soft.op != "softmax" or soft.output.ndim < 3:
+            continue
+        axis, shape = soft.setting("axis", 1, -1) % soft.output.ndim, soft.output.shape
+        if axis == len(shape) - 2 and shape[axis] == shape[-1]:
+            yield finding("axes-mixed (attention)", where=soft.where(), axis=axis, shape=shape)
+            break
     names: dict[int, list[str]] = {}
     for path, module in case.model.named_modules(remove_duplicate=False):
         if any(True for _ in module.parameters()):
@@ -147,7 +153,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
         yield finding("layer-used-several-times", places=shared[0])
     if foreign:
         yield finding("parameters-not-registered", count=len(foreign), told=listed(foreign, 3))
-    if idle:
+    if 0 < len(weights) <= 4 * len(idle):  # one of many, as behind a first layer, does no harm
         yield finding("nothing-nonlinear-between", pairs=listed(idle, 2))
     if narrow:
         yield finding("layer-of-one-unit", places=listed(narrow, 2))
@@ -170,9 +176,8 @@ def _is_needless(case: Case, source: Call, call: Call) -> bool:
     wide, narrow = min(source.args[0].shape[-1], call.output.shape[-1]), call.args[0].shape[-1]
     if source.op != "conv2d" and 4 * narrow < wide:
         return False
-    separable = all(c.op == "conv2d" for c in both) and any(
-        c.args[1].shape[2:] == (1, 1) for c in both
-    )
+    sizes = [c.args[1].shape[2:] for c in both]
+    separable = source.op == call.op == "conv2d" and (1, 1) in sizes
     uses = sum(any(x is source.output for x in c.args) for c in case.trial.calls)
     return uses == 1 and not separable
 
@@ -195,9 +200,8 @@ def check_examples(case: Case) -> Iterator[Finding]:
             case.model.eval()
             with autograd.observe(asleep.note):
                 first = first_of(case.model(Tensor(x))).array
-            again, changed, fewer = (
-                first_of(case.model(Tensor(x))).array for x in (x, other, x[1:])
-            )
+            runs = [first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
+        again, changed, fewer = runs
         if len(fewer) != N - 1:
             problem = f"gives {len(fewer)} outputs for {N - 1} inputs"
     except Exception as error:
@@ -245,12 +249,8 @@ def check_gradients(case: Case) -> Iterator[Finding]:
         return
     none = [name for name, g in trial.gradients.items() if g is None]
     for row, ran in (("no-gradient (idle)", False), ("no-gradient (cut)", True)):
-        names = [
-            name
-            for name in none
-            if name in case.wanted
-            and ran is (id(case.model.get_submodule(name.rpartition(".")[0])) in trial.ran)
-        ]
+        owners = {name: case.model.get_submodule(name.rpartition(".")[0]) for name in none}
+        names = [n for n in none if n in case.wanted and ran is (id(owners[n]) in trial.ran)]
         if names:
             yield finding(row, names=listed(names))
 
@@ -294,7 +294,9 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
     if zero and zero == biases:
         case.notes.append(f"{listed(zero)} cancels in what follows: its gradient is exactly 0")
     elif zero and "dropout-too-strong" not in case.found:
-        flat = (c for c in case.trial.calls[: case.trial.forward] if _emptied(c) == 1)
+        N, calls = len(case.usable[0][0]), case.trial.calls[: case.trial.forward]
+        ran = (c for c in calls if c.args and c.output.ndim > 1 and len(c.output) == N > 1)
+        flat = (c for c in ran if not np.ptp(c.output.array, axis=0).any())
         where = next((f": {c.where()} gives {c.output.array.flat[0]:g} whatever comes in, of shape "
                       f"{c.args[0].shape}" for c in flat), "")  # fmt: skip
         yield finding("zero-gradient", names=listed(zero), where=where)
@@ -345,9 +347,8 @@ def check_scores(case: Case) -> Iterator[Finding]:
             row = "activation-before-cross-entropy"
         if row:
             loss = {"loss": call.op, "low": low, "high": high, "least": least}
-            yield finding(
-                row, WARNING if least < 0.1 else ERROR, op=op, made=made, seen=seen, **loss
-            )
+            severity = WARNING if least < 0.1 else ERROR
+            yield finding(row, severity, op=op, made=made, seen=seen, **loss)
 
 
 def _most_of(call: Call) -> float:
@@ -428,10 +429,8 @@ def _of_others(case: Case) -> Iterator[Finding]:
     slope = case.slopes(y, target)  # if it draws, then the same each time
     if slope is None:
         return
-    axes = (
-        a for a in (1, y.ndim - 1) if target.shape == y.shape[:a] + y.shape[a + 1 :] != (len(y),)
-    )
-    axis = next(axes, None)
+    shapes = {a: y.shape[:a] + y.shape[a + 1 :] for a in (1, y.ndim - 1)}
+    axis = next((a for a in shapes if target.shape == shapes[a] != (len(y),)), None)
     others = np.flatnonzero(target != target.flat[0])
     missed, tried = [], 0
     for k in rng.choice(others, min(12, len(others)), replace=False):

@@ -58,11 +58,8 @@ def _inside(value: Any, roots: set[str]) -> Iterable[Any] | None:
     if isinstance(value, (list, tuple, dict)):
         return (value.values() if isinstance(value, dict) else value) if len(value) < MANY else None
     if isinstance(value, np.ndarray):
-        return (
-            ()
-            if value.size < LARGE and value.flags.writeable and not value.dtype.hasobject
-            else None
-        )
+        small = value.size < LARGE and value.flags.writeable and not value.dtype.hasobject
+        return () if small else None
     if isinstance(value, Tensor):
         return () if value.requires_grad and value.is_leaf else None
     if isinstance(value, (Module, Optimizer, np.random.Generator)):

@@ -144,9 +144,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if case.sums:
         mean = again(_at(case, 1 / case.added_up), rate=1 / case.added_up)
         if way.helps(mean):
-            yield finding(
-                "summed-loss (batches)", steps=steps, own=own, other=mean, N=case.added_up
-            )
+            values = {"steps": steps, "own": own, "other": mean}
+            yield finding("summed-loss (batches)", N=case.added_up, **values)
             return
     if case.step is not None:
         plain, little = way.best, SLOW * way.share(way.usual)
