@@ -19,7 +19,7 @@ MOST = {
     "nn": 5776,
     "onnx": 2354,
     "ops": 3659,
-    "optim": 2405,
+    "optim": 2403,
     "teaching": 3576,
     "training": 6656,
     "utils": 881,

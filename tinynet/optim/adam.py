@@ -14,7 +14,9 @@ from tinynet.optim.optimizer import Settings
 
 @with_settings
 class _Moments(Formula):
-    """Base of those that average the gradient, with the settings that all of them have."""
+    """Base of those that average the gradient, with what most of them have."""
+
+    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     lr: AtLeastZero = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -42,7 +44,6 @@ class Adam(_Moments):
     `exp_avg_sq` (v), and with amsgrad `max_exp_avg_sq`.
     """
 
-    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     optional_state: ClassVar[dict[str, str]] = {"max_exp_avg_sq": "amsgrad"}
 
     amsgrad: Flag = False
@@ -169,8 +170,6 @@ class RAdam(_Moments):
     arXiv:1908.03265. Arguments as Adam's; decoupled_weight_decay: decay as in AdamW. State of each
     parameter: `exp_avg` (m) and `exp_avg_sq` (v).
     """
-
-    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     decoupled_weight_decay: Flag = False
 

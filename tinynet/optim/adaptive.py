@@ -1,19 +1,11 @@
 """Adagrad, Adadelta, RMSprop and Rprop: a step size for each number, from the gradients so far."""
 
 from dataclasses import KW_ONLY
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import (
-    AtLeastZero,
-    Flag,
-    ZeroToOne,
-    above_zero,
-    below_one,
-    number,
-    pair_of,
-)
+from tinynet.optim.checks import AtLeastZero, Etas, Flag, StepSizes, ZeroToOne
 from tinynet.optim.executor import Array, State
 from tinynet.optim.formula import Formula, Switch, average, average_squares, with_settings
 from tinynet.optim.optimizer import Settings
@@ -167,11 +159,8 @@ class Rprop(Formula):
     required_state: ClassVar[tuple[str, ...]] = ("prev", "step_size")
 
     lr: AtLeastZero = 1e-2
-    etas: Annotated[tuple[float, float], pair_of(below_one, number(1), "(0.5, 1.2)")] = (0.5, 1.2)
-    step_sizes: Annotated[tuple[float, float], pair_of(above_zero, above_zero, "(1e-6, 50)")] = (
-        1e-6,
-        50,
-    )
+    etas: Etas = (0.5, 1.2)
+    step_sizes: StepSizes = (1e-6, 50)
     _: KW_ONLY
     capturable: Switch = False
 
