@@ -345,6 +345,30 @@ def test_settings_of_ones_own_schedule_are_saved_and_keep_their_type():
         schedule.load_state_dict({**saved, "by": "x"})
 
 
+class Around(LRScheduler):
+    """As warm-ups are often written: another schedule is an attribute."""
+
+    def __init__(self, optimizer, after):
+        self.after = after
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        if self.last_epoch == 3:
+            raise RuntimeError("not that far")
+        return self.after.base_lrs
+
+
+def test_a_schedule_around_another_is_saved_and_fails_as_it_says():
+    optimizer = build_optimizer()
+    schedule = Around(optimizer, StepLR(optimizer, 3))
+    schedule.load_state_dict(schedule.state_dict())
+    life(optimizer, schedule, 2)
+    with pytest.raises(RuntimeError, match="not that far"):
+        schedule.step()
+    assert schedule.last_epoch == 2
+    assert schedule.after.step_size == 3
+
+
 def test_repr_shows_the_settings():
     optimizer = build_optimizer()
     assert "step_size=3, gamma=0.1" in repr(StepLR(optimizer, 3))

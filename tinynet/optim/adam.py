@@ -128,13 +128,11 @@ class NAdam(_Moments):
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "mu_product")
+    initial_state: ClassVar[dict[str, str | float]] = {"mu_product": 1.0}
 
     lr: AtLeastZero = 2e-3
     momentum_decay: AtLeastZero = 4e-3
     decoupled_weight_decay: Flag = False
-
-    def initial_value(self, name: str, settings: Settings) -> float:
-        return 1.0 if name == "mu_product" else 0.0
 
     def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         beta1, beta2 = group["betas"]

@@ -549,7 +549,7 @@ class OneCycleLR(_Cycle):
 class _Several(LRScheduler):
     """Base of schedules that are made of others, which step with it."""
 
-    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
+    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers", "_begun")
 
     schedulers: Sequence[Any]
 
@@ -647,13 +647,12 @@ class ChainedScheduler(_Several):
     [0.25]
     """
 
-    unsaved: ClassVar[tuple[str, ...]] = (*_Several.unsaved, "_begun")
-
     def __init__(self, schedulers: Sequence[Any], optimizer: Optimizer | None = None) -> None:
-        self.schedulers = list(schedulers)
-        if not self.schedulers:
+        if not schedulers:
             raise ValueError("ChainedScheduler: give at least one schedule")
-        super().__init__(optimizer or getattr(self.schedulers[0], "optimizer", None))
+        self.schedulers = list(schedulers)
+        built_on: Any = optimizer or getattr(schedulers[0], "optimizer", None)
+        super().__init__(built_on)
 
     def check_together(self) -> None:
         super().check_together()
