@@ -29,6 +29,7 @@ from tinynet.optim.lr_scheduler import (
     SequentialLR,
     StepLR,
 )
+from tinynet.optim.swa_utils import SWALR
 
 
 def build_optimizer(kind=SGD, **settings):
@@ -57,6 +58,7 @@ SCHEDULES = {
     "restarts": lambda o: CosineAnnealingWarmRestarts(o, 3, 2),
     "cyclic": lambda o: CyclicLR(o, [0.1, 0.2], 2.0, 3, mode="triangular2"),
     "chained": lambda o: ChainedScheduler([ConstantLR(o), ExponentialLR(o, 0.9)]),
+    "chained_under_way": lambda o: ChainedScheduler([LinearLR(o), StepLR(o, 3, last_epoch=1)]),
     "one_cycle": lambda o: OneCycleLR(o, [2.0, 3.0], total_steps=20, three_phase=True),
     "sequential": sequential,
 }
@@ -143,7 +145,7 @@ def test_a_damaged_state_is_refused_and_nothing_is_changed(build, change, messag
         (SCHEDULES["step"], "step_size", 0, "step_size must be at least 1, got 0"),
         (SCHEDULES["step"], "gamma", "x", "gamma='x'"),
         (SCHEDULES["multistep"], "milestones", [0], "milestones must be at least 1, got 0"),
-        (SCHEDULES["one_cycle"], "total_steps", 1, "2 steps are done"),
+        (SCHEDULES["one_cycle"], "total_steps", 1, "2 times, .*total_steps=1"),
         (SCHEDULES["one_cycle"], "anneal_strategy", "sine", "unknown anneal_strategy"),
         (SCHEDULES["one_cycle"], "three_phase", 1, "three_phase=1"),
         (SCHEDULES["sequential"], "schedulers", [], "lacks a list 'schedulers' of 3"),
@@ -248,6 +250,18 @@ def test_shortest_cycles_stay_between_the_bounds(total_steps, pct_start, three_p
             assert betas[1] == 0.999
 
 
+def test_a_chain_that_cannot_go_on_leaves_rates_and_counts():
+    optimizer = build_optimizer()
+    chain = ChainedScheduler([OneCycleLR(optimizer, 2.0, total_steps=3), StepLR(optimizer, 2)])
+    life(optimizer, chain, 3)
+    before, state = rates(optimizer), chain.state_dict()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="4 times"):
+            chain.step()
+        assert rates(optimizer) == before
+        assert chain.state_dict() == state
+
+
 def test_constant_for_no_steps_changes_nothing():
     optimizer = build_optimizer()
     assert ConstantLR(optimizer, 0.5, total_iters=0).get_last_lr() == [1.0, 0.2]
@@ -331,6 +345,30 @@ def test_settings_of_ones_own_schedule_are_saved_and_keep_their_type():
         schedule.load_state_dict({**saved, "by": "x"})
 
 
+class Around(LRScheduler):
+    """As warm-ups are often written: another schedule is an attribute."""
+
+    def __init__(self, optimizer, after):
+        self.after = after
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        if self.last_epoch == 3:
+            raise RuntimeError("not that far")
+        return self.after.base_lrs
+
+
+def test_a_schedule_around_another_is_saved_and_fails_as_it_says():
+    optimizer = build_optimizer()
+    schedule = Around(optimizer, StepLR(optimizer, 3))
+    schedule.load_state_dict(schedule.state_dict())
+    life(optimizer, schedule, 2)
+    with pytest.raises(RuntimeError, match="not that far"):
+        schedule.step()
+    assert schedule.last_epoch == 2
+    assert schedule.after.step_size == 3
+
+
 def test_repr_shows_the_settings():
     optimizer = build_optimizer()
     assert "step_size=3, gamma=0.1" in repr(StepLR(optimizer, 3))
@@ -392,6 +430,8 @@ def test_repr_shows_the_settings():
             "is a ReduceLROnPlateau; only",
         ),
         (lambda o: SequentialLR(o, [o], []), TypeError, r"schedulers\[0\] is a SGD;"),
+        (lambda o: SWALR(o, 0.05, anneal_strategy="cosine"), ValueError, "did you mean 'cos'"),
+        (lambda o: ChainedScheduler([]), ValueError, "give at least one schedule"),
         (lambda o: SequentialLR(o, [StepLR(build_optimizer(), 3)], []), ValueError, "on another"),
         (lambda o: ReduceLROnPlateau(o, mode="mim"), ValueError, "did you mean 'min'"),
         (lambda o: ReduceLROnPlateau(o, threshold_mode="x"), ValueError, "Known: rel, abs"),

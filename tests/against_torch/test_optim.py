@@ -265,13 +265,52 @@ def test_sequential_schedule_is_pytorchs():
     np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11)
 
 
-def test_chained_schedule_is_pytorchs():
+def recursive(schedules, optimizer, factor):
+    """A schedule of one's own, which computes each rate from the one before."""
+
+    class Recursive(schedules.LRScheduler):
+        def get_lr(self):
+            by = factor if self.last_epoch else 1
+            return [group["lr"] * by for group in self.optimizer.param_groups]
+
+    return Recursive(optimizer)
+
+
+def stepped(optimizer, schedule, steps=3):
+    for _ in range(steps):
+        optimizer.step()
+        schedule.step()
+    return schedule
+
+
+CHAINS = {
+    "warm-up and decay": lambda s, o: [s.ConstantLR(o, 0.1, 5), s.ExponentialLR(o, 0.8)],
+    "warm-up and cosine": lambda s, o: [s.LinearLR(o, 0.1), s.CosineAnnealingLR(o, 20)],
+    "a tuple": lambda s, o: (s.MultiStepLR(o, [2, 5], 0.5), s.PolynomialLR(o, 20, 2.0)),
+    "factors": lambda s, o: [s.MultiplicativeLR(o, lambda n: 0.95), s.StepLR(o, 4)],
+    "a cycle with its momentum": lambda s, o: [s.OneCycleLR(o, 0.2, total_steps=20)],
+    "triangles with theirs": lambda s, o: [s.CyclicLR(o, 0.01, 0.1, step_size_up=3)],
+    "a sequence in it": lambda s, o: [
+        s.SequentialLR(o, [s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9)], [3]),
+        s.StepLR(o, 4),
+    ],
+    "a chain in it": lambda s, o: [
+        s.ChainedScheduler([s.ExponentialLR(o, 0.9), s.StepLR(o, 2)]),
+        s.ExponentialLR(o, 0.8),
+    ],
+    "one's own, last": lambda s, o: [s.ConstantLR(o, 0.1, 4), recursive(s, o, 0.9)],
+    "one's own, first": lambda s, o: [recursive(s, o, 0.9), s.ConstantLR(o, 0.1, 4)],
+    "one that is under way": lambda s, o: [stepped(o, s.StepLR(o, 4)), s.ConstantLR(o, 0.5, 4)],
+}
+
+
+@pytest.mark.parametrize("build", CHAINS.values(), ids=CHAINS.keys())
+def test_chained_schedule_is_pytorchs(build):
     sequences = []
     for module, optimizer in zip((optim, torch.optim), both_optimizers(), strict=True):
         schedules = module.lr_scheduler
-        warm_up = schedules.ConstantLR(optimizer, factor=0.1, total_iters=5)
-        decay = schedules.ExponentialLR(optimizer, gamma=0.8)
-        sequences.append(life(optimizer, schedules.ChainedScheduler([warm_up, decay]), 12))
+        chain = schedules.ChainedScheduler(build(schedules, optimizer))
+        sequences.append(life(optimizer, chain, 12))
     np.testing.assert_allclose(sequences[0], sequences[1], rtol=1e-11)
 
 

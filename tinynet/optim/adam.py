@@ -14,7 +14,9 @@ from tinynet.optim.optimizer import Settings
 
 @with_settings
 class _Moments(Formula):
-    """Base of those that average the gradient, with the settings that all of them have."""
+    """Base of those that average the gradient, with what most of them have."""
+
+    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     lr: AtLeastZero = 1e-3
     betas: Betas = (0.9, 0.999)
@@ -42,7 +44,6 @@ class Adam(_Moments):
     `exp_avg_sq` (v), and with amsgrad `max_exp_avg_sq`.
     """
 
-    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
     optional_state: ClassVar[dict[str, str]] = {"max_exp_avg_sq": "amsgrad"}
 
     amsgrad: Flag = False
@@ -127,13 +128,11 @@ class NAdam(_Moments):
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "mu_product")
+    initial_state: ClassVar[dict[str, str | float]] = {"mu_product": 1.0}
 
     lr: AtLeastZero = 2e-3
     momentum_decay: AtLeastZero = 4e-3
     decoupled_weight_decay: Flag = False
-
-    def initial_value(self, name: str, settings: Settings) -> float:
-        return 1.0 if name == "mu_product" else 0.0
 
     def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         beta1, beta2 = group["betas"]
@@ -169,8 +168,6 @@ class RAdam(_Moments):
     arXiv:1908.03265. Arguments as Adam's; decoupled_weight_decay: decay as in AdamW. State of each
     parameter: `exp_avg` (m) and `exp_avg_sq` (v).
     """
-
-    required_state: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
 
     decoupled_weight_decay: Flag = False
 

@@ -1,19 +1,11 @@
 """Adagrad, Adadelta, RMSprop and Rprop: a step size for each number, from the gradients so far."""
 
 from dataclasses import KW_ONLY
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from tinynet.optim.checks import (
-    AtLeastZero,
-    Flag,
-    ZeroToOne,
-    above_zero,
-    below_one,
-    number,
-    pair_of,
-)
+from tinynet.optim.checks import AtLeastZero, Etas, Flag, StepSizes, ZeroToOne
 from tinynet.optim.executor import Array, State
 from tinynet.optim.formula import Formula, Switch, average, average_squares, with_settings
 from tinynet.optim.optimizer import Settings
@@ -34,6 +26,7 @@ class Adagrad(Formula):
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("sum",)
+    initial_state: ClassVar[dict[str, str | float]] = {"sum": "initial_accumulator_value"}
 
     lr: AtLeastZero = 1e-2
     lr_decay: AtLeastZero = 0
@@ -42,9 +35,6 @@ class Adagrad(Formula):
     eps: AtLeastZero = 1e-10
     _: KW_ONLY
     fused: Switch = None
-
-    def initial_value(self, name: str, settings: Settings) -> float:
-        return float(settings["initial_accumulator_value"])
 
     def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         s = state["sum"]
@@ -165,18 +155,13 @@ class Rprop(Formula):
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("prev", "step_size")
+    initial_state: ClassVar[dict[str, str | float]] = {"step_size": "lr"}
 
     lr: AtLeastZero = 1e-2
-    etas: Annotated[tuple[float, float], pair_of(below_one, number(1), "(0.5, 1.2)")] = (0.5, 1.2)
-    step_sizes: Annotated[tuple[float, float], pair_of(above_zero, above_zero, "(1e-6, 50)")] = (
-        1e-6,
-        50,
-    )
+    etas: Etas = (0.5, 1.2)
+    step_sizes: StepSizes = (1e-6, 50)
     _: KW_ONLY
     capturable: Switch = False
-
-    def initial_value(self, name: str, settings: Settings) -> float:
-        return float(settings["lr"]) if name == "step_size" else 0.0
 
     def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         shrink, grow = group["etas"]

@@ -21,6 +21,7 @@ import numpy as np
 from tinynet.errors import integer, unknown_name
 
 Check: TypeAlias = Callable[[str, str, Any], Any]
+Pair: TypeAlias = tuple[float, float]
 
 
 def checks_of(kind: type) -> dict[str, Any]:
@@ -113,7 +114,10 @@ below_one = number(0, 1, below_high=True)
 AtLeastZero: TypeAlias = Annotated[float, at_least_zero]
 AboveZero: TypeAlias = Annotated[float, above_zero]
 ZeroToOne: TypeAlias = Annotated[float, number(0, 1)]
-Betas: TypeAlias = Annotated[tuple[float, float], pair_of(below_one, below_one, "(0.9, 0.999)")]
+Betas: TypeAlias = Annotated[Pair, pair_of(below_one, below_one, "(0.9, 0.999)")]
+Etas: TypeAlias = Annotated[Pair, pair_of(below_one, number(1), "(0.5, 1.2)")]
+StepSizes: TypeAlias = Annotated[Pair, pair_of(above_zero, above_zero, "(1e-6, 50)")]
+Anneal: TypeAlias = Annotated[str, one_of("cos", "linear")]
 Flag: TypeAlias = Annotated[bool, flag]
 Count: TypeAlias = Annotated[int, integer]
 FromOne: TypeAlias = Annotated[int, from_one]

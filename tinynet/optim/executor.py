@@ -16,6 +16,7 @@ import numpy as np
 
 from tinynet.changes import ChangedTogether
 from tinynet.kernels import threads
+from tinynet.kernels.layout import as_vectors
 from tinynet.tensor import Tensor
 
 BLOCK = 512 * 1024
@@ -74,8 +75,12 @@ class Executor:
     ) -> None:
         """Apply the formula to one parameter, in blocks if it is large."""
         if p.size > BLOCK and self.elementwise:
-            rows = _rows(p, g, *(state[name] for name in names))
+            rows = as_vectors(p, *(state[name] for name in names))
             if rows is not None:
+                if g.strides != p.strides:  # into p's order in memory
+                    given, g = g, np.empty_like(p, g.dtype)
+                    g[...] = given
+                rows.insert(1, g.ravel("K"))
                 self._update_blocks(formula, rows, state["step"], names)
                 return
         formula(p, g, state, self.scratch(p.shape, p.dtype))
@@ -116,17 +121,6 @@ class Executor:
                 self._views = {}  # which may be of the old memory
             views = self._views[key] = tuple(row[:size].reshape(shape) for row in memory)
         return views
-
-
-def _rows(p: Array, g: Array, *saved: Array) -> list[Array] | None:
-    """The arrays as one row each, in p's order in memory; None if p or what is saved has gaps."""
-    arrays = [p, g, *saved]
-    if not p.flags.c_contiguous:
-        order = np.argsort([-stride for stride in p.strides], kind="stable")
-        arrays = [array.transpose(order) for array in arrays]
-    if not all(array.flags.c_contiguous for array in (arrays[0], *arrays[2:])):
-        return None
-    return [array.reshape(-1) for array in arrays]
 
 
 class Bundle:

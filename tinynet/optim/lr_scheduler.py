@@ -21,6 +21,7 @@ from typing import Annotated, Any, ClassVar, SupportsFloat
 from tinynet.errors import CheckpointError, integer
 from tinynet.optim.checks import (
     AboveZero,
+    Anneal,
     AtLeastZero,
     BelowOnePerGroup,
     Count,
@@ -159,20 +160,23 @@ class LRScheduler:
                     "come, change schedule.base_lrs.",
                     stacklevel=2,
                 )
-        before = self.last_epoch
-        place: Any = before + 1 if epoch is None else epoch
+        before = self.state_dict()
+        place: Any = self.last_epoch + 1 if epoch is None else epoch
         try:
             self.last_epoch = place
             self._apply()
             self.last_epoch = int(place)
         except BaseException:
-            self.last_epoch = before
+            self._load(before)
             raise
 
     def _apply(self) -> None:
-        """Set the learning rates."""
-        self._last_lr = self.get_lr()
-        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+        """Set the learning rates of `last_epoch`."""
+        self._set(self.get_lr())
+
+    def _set(self, rates: list[float]) -> None:
+        self._last_lr = rates
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
 
     def _check_groups(self) -> None:
@@ -205,10 +209,10 @@ class LRScheduler:
         before = self.state_dict()
         try:
             self._load(state_dict)
+            self._apply()
         except (TypeError, ValueError) as error:
             self._load(before)
             raise CheckpointError(f"the saved state does not fit this schedule: {error}") from error
-        self._apply()
 
     def _load(self, state: Any) -> None:
         """Take a state over that fits; TypeError or ValueError, half way, at what does not."""
@@ -224,9 +228,8 @@ class LRScheduler:
         self.check_together()
 
     def __repr__(self) -> str:
-        shown = {**vars(self)}
-        del shown["optimizer"], shown["_last_lr"]
-        settings = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        shown = [name for name in vars(self) if name != "optimizer" and name[0] != "_"]
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{type(self).__name__}({settings})"
 
 
@@ -374,8 +377,8 @@ class PolynomialLR(LRScheduler):
 class CosineAnnealingWarmRestarts(LRScheduler):
     """lr = eta_min + (base_lr - eta_min) * (1 + cos(pi * k / T)) / 2, k steps after a restart.
 
-    Restarts come after T_0 steps, then T_0 * T_mult, T_0 * T_mult**2, ... Loshchilov and Hutter,
-    "SGDR: Stochastic Gradient Descent with Warm Restarts" (2016), arXiv:1608.03983.
+    Restarts come after T_0 steps, then T_0 * T_mult, T_0 * T_mult**2, ... Source: that of
+    CosineAnnealingLR.
     """
 
     T_0: FromOne
@@ -401,9 +404,8 @@ class _Cycle(LRScheduler):
     max_momentum: Any
     final_div_factor: float = 1.0
 
-    def between(self, start: float, top: float, end: float) -> float:
-        """The value at `last_epoch` of what goes from start to top, and down to the end."""
-        raise NotImplementedError
+    between: Callable[[float, float, float], float]
+    """The value at `last_epoch` of what goes from a start to a top, and down to an end."""
 
     def check_together(self) -> None:
         if self.cycle_momentum and not {"momentum", "betas"} & set(self.optimizer.defaults):
@@ -498,7 +500,7 @@ class OneCycleLR(_Cycle):
     epochs: InitVar[int | None] = None
     steps_per_epoch: InitVar[int | None] = None
     pct_start: ZeroToOne = 0.3
-    anneal_strategy: Annotated[str, one_of("cos", "linear")] = "cos"
+    anneal_strategy: Anneal = "cos"
     cycle_momentum: Flag = True
     base_momentum: BelowOnePerGroup = 0.85
     max_momentum: BelowOnePerGroup = 0.95
@@ -520,13 +522,6 @@ class OneCycleLR(_Cycle):
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
         return [max_lr / self.div_factor for max_lr in self.max_lr]
-
-    def check_together(self) -> None:
-        if self.last_epoch > self.total_steps:
-            raise ValueError(
-                f"OneCycleLR(total_steps={self.total_steps}): {self.last_epoch} steps are done"
-            )
-        super().check_together()
 
     def between(self, start: float, top: float, end: float) -> float:
         n, rise = self.last_epoch, self.pct_start * self.total_steps
@@ -554,7 +549,7 @@ class OneCycleLR(_Cycle):
 class _Several(LRScheduler):
     """Base of schedules that are made of others, which step with it."""
 
-    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers")
+    unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "schedulers", "_begun")
 
     schedulers: Sequence[Any]
 
@@ -635,7 +630,9 @@ class SequentialLR(_Several):
 class ChainedScheduler(_Several):
     """Schedules side by side: their factors multiply, lr = base_lr * (lr_1 / base_lr) * ...
 
-    schedulers: schedules on one optimizer. Only this schedule is stepped, not those in it.
+    schedulers: schedules on one optimizer, of which each goes on from where it is. Only this
+    schedule is stepped, not those in it. In PyTorch one that computes from the rate at the start
+    (LambdaLR, warm restarts, cycles) undoes what came before it; here all multiply.
 
     >>> import tinynet
     >>> from tinynet.optim import SGD
@@ -651,16 +648,30 @@ class ChainedScheduler(_Several):
     """
 
     def __init__(self, schedulers: Sequence[Any], optimizer: Optimizer | None = None) -> None:
+        if not schedulers:
+            raise ValueError("ChainedScheduler: give at least one schedule")
         self.schedulers = list(schedulers)
-        super().__init__(optimizer or self.schedulers[0].optimizer)
+        built_on: Any = optimizer or getattr(schedulers[0], "optimizer", None)
+        super().__init__(built_on)
 
-    def get_lr(self) -> list[float]:
-        rates = list(self.base_lrs)
-        for schedule in self.schedulers:
-            schedule.last_epoch = self.last_epoch
-            factors = zip(rates, schedule.get_lr(), schedule.base_lrs, strict=True)
-            rates = [rate * (own / base if base else 0.0) for rate, own, base in factors]
-        return rates
+    def check_together(self) -> None:
+        super().check_together()
+        self._begun = [schedule.last_epoch - self.last_epoch for schedule in self.schedulers]
+
+    def _apply(self) -> None:
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        try:
+            factors = list(self.base_lrs)
+            for schedule, begun in zip(self.schedulers, self._begun):
+                schedule.last_epoch = begun + self.last_epoch
+                # its own rates, as if it were alone: it may compute the next from them
+                schedule._set(schedule._last_lr if schedule.last_epoch else schedule.base_lrs)
+                schedule._apply()
+                own = zip(factors, schedule._last_lr, schedule.base_lrs, strict=True)
+                factors = [rate * (lr / base if base else 0.0) for rate, lr, base in own]
+            rates = factors
+        finally:  # an error leaves the rates as they were
+            self._set(rates)
 
 
 @dataclass(eq=False, repr=False)

@@ -72,6 +72,8 @@ class Optimizer:
     """Arrays remembered of every parameter."""
     optional_state: ClassVar[dict[str, str]] = {}
     """Arrays remembered only where a setting is not 0, each with the name of the setting."""
+    initial_state: ClassVar[dict[str, str | float]] = {}
+    """What arrays are filled with before the first step, if not with 0: a setting or a number."""
     elementwise: ClassVar[bool] = False
     """Whether `update`, defined in this class, treats each number alone: then small parameters
     are given to it together, as one, and large ones in blocks."""
@@ -107,7 +109,8 @@ class Optimizer:
 
     def initial_value(self, name: str, settings: Settings) -> float:
         """What the array `name` is filled with before the first step."""
-        return 0.0
+        start = self.initial_state.get(name, 0.0)
+        return float(settings[start] if isinstance(start, str) else start)
 
     def check_together(self, settings: Settings) -> None:
         """Raise ValueError if the settings, each fine alone, do not go together."""

@@ -94,6 +94,7 @@ class ASGD(Formula):
     """
 
     required_state: ClassVar[tuple[str, ...]] = ("ax", "eta")
+    initial_state: ClassVar[dict[str, str | float]] = {"eta": "lr"}
 
     lr: AtLeastZero = 1e-2
     lambd: AtLeastZero = 1e-4
@@ -102,9 +103,6 @@ class ASGD(Formula):
     weight_decay: AtLeastZero = 0
     _: KW_ONLY
     capturable: Switch = False
-
-    def initial_value(self, name: str, settings: Settings) -> float:
-        return float(settings["lr"]) if name == "eta" else 0.0
 
     def update(self, p: Array, g: Array, state: State, group: Settings, t: Array, u: Array) -> None:
         a, eta, step = state["ax"], state["eta"], state["step"]

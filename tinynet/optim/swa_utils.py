@@ -14,14 +14,14 @@ Source: Izmailov et al., "Averaging weights leads to wider optima", 2018, arXiv:
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from tinynet.grad_mode import no_grad
 from tinynet.nn.module import Module
 from tinynet.nn.norm import BatchNorm1d, BatchNorm2d
-from tinynet.optim.checks import Count, PerGroup
+from tinynet.optim.checks import Anneal, Count, PerGroup
 from tinynet.optim.lr_scheduler import LRScheduler, cosine
 
 Mean = Callable[[Any, Any, Any], Any]
@@ -108,7 +108,7 @@ class SWALR(LRScheduler):
 
     swa_lr: PerGroup
     anneal_epochs: Count = 10
-    anneal_strategy: Literal["cos", "linear"] = "cos"
+    anneal_strategy: Anneal = "cos"
     last_epoch: int = -1
 
     def step(self, epoch: float | None = None) -> None:

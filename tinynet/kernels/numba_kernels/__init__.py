@@ -120,21 +120,17 @@ class NumbaKernels(NumpyKernels):
 
     def relu(self, x: Array) -> Array:
         """max(x, 0), in the memory order of x."""
-        y = np.empty_like(x) if x.size > VECTORS_FROM else None
-        vectors = None if y is None else _vectors(x, y)
-        if y is None or vectors is None:
-            return super().relu(x)
-        share_out(elementwise.rectify, x.size, x.nbytes < SERIAL_BYTES, *vectors)
-        return y
+        if x.size > VECTORS_FROM and (vectors := _vectors(x, y := np.empty_like(x))):
+            share_out(elementwise.rectify, x.size, x.nbytes < SERIAL_BYTES, *vectors)
+            return y
+        return super().relu(x)
 
     def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y is not 0."""
-        dx = np.empty_like(y) if y.size > VECTORS_FROM else None
-        vectors = None if dx is None else _vectors(dy, y, dx)
-        if dx is None or vectors is None:
-            return super().relu_dx(dy, y)
-        share_out(elementwise.rectify_dx, y.size, y.nbytes < SERIAL_BYTES, *vectors)
-        return dx
+        if y.size > VECTORS_FROM and (vectors := _vectors(dy, y, dx := np.empty_like(y))):
+            share_out(elementwise.rectify_dx, y.size, y.nbytes < SERIAL_BYTES, *vectors)
+            return dx
+        return super().relu_dx(dy, y)
 
     def momentum_step(
         self,
