@@ -405,6 +405,65 @@ def test_backward_hooks_of_several_inputs_and_outputs():
         sum(layer(x, y)).sum().backward()
 
 
+def test_backward_pre_hooks_replace_the_gradient_of_the_output():
+    layer, seen = nn.Linear(2, 1, bias=False), []
+    nn.init.ones_(layer.weight)
+    layer.register_full_backward_hook(lambda m, dx, dy: seen.append((dx[0], dy[0])))
+    handle = layer.register_full_backward_pre_hook(lambda m, dy: (dy[0] * 3,))
+    x = torch.ones(1, 2, requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad.tolist() == layer.weight.grad.tolist() == [[3, 3]]
+    assert [gradient.tolist() for gradient in seen[0]] == [[[3, 3]], [[3]]]
+    handle.remove()
+    layer(x).sum().backward()
+    assert x.grad.tolist() == [[4, 4]]
+    pair = Several()
+    pair.register_full_backward_pre_hook(lambda m, dy: dy)
+    with pytest.raises(RuntimeError, match="Several has 2 outputs"):
+        sum(pair(x, x)).sum().backward()
+
+
+class Scaled(nn.Module):
+    """Keeps a number of its own in the state, under an old name too, and an extra state."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.count, self.extra = nn.Parameter(torch.ones(2)), 5, None
+
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination[prefix + "count"] = torch.tensor(self.count)
+
+    def _load_from_state_dict(self, state_dict, prefix, *lists):
+        self.count = int(state_dict.pop(prefix + "count"))
+        if prefix + "w" in state_dict:
+            state_dict[prefix + "weight"] = state_dict.pop(prefix + "w")
+        super()._load_from_state_dict(state_dict, prefix, *lists)
+        if self.count < 0:
+            lists[-1].append("count is negative")
+
+    def get_extra_state(self):
+        return {"steps": 3}
+
+    def set_extra_state(self, state):
+        self.extra = state
+
+
+def test_a_module_adds_to_its_state_and_reads_it():
+    net = nn.Sequential(Scaled(), nn.Linear(1, 1))
+    state = net.state_dict()
+    assert list(state) == ["0.weight", "0._extra_state", "0.count", "1.weight", "1.bias"]
+    state["0.w"], state["0.count"] = state.pop("0.weight") * 2, torch.tensor(7)
+    assert repr(net.load_state_dict(state)) == "<All keys matched successfully>"
+    assert (net[0].count, net[0].weight.tolist(), net[0].extra) == (7, [2, 2], {"steps": 3})
+    assert "0.w" in state, "a copy was changed"
+    state["0.count"] = torch.tensor(-1)
+    with pytest.raises(RuntimeError, match="count is negative"):
+        net.load_state_dict(state)
+    assert net.state_dict(keep_vars=True)["0.weight"] is net[0].weight
+    assert list(net[1].state_dict(prefix="a.")) == ["a.weight", "a.bias"]
+
+
 def test_forward_hooks_with_the_arguments_by_name():
     layer, seen = Several(), []
 

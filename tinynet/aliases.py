@@ -38,7 +38,7 @@ NOT_HERE = {
     "multiprocessing": "operations share out their work among threads by themselves",
     "nn.utils.parametrize": "weight_norm and spectral_norm are in nn.utils.parametrizations",
     "profiler": "use cProfile, Python's own", "autograd.profiler": "use cProfile, Python's own",
-    "sparse": "tensors are dense",
+    "sparse": "tensors are dense", "vision.ops": "layers are in nn, functions in nn.functional",
     "utils.tensorboard": "training.fit returns a history of losses and metrics, and `tinynet "
     "report RUN` draws them",
 }  # fmt: skip

@@ -720,7 +720,8 @@ class Tensor(Methods):
     def _place(self) -> tuple[Tensor, Any] | None:
         """Of a view that an index took: the tensor and the index, by whose record it goes on."""
         origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
-        here = None if origin is None else origin[0][origin[1]]
+        own = self.requires_grad and self.node is None  # a leaf, since requires_grad_()
+        here = None if own or origin is None else origin[0][origin[1]]
         if here is None or here.array.__array_interface__ != self.array.__array_interface__:
             return None
         self.node, self.requires_grad = here.node, here.requires_grad
@@ -764,8 +765,7 @@ class Tensor(Methods):
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
-        chosen: Tensor = pointwise.where(condition, self, other)
-        return chosen
+        return pointwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     def __getitem__(self, index: Any) -> Tensor:
         y = ops.getitem(self, arrays_of(index))

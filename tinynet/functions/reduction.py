@@ -295,9 +295,10 @@ def _check_elements(name: str, input: Data, dim: int | None) -> None:
         raise ShapeError(f"{name}: a tensor of shape {shape} has no element{along}")
 
 
-def _placing(argument: Any, doc: str) -> Callable[..., Tensor]:
+def _placing(argument: Any, which: str) -> Callable[..., Tensor]:
     """argmax or argmin."""
     name = argument.__name__
+    doc = f"Place of the {which} element along `dim`, the first at a tie; of all in C order."
 
     def place(input: Data, dim: int | None = None, keepdim: bool = False) -> Tensor:
         dim = None if dim is None else one_dim(name, input, dim)
@@ -307,12 +308,7 @@ def _placing(argument: Any, doc: str) -> Callable[..., Tensor]:
     return spelled(named(name, doc, place))
 
 
-argmax = _placing(
-    np.argmax, "Place of the largest element along `dim`, the first at a tie; of all in C order."
-)
-argmin = _placing(
-    np.argmin, "Place of the smallest element along `dim`, the first at a tie; of all in C order."
-)
+argmax, argmin = _placing(np.argmax, "largest"), _placing(np.argmin, "smallest")
 
 
 def aminmax(input: Data, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
@@ -344,7 +340,9 @@ def median(
     if axis is not None:
         return median(input, axis, keepdims).values  # type: ignore[arg-type]
     if dim is None:
-        return median(ops.reshape(input, (-1,)), 0).values
+        flat = ops.reshape(input, (-1,))
+        value = median(flat, 0).values.array  # equal ones share its gradient
+        return amax(flat[(flat.array == value) | (value != value)])
 
     def middle(x: np.ndarray, d: int) -> np.ndarray:
         lower = _sorted_place(x, d, (x.shape[d] - 1) // 2)

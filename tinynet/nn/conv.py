@@ -123,16 +123,11 @@ class _Convolution(_Conv):
 
     def _borders(self) -> list[int]:
         """The padding as F.pad takes it: (left, right), then (top, bottom)."""
-        vertical, horizontal = conv_padding(
-            self._as_pair(self.padding, 0),
-            self._as_pair(self.kernel_size, 1),
-            self._as_pair(self.stride, 1),
-            self._as_pair(self.dilation, 1),
-        )
+        given = (self.padding, 0), (self.kernel_size, 1), (self.stride, 1), (self.dilation, 1)
+        signal = self.axes == 1
+        pairs = ((high, *n) if signal and not isinstance(n, str) else n for n, high in given)
+        vertical, horizontal = conv_padding(*pairs)
         return [*horizontal, *vertical][: 2 * self.axes]
-
-    def _as_pair(self, sizes: Any, vertical: int) -> Any:
-        return sizes if self.axes == 2 or isinstance(sizes, str) else (vertical, *sizes)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)

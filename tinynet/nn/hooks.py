@@ -12,14 +12,13 @@ from tinynet.tensor import RemovableHandle, Tensor
 
 Args: TypeAlias = tuple[Any, ...]
 Kwargs: TypeAlias = dict[str, Any]
+NONE: Mapping[int, Callable[..., Any]] = MappingProxyType({})
 
 
 class Hooked:
     """What takes hooks: the part of every Module that registers them."""
 
-    _forward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
-    _forward_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
-    _backward_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _forward_hooks = _forward_pre_hooks = _backward_hooks = NONE
 
     def __init__(self) -> None:
         self.__dict__.update(_forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={})
@@ -60,9 +59,17 @@ class Hooked:
         """
         return RemovableHandle(self._initialised("_backward_hooks"), hook)
 
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Before that, call `hook(module, grad_output)`, which may likewise replace grad_output."""
+        return RemovableHandle(self._initialised("_backward_hooks"), Early(hook))
+
     def has_hooks(self) -> bool:
         """Whether a hook is registered here."""
         return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks)
+
+
+class Early(functools.partial[Any]):
+    """A backward hook that is called before the gradient goes through the module."""
 
 
 def without_kwargs(
@@ -127,28 +134,32 @@ class Watched:
             self.inputs[i].register_hook(functools.partial(self._came_in, i))
         return type(y)(outputs) if several else outputs[0]
 
-    def _came_out(self, place: int, last: bool, dy: Tensor) -> None:
+    def _came_out(self, place: int, last: bool, dy: Tensor) -> Tensor | None:
         self.dy[place] = dy
+        replaced = self._call(True, self.dy) if all(d is not None for d in self.dy) else None
         if last:
-            self._call()
+            self._call(False, self.dx, self.dy)
+        return replaced
 
     def _came_in(self, place: int, dx: Tensor) -> Tensor | None:
         self.dx[place] = dx
-        return self._call() if place == self.asked[0] else None
+        return self._call(False, self.dx, self.dy) if place == self.asked[0] else None
 
-    def _call(self) -> Tensor | None:
-        """Call the hooks; what replaces the gradient of the first input, if anything."""
+    def _call(self, early: bool, *gradients: list[Tensor | None]) -> Tensor | None:
+        """Call the hooks; what replaces the first gradient of all, if anything."""
         replaced = None
         for hook in tuple(self.module._backward_hooks.values()):
-            changed = hook(self.module, tuple(self.dx), tuple(self.dy))
+            if isinstance(hook, Early) != early:
+                continue
+            changed = hook(self.module, *map(tuple, gradients))
             if changed is None:
                 continue
-            if len(self.dx) != 1:
+            if len(gradients[0]) != 1:
                 raise RuntimeError(
-                    f"register_full_backward_hook: {type(self.module).__name__} has "
-                    f"{len(self.dx)} inputs; a hook may replace the gradient of an only one"
+                    f"a backward hook: {type(self.module).__name__} has {len(gradients[0])} "
+                    f"{'out' if early else 'in'}puts; it may replace the gradient of an only one"
                 )
-            (replaced,) = self.dx = list(changed) if isinstance(changed, tuple) else [changed]
+            (replaced,) = gradients[0][:] = changed if isinstance(changed, tuple) else [changed]
         return replaced
 
 

@@ -111,11 +111,7 @@ def xavier_normal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
 
 
 def kaiming_uniform_(
-    tensor: T,
-    a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
-    rng: Rng = None,
+    tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", rng: Rng = None
 ) -> T:
     """Uniform with the variance gain^2 / fan, so between -/+ gain sqrt(3 / fan) (He et al. 2015).
 
@@ -127,11 +123,7 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    tensor: T,
-    a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
-    rng: Rng = None,
+    tensor: T, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", rng: Rng = None
 ) -> T:
     """Normal with std = gain / sqrt(fan) (He et al. 2015); arguments as `kaiming_uniform_`."""
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), rng)

@@ -89,17 +89,10 @@ class _NormBase(_Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         self._check_axes(x)
-        by_batch = self.training or self.running_mean is None
-        y = ops.batch_norm(
-            x,
-            self.weight,
-            self.bias,
-            self.running_mean,
-            self.running_var,
-            by_batch,
-            self._share_of_new() if self.training else 0.0,
-            self.eps,
-        )
+        mean, var = self.running_mean, self.running_var
+        by_batch = self.training or mean is None
+        share = self._share_of_new() if self.training else 0.0
+        y = ops.batch_norm(x, self.weight, self.bias, mean, var, by_batch, share, self.eps)
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.array += 1
         return y
@@ -161,7 +154,7 @@ class _ByExample(_Norm):
 
     _first = ("normalized_shape",)
 
-    def _check(self, normalized_shape: int | Sequence[int], eps: float, affine: bool) -> None:
+    def _set(self, normalized_shape: Any, eps: Any, affine: bool, bias: bool, *kind: Any) -> None:
         layer = type(self).__name__
         sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
         if not sizes:
@@ -169,6 +162,7 @@ class _ByExample(_Norm):
         self.normalized_shape = tuple(integer(layer, "normalized_shape", size) for size in sizes)
         self.eps = eps
         self.elementwise_affine = affine
+        self._make(self.normalized_shape, affine, bias, *kind)
 
 
 class LayerNorm(_ByExample):
@@ -192,8 +186,8 @@ class LayerNorm(_ByExample):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self._check(normalized_shape, positive("LayerNorm", "eps", eps), elementwise_affine)
-        self._make(self.normalized_shape, elementwise_affine, bias, device, dtype)
+        positive("LayerNorm", "eps", eps)
+        self._set(normalized_shape, eps, elementwise_affine, bias, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.layer_norm(x, self.weight, self.bias, self.normalized_shape, self.eps)
@@ -217,8 +211,7 @@ class RMSNorm(_ByExample):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self._check(normalized_shape, eps, elementwise_affine)  # type: ignore[arg-type]
-        self._make(self.normalized_shape, elementwise_affine, False, device, dtype)
+        self._set(normalized_shape, eps, elementwise_affine, False, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)

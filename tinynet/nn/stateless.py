@@ -5,6 +5,8 @@ function that are not data, and what it does is told there. Each class is made w
 asked for, see `nn.__getattr__`.
 """
 
+# ruff: noqa: A002 (the argument names are PyTorch's)
+
 from __future__ import annotations
 
 import functools
@@ -67,14 +69,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _surrounded(
-    input: Any,  # noqa: A002 (PyTorch's name)
-    padding: Sequence[int],
-    value: float,
-    *,
-    axes: int,
-    mode: str,
-) -> Any:
+def _surrounded(input: Any, padding: Sequence[int], value: float, *, axes: int, mode: str) -> Any:
     """An image (N, C, H, W) or a signal (N, C, L) with more elements around it, see `F.pad`.
 
     padding: (left, right), for images followed by top and bottom.
@@ -99,19 +94,13 @@ FUNCTIONS |= {
     for axes in (1, 2)
 }
 
-CHECKS: dict[str, Callable[[Any], object]] = {
-    "AdaptiveAvgPool2d": lambda layer: adaptive_size(
-        "AdaptiveAvgPool2d", (1, 1, 1, 1), layer.output_size
-    ),
-    "AvgPool2d": lambda layer: pool_arguments(
-        "AvgPool2d", layer.kernel_size, layer.stride, layer.padding
-    ),
-    "CrossEntropyLoss": lambda layer: within(
-        "CrossEntropyLoss", "label_smoothing", layer.label_smoothing, 0, 1
-    ),
-    "GELU": lambda layer: one_of("GELU", "approximate", layer.approximate, GELU_FORMS),
-    "SmoothL1Loss": lambda layer: within("SmoothL1Loss", "beta", layer.beta, 0, np.inf),
-    "Softplus": lambda layer: positive("Softplus", "beta", layer.beta),
+CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "AdaptiveAvgPool2d": lambda op, x: adaptive_size(op, (1, 1, 1, 1), x.output_size),
+    "AvgPool2d": lambda op, x: pool_arguments(op, x.kernel_size, x.stride, x.padding),
+    "CrossEntropyLoss": lambda op, x: within(op, "label_smoothing", x.label_smoothing, 0, 1),
+    "GELU": lambda op, x: one_of(op, "approximate", x.approximate, GELU_FORMS),
+    "SmoothL1Loss": lambda op, x: within(op, "beta", x.beta, 0, np.inf),
+    "Softplus": lambda op, x: positive(op, "beta", x.beta),
 }
 """What is refused when the layer is made; the rest, its function refuses when it is called."""
 
@@ -167,7 +156,7 @@ class Stateless(Module):
         if "reduction" in given.arguments and name != "KLDivLoss":  # which has one more
             check_reduction(name, given.arguments["reduction"])
         if name in CHECKS:
-            CHECKS[name](self)
+            CHECKS[name](name, self)
 
     def settings(self) -> dict[str, Any]:
         """The settings by name."""

@@ -37,15 +37,16 @@ class Rest(NamedTuple):
 
 def snapshot(module: Any) -> dict[str, np.ndarray]:
     """The values that a module's state_dict has now, in arrays of their own."""
-    return {name: np.array(tensor.array, order="C") for name, tensor in module._named_state()}
+    state = module.state_dict().items()
+    return {k: np.array(v.array, order="C") if isinstance(v, Tensor) else v for k, v in state}
 
 
 def load(
     module: Any, state: Mapping[str, Any], strict: bool = True, assign: bool = False
 ) -> LoadResult:
     """Write the values of `state` into the tensors of a module; see `load_state_dict`."""
-    own = _own(module, state)
-    fitting, (missing, unexpected, mismatched) = _compared(own, state)
+    own, state, found = _prepared(module, state, strict)
+    fitting, (missing, unexpected, mismatched) = _compared(own, state, found)
     if mismatched or (strict and (missing or unexpected)):
         cure = "" if mismatched else ", or pass strict=False to load what is in both"
         raise CheckpointError(
@@ -67,7 +68,7 @@ def load(
 
 def load_fitting(module: Any, state: Mapping[str, Any]) -> Rest:
     """Write those values of `state` that fit into the tensors of a module; returns the rest."""
-    fitting, rest = _compared(_own(module, state), state)
+    fitting, rest = _compared(*_prepared(module, state, False))
     _write(fitting)
     return rest
 
@@ -79,20 +80,26 @@ def size_lazy(module: Any, state: Mapping[str, Any]) -> None:
             layer.become_as(name, state)
 
 
-def _own(module: Any, state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """A module's tensors by name, ready for those of `state`."""
+def _prepared(
+    module: Any, state: Mapping[str, Any], strict: bool
+) -> tuple[dict[str, Tensor], dict[str, Any], Rest]:
+    """A module's tensors by name, a copy of `state` as its parts left it, and what they noted."""
     _check_mapping(state)
     size_lazy(module, state)
-    return dict(module._named_state())
+    state, found = dict(state), Rest([], [], [])
+    for path, part in module.named_modules(remove_duplicate=False):
+        part._load_from_state_dict(state, path and path + ".", {}, strict, *found)
+    return dict(module._named_state()), state, found
 
 
 def _compared(
-    own: Mapping[str, Tensor], state: Mapping[str, Any]
+    own: Mapping[str, Tensor], state: Mapping[str, Any], found: Rest
 ) -> tuple[list[tuple[Tensor, np.ndarray]], Rest]:
     """Each of a module's tensors with the array that fits it, and what finds no partner."""
-    missing = [name for name in own if name not in state and name.split(".")[-1] != COUNTER]
-    unexpected = [str(name) for name in state if name not in own]
-    mismatched: list[str] = []
+    lacks = [name for name in own if name not in state and name.split(".")[-1] != COUNTER]
+    missing = found.missing_keys + lacks
+    unexpected = found.unexpected_keys + [str(name) for name in state if name not in own]
+    mismatched = found.mismatched
     fitting: list[tuple[Tensor, np.ndarray]] = []
     for name, tensor in own.items():
         if name in state:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinynet import nn
+from tinynet.aliases import NOT_HERE, Missing
 from tinynet.errors import no_attribute
 from tinynet.models.resnet import BasicBlock, Bottleneck, conv, stage
 from tinynet.models.vgg import vgg
@@ -105,4 +106,6 @@ vgg19, vgg19_bn = _vgg("vgg19"), _vgg("vgg19_bn")
 
 
 def __getattr__(name: str) -> Any:
+    if name.endswith("_Weights"):  # which many scripts import; a model refuses to be made with them
+        return Missing(f"vision.models.{name}", NOT_HERE["hub"])
     raise no_attribute(__name__, name, __all__)

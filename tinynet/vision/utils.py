@@ -34,9 +34,7 @@ def make_grid(
     Grey images get three channels. normalize: shift and scale to 0..1, from value_range or from
     the least and the largest value: of all images, or with scale_each of each.
     """
-    x = np.stack([np.asarray(t) for t in tensor]) if isinstance(tensor, (list, tuple)) else (
-        np.asarray(tensor)
-    )  # fmt: skip
+    x = np.asarray([np.asarray(t) for t in tensor] if isinstance(tensor, (list, tuple)) else tensor)
     if x.ndim not in (2, 3, 4):
         raise ShapeError(f"make_grid takes images (N, C, H, W) or (C, H, W), got shape {x.shape}")
     x = x.reshape((1,) * (4 - x.ndim) + x.shape)
@@ -87,8 +85,7 @@ def png(pixels: np.ndarray) -> bytes:
     """The content of a PNG file with these colours, uint8 (3, H, W)."""
     _, H, W = pixels.shape
     # Every row begins with 0: its pixels are stored as they are.
-    rows = np.zeros((H, 1 + 3 * W), np.uint8)
-    rows[:, 1:] = pixels.transpose(1, 2, 0).reshape(H, -1)
+    rows = np.pad(pixels.transpose(1, 2, 0).reshape(H, -1), ((0, 0), (1, 0)))
     header = struct.pack(">IIBBBBB", W, H, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
     return SIGNATURE + b"".join(

@@ -99,13 +99,12 @@ def one_axis(name: str, function: Callable[P, R]) -> Callable[P, R]:
 
 def beside(name: str, key: str, value: Any) -> Any:
     """An argument for signals as the one for images with a height of one."""
-    if key in ("input", "indices"):
-        if value.ndim not in (2, 3) or value.shape[-2] == 0:
-            raise ShapeError(
-                f"{name}: the {key} must have shape (N, C, L) or (C, L), got {tuple(value.shape)}"
-            )
-        return tensor_of(value).unsqueeze(-2)
-    if key == "weight":
+    data = key in ("input", "indices")
+    if data and (value.ndim not in (2, 3) or value.shape[-2] == 0):
+        raise ShapeError(
+            f"{name}: the {key} must have shape (N, C, L) or (C, L), got {tuple(value.shape)}"
+        )
+    if data or key == "weight":
         return tensor_of(value).unsqueeze(-2)
     if key not in HEIGHTS or value is None or isinstance(value, str):
         return value

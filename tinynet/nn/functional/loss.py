@@ -285,15 +285,9 @@ def triplet_margin_loss(
 
     swap: the negative's distance to the positive counts if it is smaller than to the anchor.
     """
-    return triplet_margin_with_distance_loss(
-        anchor,
-        positive,
-        negative,
-        distance_function=lambda x1, x2: pairwise_distance(x1, x2, p, eps),
-        margin=margin,
-        swap=swap,
-        reduction=reduction,
-    )
+    settings: Any = {"margin": margin, "swap": swap, "reduction": reduction}
+    settings["distance_function"] = functools.partial(pairwise_distance, p=p, eps=eps)
+    return triplet_margin_with_distance_loss(anchor, positive, negative, **settings)
 
 
 @_loss

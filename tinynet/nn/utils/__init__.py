@@ -50,12 +50,7 @@ def clip_grad_norm_(
     if norm_type == 0:
         raise ValueError("clip_grad_norm_: norm_type must be more than 0")
     with np.errstate(all="ignore"):
-        norm = _norm(np.array([_norm(g, norm_type) for g in gradients]), norm_type)
-        if error_if_nonfinite and not math.isfinite(norm):
-            raise RuntimeError(
-                f"clip_grad_norm_: the norm of the gradients is {norm}; look for a NaN in the "
-                "input, or use a smaller learning rate"
-            )
+        norm = _total(gradients, norm_type, error_if_nonfinite)
         scale = max_norm / (norm + 1e-6) if math.isfinite(norm) else math.nan
         if not scale >= 1:
             for g in {id(g): g for g in gradients}.values():
@@ -79,9 +74,7 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all tensors as one vector, such as of gradients; see `clip_grad_norm_`."""
     each = _listed("get_total_norm", [tensors] if isinstance(tensors, Tensor) else tensors)
-    norm = _norm(np.array([_norm(x.array, norm_type) for x in each]), norm_type)
-    if error_if_nonfinite and not math.isfinite(norm):
-        raise RuntimeError(f"get_total_norm: the norm of the {len(each)} tensors is {norm}")
+    norm = _total([x.array for x in each], norm_type, error_if_nonfinite)
     return Tensor(np.asarray(norm, each[0].dtype))
 
 
@@ -140,6 +133,17 @@ def _gradients(owner: str, parameters: Tensor | Iterable[Tensor]) -> list[np.nda
     each = [parameters] if isinstance(parameters, Tensor) else parameters
     distinct = {id(p): p for p in _listed(owner, each)}
     return [p.grad.array for p in distinct.values() if p.grad is not None]
+
+
+def _total(arrays: list[np.ndarray], p: float, finite: bool) -> float:
+    """The norm of all as one vector; finite: RuntimeError if it is not."""
+    norm = _norm(np.array([_norm(g, p) for g in arrays]), p)
+    if finite and not math.isfinite(norm):
+        raise RuntimeError(
+            f"clip_grad_norm_: the norm of the gradients is {norm}; look for a NaN in the input, "
+            "or use a smaller learning rate"
+        )
+    return norm
 
 
 def _norm(values: np.ndarray, p: float) -> float:

@@ -61,8 +61,7 @@ def spectral_norm(
         return w.movedim(first, 0).flatten(1)
 
     def computed(module: Module) -> Tensor:
-        parts = (getattr(module, f"{name}{suffix}") for suffix in ("_orig", "_u", "_v"))
-        original, u, v = parts
+        original, u, v = (getattr(module, f"{name}{end}") for end in ("_orig", "_u", "_v"))
         w = matrix(original)
         with no_grad():
             for _ in range(n_power_iterations if module.training else 0):
