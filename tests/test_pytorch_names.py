@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import io
 import math
@@ -254,6 +255,25 @@ def test_functions_that_break_their_word_are_told():
         Pair.apply(x)
     with pytest.raises(RuntimeError, match=r"Short\.backward returns 1 gradients.*takes 2"):
         Short.apply(x, x).sum().backward()
+
+
+def test_a_part_of_a_tensor_that_is_asked_for_a_gradient_is_a_leaf():
+    row = torch.ones(2, 2)[0].requires_grad_()
+    with pytest.raises(RuntimeError, match="add_ changes a leaf"):
+        row.add_(1)
+    (row * 2).sum().backward()
+    assert row.grad.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "gradient"),
+    [([1, 2, 2, 5], [0, 0.5, 0.5, 0]), ([3, 1], [0, 1]), ([2, np.inf, np.inf], [0, 0.5, 0.5])],
+)
+def test_equal_elements_share_the_gradient_of_the_median_of_all(values, gradient):
+    x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    x.median().backward()
+    assert x.grad.tolist() == gradient
+    assert np.isnan(torch.tensor([1.0, np.nan]).median().item())
 
 
 def test_hooks_see_and_replace_gradients():
@@ -570,6 +590,22 @@ def test_mixed_precision_leaves_everything_as_it_is(amp):
     scaler.load_state_dict(state_dict=scaler.state_dict())
     assert net.bias.item() == pytest.approx(before - 0.1)
     assert amp.autocast("cpu")(lambda: torch.ones(1))().dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("nn.Lineer", "Linear"),
+        ("nn.functional.cross_entrpy", "cross_entropy"),
+        ("nn.utils.clip_grad_nrm_", "clip_grad_norm_"),
+        ("optim.Adamm", "Adam"),
+        ("vision.models.resnet81", "resnet18"),
+    ],
+)
+def test_a_name_misspelt_is_told(name, near):
+    path, _, last = f"tinynet.{name}".rpartition(".")
+    with pytest.raises(AttributeError, match=f"{last!r}; did you mean {near!r}"):
+        getattr(importlib.import_module(path), last)
 
 
 def test_old_names_and_homes():

@@ -320,6 +320,8 @@ def test_what_scripts_import_is_there(module, name):
         ("profiler", "profile", "profiler.profile: use cProfile"),
         ("nn.utils.rnn", "pack_padded_sequence", "there are no recurrent nets"),
         ("multiprocessing", "spawn", "share out their work among threads"),
+        ("vision.ops", "nms", "layers are in nn"),
+        ("vision.models", "ResNet18_Weights", "weights come from files"),
     ],
 )
 def test_what_is_imported_and_not_there_says_so_when_it_is_used(module, name, words):

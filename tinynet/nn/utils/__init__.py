@@ -50,7 +50,9 @@ def clip_grad_norm_(
     if norm_type == 0:
         raise ValueError("clip_grad_norm_: norm_type must be more than 0")
     with np.errstate(all="ignore"):
-        norm = _total(gradients, norm_type, error_if_nonfinite)
+        norm = _total(
+            "clip_grad_norm_: the norm of the gradients", gradients, norm_type, error_if_nonfinite
+        )
         scale = max_norm / (norm + 1e-6) if math.isfinite(norm) else math.nan
         if not scale >= 1:
             for g in {id(g): g for g in gradients}.values():
@@ -74,7 +76,8 @@ def get_total_norm(
 ) -> Tensor:
     """The norm of all tensors as one vector, such as of gradients; see `clip_grad_norm_`."""
     each = _listed("get_total_norm", [tensors] if isinstance(tensors, Tensor) else tensors)
-    norm = _total([x.array for x in each], norm_type, error_if_nonfinite)
+    what = f"get_total_norm: the norm of the {len(each)} tensors"
+    norm = _total(what, [x.array for x in each], norm_type, error_if_nonfinite)
     return Tensor(np.asarray(norm, each[0].dtype))
 
 
@@ -135,14 +138,11 @@ def _gradients(owner: str, parameters: Tensor | Iterable[Tensor]) -> list[np.nda
     return [p.grad.array for p in distinct.values() if p.grad is not None]
 
 
-def _total(arrays: list[np.ndarray], p: float, finite: bool) -> float:
+def _total(what: str, arrays: list[np.ndarray], p: float, finite: bool) -> float:
     """The norm of all as one vector; finite: RuntimeError if it is not."""
     norm = _norm(np.array([_norm(g, p) for g in arrays]), p)
     if finite and not math.isfinite(norm):
-        raise RuntimeError(
-            f"clip_grad_norm_: the norm of the gradients is {norm}; look for a NaN in the input, "
-            "or use a smaller learning rate"
-        )
+        raise RuntimeError(f"{what} is {norm}; look for a NaN in the input, or use a smaller lr")
     return norm
 
 
