@@ -595,6 +595,7 @@ def test_mixed_precision_leaves_everything_as_it_is(amp):
 @pytest.mark.parametrize(
     ("name", "near"),
     [
+        ("tensr", "tensor"),
         ("nn.Lineer", "Linear"),
         ("nn.functional.cross_entrpy", "cross_entropy"),
         ("nn.utils.clip_grad_nrm_", "clip_grad_norm_"),

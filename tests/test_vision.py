@@ -290,5 +290,5 @@ def test_vision_has_what_it_names():
     import tinynet.vision
 
     assert tinynet.vision.transforms is transforms
-    with pytest.raises(AttributeError, match="has no attribute 'ops'"):
-        tinynet.vision.ops  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'io'"):
+        tinynet.vision.io  # noqa: B018

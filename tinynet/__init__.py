@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynet import aliases, autograd, derivatives, nn, random
+from tinynet import aliases, autograd, derivatives, errors, nn, random
 from tinynet.autograd import differentiable
 from tinynet.creation import *  # noqa: F403
 from tinynet.creation import __all__ as _creation
@@ -186,8 +186,7 @@ def __getattr__(name: str) -> Any:
     if name in OTHER_NAMES or (name.endswith("_") and name[:-1] in globals()):
         return getattr(Tensor, name)
     if name not in _HOMES and name not in _EXTRAS:
-        advice = f": {_NOT_HERE[name]}" if name in _NOT_HERE else ""
-        raise AttributeError(f"module 'tinynet' has no attribute {name!r}{advice}")
+        raise errors.no_attribute("tinynet", name, __dir__(), _NOT_HERE.get(name, ""))
     return _named(_HOMES.get(name, ""), name)
 
 
