@@ -388,7 +388,9 @@ def test_results_replace_results(trained, here):
     json.loads((trained / "evaluated").read_text())
 
 
-@pytest.mark.parametrize("command", ["evaluate {run}", "train --epochs 1", "doctor --steps 1"])
+@pytest.mark.parametrize(
+    "command", ["evaluate {run}", "train --data npz:tiny.npz --epochs 1", "doctor --steps 1"]
+)
 def test_json_alone_is_printed_for_a_hyphen(trained, here, capsys, command):
     before = sorted(here.iterdir())
     assert main([*command.format(run=trained).split(), "--json", "-"]) == 0
