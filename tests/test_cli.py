@@ -624,10 +624,11 @@ def test_help_imports_no_model_and_no_data():
     assert result.stdout.strip() == "[]"
 
 
-MY_OP = """
-import numpy as np
+RIGHT_KERNEL = (Path(__file__).parent / "lab_solutions/conv2d_dx.py").read_text(encoding="utf-8")
+MY_OP = (
+    f"{RIGHT_KERNEL}\n\nright = conv2d_dx\n"
+    + """
 import tinynet
-from tinynet.lab import reference
 
 
 @tinynet.differentiable
@@ -650,12 +651,13 @@ def my_pool(x, k):
 
 
 def conv2d_dx(dy, w, size, stride, padding, dilation, groups):
-    return -reference.conv2d_dx(dy, w, size, stride, padding, dilation, groups)
+    return -right(dy, w, size, stride, padding, dilation, groups)
 
 
 def composed(x):
     return (x * 2).tanh()
 """
+)
 
 
 @pytest.fixture
