@@ -1,4 +1,4 @@
-"""The short forms of the long proofs: kills at random moments, a soak, fuzzed checkpoints."""
+"""The short forms of the long proofs: kills at random moments, a soak."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from tests.long import kill_training, soak
-from tests.long.fuzz import checkpoint
-from tests.long.fuzz.harness import fuzz
 from tests.long.soak import Samples, judge
 
 
@@ -18,20 +16,6 @@ def test_runs_survive_kills_at_random_moments(tmp_path, capsys):
     assert kill_training.main(["--kills", "3", "--epochs", "3", "--json", str(tmp_path / "x")]) == 0
     assert capsys.readouterr().out.startswith("3 kills, ")
     assert json.loads((tmp_path / "x").read_text())["faults"] == []
-
-
-@pytest.mark.parametrize(("name", "inputs"), [("checkpoint", 1500), ("resume", 300)])
-def test_wrong_checkpoints_raise_the_allowed_error_alone_and_allocate_little(name, inputs):
-    report = fuzz(name, checkpoint.TARGETS[name], inputs=inputs, seed=1)
-    assert [(f.index, f.what) for f in report.findings] == []
-    assert report.accepted > 0
-    assert report.refused > 0
-
-
-def test_wrong_safetensors_raise_the_allowed_error_alone():
-    report = fuzz("safetensors", checkpoint.TARGETS["safetensors"], inputs=1500, seed=1)
-    assert [(f.index, f.what) for f in report.findings] == []
-    assert report.refused > 0
 
 
 def test_a_short_soak_leaves_no_file_open_and_writes_its_figures(tmp_path, capsys):
