@@ -100,12 +100,9 @@ def _nearest(message: str, options: Sequence[str]) -> str:
 
     unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
     choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL)
-    if unknown is not None:
-        return next(iter(difflib.get_close_matches(unknown[1], options, n=1)), "")
-    if choice is not None:
-        known = re.findall(r"[\w-]+", choice[2])
-        return next(iter(difflib.get_close_matches(choice[1], known, n=1)), "")
-    return ""
+    word = unknown[1] if unknown else choice[1] if choice else ""
+    known = re.findall(r"[\w-]+", choice[2]) if choice else options
+    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
 
 def make_parser() -> argparse.ArgumentParser:
