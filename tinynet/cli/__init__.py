@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             out.flush()
         except BrokenPipeError:  # whoever read our output has stopped, as `head` does
             return 1
+        except KeyboardInterrupt:  # before the command has begun
+            return 128 + signal.SIGINT
         if out.lost is not None:
             say(f"tinynet: standard output cannot be written: {out.lost}", error=True)
             return code or int(command not in WITH_FILES)

@@ -76,8 +76,8 @@ def write(place: Place, arrays: Mapping[str, np.ndarray], about: Mapping[str, An
             f"cannot write {told(place)}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
-    path, target = path_of(place), place
-    with contextlib.nullcontext(target) if path is None else atomic_write(path) as stream:
+    opened: Any = atomic_write(path) if (path := path_of(place)) else contextlib.nullcontext(place)
+    with opened as stream:
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1))
         for name in spans:

@@ -197,7 +197,7 @@ class Trained(Module):
         return found
 
     def evaluate(
-        self, data: Any, *more: Any, split: str = "test", root: Any = None
+        self, data: Any, y: Any = None, *, split: str = "test", root: Any = None
     ) -> dict[str, Any]:
         """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of a model
         that predicts numbers the loss alone.
@@ -206,8 +206,8 @@ class Trained(Module):
         see `tinynet.data.load`; evaluate(name, split) will do.
         """
         if isinstance(data, str):
-            data, more = load_data(data, *(more or (split,)), root=root), ()
-        found, loss = self.findings(as_examples(data, *more, classes=self.classes or ()), 0)
+            data, y = load_data(data, y or split, root=root), None
+        found, loss = self.findings(as_examples(data, y, self.classes or ()), 0)
         if not len(found):
             return {"loss": loss}
         return {"accuracy": found.accuracy(), "loss": loss, "confusion_matrix": found.matrix}
