@@ -322,7 +322,7 @@ def test_monitoring_what_is_not_measured_says_what_is(few):
     rule = EarlyStopping(1, monitor="validation_loss")
     with pytest.raises(ValueError, match=r"unknown monitor 'validation_loss'.* loss.*validate="):
         fit(small_model(), few, 1, early_stopping=rule, progress=False)
-    rule = EarlyStopping(1, monitor="acuracy")
+    rule = EarlyStopping(1, monitor="acuracy", mode="max")
     with pytest.raises(ValueError, match="did you mean 'accuracy'"):
         fit(small_model(), few, 1, early_stopping=rule, progress=False)
 
