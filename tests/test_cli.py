@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -182,6 +183,21 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     assert main(["train", "--data", tiny, *options, "--debug"]) == 1
     assert "in train_epoch\n" in capsys.readouterr().err
     assert "diverged" in json.loads(Path("runs/tiny-digits_cnn/run.json").read_text())["diverged"]
+    assert main(["resume", "runs/tiny-digits_cnn"]) == 1
+    assert "finished already" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", "null"])
+def test_a_damaged_record_without_a_checkpoint_is_told(here, capsys, text):
+    Path("run").mkdir()
+    Path("run/run.json").write_text(text)
+    assert main(["resume", "run"]) == 2
+    assert "run/run.json is damaged (" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
+    monkeypatch.setattr(tinynet.cli, "make_parser", Mock(side_effect=KeyboardInterrupt))
+    assert main([]) == 130
 
 
 def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):

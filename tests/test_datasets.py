@@ -486,8 +486,9 @@ def test_own_images_become_channels_first(tmp_path, given, got):
             r"classes is int64\[2\], expected",
         ),
         ({"x": np.zeros((2, 3), int), "y": [0, 1]}, "x is int64, expected uint8"),
+        ({"x": np.zeros((2, 3), np.uint16), "y": [0, 1]}, r"x is uint16, .*: save x / 65535$"),
         ({"x": np.zeros(2), "y": [0, 1]}, r"x has shape \(2,\)"),
-        ({"x": [[0.0], [np.nan]], "y": [0, 1]}, "row 1 has a NaN"),
+        ({"x": [[0.0], [np.nan]], "y": [0, 1]}, r"row 1 has nan at \[0\], "),
         (
             {
                 "x_train": np.zeros((1, 3)),
@@ -559,7 +560,10 @@ SAID = [  # what is in a file, and what is said of it
         {"x": X, "y": Y + 1},
         r"a.npz \(train\): no example of 0 among 4 classes; all labels are 1 or more: save y - 1$",
     ),
-    ({"x": X, "y": 2 * Y}, r"\(train\): no example of 1, 3 among 5 classes$"),
+    (
+        {"x": X, "y": 2 * Y},
+        r"no example of 1, 3 among 5 classes; to number these, save np\.uni",
+    ),
     ({"x": X, "y": Y, "classes": ["a", "b", "c", "d"]}, "no example of d among 4 classes$"),
     ({"x": X, "y": 20 * Y}, "no example of 1, 2, 3, 4, 5, 6, 7, 8, ... among 41 classes"),
     ({"x": X, "y": 0 * Y}, "all examples are of one class"),

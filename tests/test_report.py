@@ -299,9 +299,16 @@ def test_train_writes_it_of_the_test_images_and_report_writes_it_again(run, caps
 
 def test_report_replaces_nothing_but_a_report(run, capsys):
     Path("mine.html").write_text("mine")
-    assert main(["report", "run", "--out", "mine.html"]) == 2
+    assert main(["report", "run", "--out", "mine.html"]) == 1
     assert "no report of ours" in capsys.readouterr().err
     assert Path("mine.html").read_text() == "mine"
+    Path("other").mkdir()
+    Path("other/report.html").write_text("mine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["train", "--epochs", "1", "--out", "other"]) == 0
+    assert "is no report of ours: move it away" in capsys.readouterr().err
+    assert Path("other/report.html").read_text() == "mine"
 
 
 def test_evaluate_lists_the_surest_mistakes(run, capsys):

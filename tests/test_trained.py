@@ -280,10 +280,13 @@ def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):
         ("my_net.py", "is no FILE.py:CLASS"),
         ("blank.py:Net", "has no forward: write `def forward(self, x)` in the class"),
         ("my_net.py:nn.Linear", "is no FILE.py:CLASS"),
+        ("blank.py:net", "blank.py:net is a Net: name the class, or a function"),
+        ("blank.py:Other", "gives a Other, of blank and no tinynet.nn.Module"),
     ],
 )
 def test_what_is_no_model_is_told(here, capsys, name, told):
-    Path("blank.py").write_text("from tinynet import nn\n\nclass Net(nn.Module):\n    pass\n")
+    classes = "class Net(nn.Module):\n    pass\nclass Other:\n    pass\nnet = Net()\n"
+    Path("blank.py").write_text(f"from tinynet import nn\n{classes}")
     assert main(["train", "--data", "npz:tiny.npz", "--model", name, "--out", "run"]) == 2
     err = capsys.readouterr().err
     assert told in err.replace(f"{here}/", "")
@@ -349,8 +352,9 @@ def cross(ink: float, ground: float, noise: float = 0.0, slope: float = 0.0) -> 
         (cross(0.0, 1.0), True),
         (cross(0.25, 0.7, 0.04, 0.15), True),
         (cross(0.9, 0.1, 0.03), False),
+        (np.pad(cross(0.0, 1.0), 300, constant_values=1.0), True),
     ],
-    ids=["dark on white", "uneven light and noise", "light on dark"],
+    ids=["dark on white", "uneven light and noise", "light on dark", "small on a large sheet"],
 )
 def test_strokes_come_out_light_on_black_scaled_and_centred(photo, turned):
     made, note = strokes.like_strokes(photo, (28, 28), 20)

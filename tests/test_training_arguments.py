@@ -259,7 +259,7 @@ OTHER_LABELS = np.where(np.arange(60) == 3, 2, Y)
         ({"metrics": {}}, "metrics was accuracy in the run, now it is none"),
         ({"transform": lambda x: 2 * x}, "transform was None in the run, now it is a lambda of"),
         ({"augment": data.RandomShift(1)}, r"augment was None .* RandomShift\(pixels=1, fill=0\)"),
-        ({"early_stopping": 3}, "early_stopping was None in the run, now it is 3"),
+        ({"early_stopping": EarlyStopping(3, "loss")}, "early_stopping was None .* it is 3"),
         ({"train": data.ArrayDataset(X + 1, Y)}, "train was ArrayDataset of 60, CRC .*, now"),
         ({"train": data.ArrayDataset(X, OTHER_LABELS)}, "train was ArrayDataset of 60, CRC"),
         ({"train": data.Subset(TRAIN, np.arange(60)[::-1])}, "train was ArrayDataset of 60, CRC"),
@@ -328,8 +328,10 @@ def test_training_goes_on_where_numpy_raises_for_what_underflows():
     [
         ("batchsize", "fit: unknown argument 'batchsize'; did you mean 'batch_size'"),
         ("max_epochs", "did you mean 'epochs'"),
-        ("learning_rate", "learning_rate is called lr here"),
-        ("validation_data", "validation_data is called validate here"),
+        ("learning_rate", "for learning_rate give lr"),
+        ("validation_data", "for validation_data give validate"),
+        ("class_weight", r"for class_weight give loss=nn\.CrossEntropyLoss\(weight="),
+        ("shuffle", "for shuffle give train=DataLoader"),
     ],
 )
 def test_an_argument_that_is_not_there_is_told_with_the_one_that_is_meant(name, told):

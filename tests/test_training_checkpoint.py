@@ -274,7 +274,6 @@ FOREIGN = {
     "torch": (zipped("w/data.pkl", "w/version", "w/data/0"), f"torch.save, a pickle.*{SAVE}"),
     "pickle": (pickle.dumps({"weight": 1}, 2), f"a pickle, as torch.save.*{SAVE}"),
     "pickle 5": (pickle.dumps({"weight": 1}, 5), f"a pickle, as torch.save.*{SAVE}"),
-    "older tinynet": (zipped("model/a.npy", "manifest.json"), r"versions 1 and 2.*np\.load\("),
     "keras": (zipped("config.json", "model.weights.h5"), "of Keras; .*load_state_dict"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "HDF5, as Keras.*h5py.*load_state_dict"),
     "onnx": (

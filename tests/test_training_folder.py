@@ -204,6 +204,8 @@ def test_a_run_in_the_folder_is_kept_unless_it_is_to_be_overwritten(tmp_path):
             train(tmp_path, resume=resume)
     del kept["last.safetensors"]
     assert all((tmp_path / name).read_bytes() == content for name, content in kept.items())
+    with pytest.raises(ValueError, match="overwrite=True begins another: give one"):
+        train(tmp_path, overwrite=True, resume=True)
     train(tmp_path, overwrite=True)
     assert {path.name for path in tmp_path.iterdir()} == {
         "last.safetensors", "best.safetensors", "report.html", "notes.txt",

@@ -213,7 +213,8 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
     ]:  # fmt: skip
         assert evaluate(model, *arguments) == expected
     assert evaluate(loaded, X, NAMES[Y]) == expected
-    assert loaded.evaluate((X, NAMES[Y]))["loss"] == pytest.approx(expected["loss"])
+    for arguments in [((X, NAMES[Y]),), (X, NAMES[Y]), (data.ArrayDataset(X, Y),)]:
+        assert loaded.evaluate(*arguments)["loss"] == pytest.approx(expected["loss"])
     assert np.array_equal(predict(model, X.tolist()), predict(model, X))
 
 
@@ -227,13 +228,41 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
         (2, Y, {"epochs": (X, Y)}, TypeError, "give data and epochs"),
         (3, Y, {"loss": "nll"}, ValueError, ", 0 at most, and the model gives .*loss='cross_entro"),
         (3, Y, {"loss": nn.NLLLoss()}, ValueError, r"or end it with nn\.LogSoftmax"),
+        (3, X[:, :3] > 0, {}, ValueError, r"are bool\[60, 3\]: .*bce_with_logits.*y\.argmax"),
+        (3, (X[:, :3] > 0).astype(int), {}, ValueError, r"are int64\[60, 3\]: .*bce_with_logits"),
+        (3, (X[:, :3] > 0).astype("f"), {}, ValueError, "that sum to 1.*loss='bce_with_logits'"),
+        (3, Y, {"model": "softmax"}, UserWarning, "come out of softmax.*leave that out"),
+        (3, Y, {"model": "sigmoid"}, UserWarning, "come out of sigmoid"),
+        (
+            1,
+            np.where(X[:, :1] == X[7, 0], np.nan, X[:, :1]),
+            {"loss": "mse"},
+            DataError,
+            "y: row 7",
+        ),
     ],
 )
 def test_what_learns_nothing_is_told(outputs, y, options, error, told):
     layer = nn.Linear(4, outputs)
-    model = Pair(layer) if options.pop("model", None) else layer
+    made = {
+        None: layer,
+        "pair": Pair(layer),
+        "softmax": nn.Sequential(layer, nn.Softmax(1)),
+        "sigmoid": nn.Sequential(layer, nn.Sigmoid()),
+    }
+    options = {"epochs": 1, "batch_size": 60, **options}
     with pytest.raises(error, match=told):
-        trained(X, y, model=model, **{"epochs": 1, **options})
+        trained(X, y, model=made[options.pop("model", None)], **options)
+
+
+def test_a_loss_of_ones_own_may_leave_out_what_is_missing():
+    y = np.where(X[:, :1] == X[7, 0], np.nan, X[:, :1])
+
+    def known(output, target):
+        there = ~np.isnan(target.array)
+        return F.mse_loss(output[there], target[there])
+
+    assert trained(X, y, epochs=1, model=nn.Linear(4, 1), loss=known)[0]["loss"] > 0
 
 
 def test_a_loss_of_two_outputs_needs_no_metrics():
@@ -258,15 +287,19 @@ def test_a_part_is_held_out_of_every_class_as_much():
         seen.append(np.bincount(target, minlength=3).tolist())
         return 0.0
 
-    history = trained(X, Y, epochs=1, batch_size=60, validation_split=0.2, metrics={"n": counts})
-    assert seen == [[16, 16, 16], [4, 4, 4]]
+    for y in (Y, Y[:, None]):
+        seen.clear()
+        history = trained(
+            X, y, epochs=1, batch_size=60, validation_split=0.2, metrics={"n": counts}
+        )
+        assert seen == [[16, 16, 16], [4, 4, 4]]
     assert "validation_loss" in history[0]
     targets = np.random.default_rng(1).standard_normal((60, 3))
     assert "validation_loss" in trained(X, targets, epochs=1, validation_split=0.1, loss="mse")[0]
     with pytest.raises(ValueError, match="not both"):
         trained(X, Y, epochs=1, validation_split=0.2, validate=(X[:5], Y[:5]))
     for share in (0, 1, True, "0.1"):
-        with pytest.raises(ValueError, match="validation_split must be between 0 and 1"):
+        with pytest.raises(ValueError, match="validation_split must be a number between 0 and 1"):
             trained(X, Y, epochs=1, validation_split=share)
     with pytest.raises(ValueError, match="not for batches"):
         trained(data.DataLoader(data.ArrayDataset(X, Y), 10), epochs=1, validation_split=0.2)
@@ -374,14 +407,14 @@ def test_early_stopping_ends_with_the_best_weights(capsys):
     measured = evaluate(model, data.ArrayDataset(X[:20], Y[::-1][:20]))
     assert measured["loss"] == pytest.approx(best)
     tinynet.manual_seed(0)
-    fit(model, X, Y, epochs=1, early_stopping=EarlyStopping(3))
-    told = capsys.readouterr().out
-    assert "schedule='plateau' suits it" in told
-    assert "early stopping looks at the loss of training, for there is no validation" in told
+    with pytest.warns(UserWarning, match="early stopping looks at the loss of training, for there"):
+        fit(model, X, Y, epochs=1, early_stopping=EarlyStopping(3))
+    assert "schedule='plateau' suits it" in capsys.readouterr().out
 
 
 def test_the_plateau_lowers_the_rate_once_nothing_gets_better():
-    history = trained(X, Y[::-1], epochs=12, lr=1e-7, schedule="plateau")
+    with pytest.warns(UserWarning, match="schedule plateau looks at the loss of training, for"):
+        history = trained(X, Y[::-1], epochs=12, lr=1e-7, schedule="plateau")
     assert history[-1]["lr"] < history[0]["lr"] == 1e-7
 
 

@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             out.flush()
         except BrokenPipeError:  # whoever read our output has stopped, as `head` does
             return 1
+        except KeyboardInterrupt:  # before the command has begun
+            return 128 + signal.SIGINT
         if out.lost is not None:
             say(f"tinynet: standard output cannot be written: {out.lost}", error=True)
             return code or int(command not in WITH_FILES)
@@ -100,12 +102,9 @@ def _nearest(message: str, options: Sequence[str]) -> str:
 
     unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
     choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL)
-    if unknown is not None:
-        return next(iter(difflib.get_close_matches(unknown[1], options, n=1)), "")
-    if choice is not None:
-        known = re.findall(r"[\w-]+", choice[2])
-        return next(iter(difflib.get_close_matches(choice[1], known, n=1)), "")
-    return ""
+    word = unknown[1] if unknown else choice[1] if choice else ""
+    known = re.findall(r"[\w-]+", choice[2]) if choice else options
+    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
 
 def make_parser() -> argparse.ArgumentParser:

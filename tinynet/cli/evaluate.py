@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     say("")
     say(*_table(found))
     if args.mistakes:
-        say("", "the surest mistakes", *_mistakes(found))
+        say("", "the surest mistakes", *(_mistakes(found) or ["none"]))
     say("", f"{args.split} accuracy {100 * found.accuracy():.2f} %, loss {measured.loss:.4f}")
     if args.json is not None:
         result = {

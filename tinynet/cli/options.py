@@ -197,10 +197,10 @@ def is_run(path: Path) -> bool:
 
 
 def is_finished(run: Path, epochs: int = 0) -> bool:
-    """Whether the run in a folder came to its end, and was to have `epochs` epochs at least."""
+    """Whether the run in a folder came to its end; with `epochs`, after so many or more."""
     try:
         record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        ended = "test_accuracy" in record or "diverged" in record
+        ended = "test_accuracy" in record or ("diverged" in record and not epochs)
         return ended and int(record["settings"]["epochs"]) >= epochs
     except (OSError, ValueError, TypeError, KeyError):
         return False
@@ -241,13 +241,15 @@ def find_checkpoint(run: str | Path | None) -> Path:
 
     Raises BadArgument where there is none.
     """
+    from tinynet.training.folder import chosen_in
+
     if run is None:
         runs = [path for path in RUNS.glob("*") if is_run(path) and path.is_dir()]
         if runs and not (runs := [path for path in runs if not is_unfinished(path)]):
             raise BadArgument(f"no run in {RUNS}/ is finished; to take one as it is, name it")
         if not runs:
             raise BadArgument(f"there is no run in {RUNS}/; make one with `tinynet train`")
-        run = max(runs, key=lambda path: _checkpoint_in(path).stat().st_mtime)
+        run = max(runs, key=lambda path: chosen_in(path).stat().st_mtime)
     path = Path(run)
     if not is_run(path):
         what = f"has no {LAST}" if path.is_dir() else "does not exist" if not path.exists() else ""
@@ -255,12 +257,4 @@ def find_checkpoint(run: str | Path | None) -> Path:
             f"{path} {what or 'is no checkpoint'}: give the folder that `tinynet train` wrote "
             "(its --out), or a checkpoint in it"
         )
-    return _checkpoint_in(path)
-
-
-def _checkpoint_in(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    from tinynet.training.folder import chosen
-
-    return chosen(path)
+    return chosen_in(path)

@@ -104,7 +104,8 @@ def load_data(
     if train.images.ndim != 4:
         raise ValueError(
             f"{name}: `tinynet train` and `tinynet doctor` take images, these are rows of "
-            f"{train.images.shape[1:]}"
+            f"{train.images.shape[1]} numbers. Save them as images, x.reshape(-1, HEIGHT, WIDTH), "
+            "or train from Python: training.fit(model, x, y)"
         )
     return train, test
 
@@ -145,9 +146,7 @@ def asked_for(args: argparse.Namespace) -> dict[str, Any]:
     for kind, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
         if kind in asked:
             choose(kind, asked[kind], known)
-    _check_augment(
-        _augmentations(asked.get("augment", ())), (2**31,), asked=True
-    )  # whatever the images
+    _check_augment(_augmentations(asked.get("augment", ())), (2**31,))  # whatever the images
     if "patience" in asked and not asked.get("validation"):
         raise BadArgument("--patience needs --validation SHARE: the test images decide nothing")
     return asked
@@ -211,16 +210,21 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
             f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --overwrite"
         )
     elif (out / RECORD).is_file():
-        settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
+        try:
+            settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadArgument(
+                f"{out / RECORD} is damaged ({error}), and there is no checkpoint to go on from; "
+                "begin anew in its place: tinynet train --overwrite"
+            ) from error
     else:
         return None
-    settings = {**SINCE, **settings} if isinstance(settings, dict) else None
-    if settings is None or not set(SETTINGS) <= set(settings):
+    if not isinstance(settings, dict) or not {*SETTINGS} <= {*SINCE, *settings}:
         raise ValueError(
             f"{out} holds a run of `fit`, or of an older tinynet; go on with it from Python: "
             f"fit(..., out={str(out)!r}, resume=True)"
         )
-    return settings
+    return {**SINCE, **settings}
 
 
 def moved(recorded: dict[str, Any], data: str | None, model: str | None = None) -> dict[str, Any]:
@@ -347,12 +351,12 @@ def _augmentations(names: Any) -> list[str]:
     return kept
 
 
-def _check_augment(names: list[str], side: tuple[int, ...], asked: bool = False) -> None:
+def _check_augment(names: list[str], side: tuple[int, ...]) -> None:
     """Raise BadArgument for a change that is not known, or leaves nothing of such an image."""
     from tinynet.training import make_augment
 
     try:
-        make_augment(names, side, asked=asked)
+        make_augment(names, side)
     except ValueError as error:
         raise BadArgument(str(error)) from error
 

@@ -15,11 +15,10 @@ import argparse
 
 from tinynet.cli import rows
 from tinynet.cli.evaluate import MEASURED, measure
-from tinynet.cli.options import REPORT, BadArgument
+from tinynet.cli.options import REPORT
 from tinynet.console import say
 
 HELP = "show what a run has learned, in one HTML file"
-MARK = b'<meta name="generator" content="tinynet">'
 
 
 OPTIONS = [
@@ -38,8 +37,6 @@ def run(args: argparse.Namespace) -> int:
     measured = measure(args, MISTAKES)
     folder = measured.path.parent
     file = args.out or folder / REPORT
-    if file.exists() and (not file.is_file() or MARK not in file.read_bytes()[:1000]):
-        raise BadArgument(f"{file} is there and is no report of ours: give another name with --out")
     contents = writer.of_checkpoint(
         folder, measured.model.checkpoint, measured.model.network, measured.findings, measured.on
     )

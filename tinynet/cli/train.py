@@ -229,7 +229,7 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     """What the test images say of the model, for the record; and the report once more, of them."""
     from tinynet.data import DataLoader
     from tinynet.training import accuracy, checkpoint, evaluate, weights_sha256
-    from tinynet.training.folder import chosen
+    from tinynet.training.folder import chosen_in
     from tinynet.training.report import writer
     from tinynet.training.report.findings import Findings
 
@@ -238,7 +238,7 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    stored, on = checkpoint.read(chosen(out)), f"{len(found):,} test images"
+    stored, on = checkpoint.read(chosen_in(out)), f"{len(found):,} test images"
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
         "test_accuracy": tested["accuracy"],
@@ -281,7 +281,7 @@ def _train(
             keep_every=settings["keep_every"],
             save_every=settings["save_every"],
             resume=resume,
-            overwrite=True,  # what lies there was looked at, see _free
+            overwrite=not resume,  # what lies there was looked at, see _free
             about={
                 "name": settings["model"],
                 "arguments": plan.model_arguments,

@@ -104,6 +104,7 @@ def stratified_split(
     ArrayDataset. Within a part the examples keep their order.
     """
     labels = labels_of(dataset)
+    labels = labels[:, 0] if labels.shape[1:] == (1,) else labels  # a column
     if labels.shape != (len(dataset),):
         raise ValueError(
             f"stratified_split needs one label for each of the {len(dataset)} examples, got "

@@ -26,7 +26,7 @@ import numpy as np
 from tinynet.console import watched
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
-from tinynet.errors import DataError, unknown_name
+from tinynet.errors import DataError, integer, unknown_name
 from tinynet.vision.transforms import images as vision_images
 
 SUFFIXES = (
@@ -76,8 +76,7 @@ def load_folder(
     _check_size(size)
     if isinstance(test_fraction, (str, bool)) or not 0 <= test_fraction < 1:
         raise ValueError(f"{folder}: test_fraction={test_fraction!r}: expected 0 or more, below 1")
-    if isinstance(seed, (str, bool)) or seed < 0:
-        raise ValueError(f"{folder}: seed={seed!r}: expected an integer, 0 or more")
+    integer(str(folder), "seed", seed)
     files, labels, classes, others = list_images(folder, split, test_fraction, seed)
     if not files:
         raise DataError(f"{folder} ({split}): no images, with test_fraction={test_fraction}")
@@ -117,7 +116,8 @@ def list_images(
         classes = _classes(train, found[train])
         unknown = {path.name for path in found[test]} - set(classes)
         if unknown and split != "train":
-            raise DataError(f"{test}: {sorted(unknown)} are no classes of {train}")
+            told = ", ".join(sorted(unknown))
+            raise DataError(f"{test}: no classes of {train} are {told}: rename or remove them")
         files, labels = _files_of(chosen, classes, left, all_needed=split == "train")
     if left := +left:
         warn(f"{folder}: not read: {listed(left)}")
@@ -399,5 +399,5 @@ def listed(left: Counter[str]) -> str:
 
 def no_images(folder: Path, left: Counter[str]) -> str:
     """What to say of a folder without an image."""
-    there = f"; not read: {listed(left)}" if left else ""
+    there = f"; not read: {listed(left)}" if (left := +left) else ""
     return f"{folder}: has no images ({' '.join(SUFFIXES)}){there}"

@@ -75,11 +75,7 @@ def find_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     words = ("train",) if split == "train" else ("test", "t10k")
     files = []
     for what in ("images", "labels"):
-        found = [
-            path
-            for path in sorted(Path(folder).glob(f"*{what}*idx*"))
-            if any(word in path.name for word in words)
-        ]
+        found = [p for word in words for p in sorted(Path(folder).glob(f"*{word}*{what}*idx*"))]
         if len(found) != 1:
             there = ", ".join(path.name for path in found) or "none"
             raise DataError(

@@ -261,10 +261,13 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
             x = x.astype(np.float32, copy=False)
         finite = np.isfinite(x)
         if not finite.all():
-            row = int(finite.reshape(len(x), -1).all(axis=1).argmin())
-            raise DataError(f"{where}: row {row} has a NaN, an infinity, or is beyond float32")
+            row, *place = np.argwhere(~finite)[0].tolist()
+            raise DataError(
+                f"{where}: row {row} has {x[~finite][0]} at {place}, as float32: drop it"
+            )
     elif x.dtype != np.uint8:
-        raise DataError(f"{where} is {x.dtype}, expected uint8 (0..255) or floats")
+        cure = f": save x / {np.iinfo(x.dtype).max}" if x.dtype == np.uint16 else ""
+        raise DataError(f"{where} is {x.dtype}, expected uint8 (0..255) or floats{cure}")
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 4 and x.shape[1] not in (1, 3, 4) and x.shape[3] in (1, 3, 4):

@@ -201,9 +201,9 @@ def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
     if "all" in splits:
         part = hold_out(labels, HELD_OUT, 0, name)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
-    cure = f"; all labels are {first} or more: save y - {first}"
-    if not first or classes or kind == "idx":  # whose other part may have the labels below
-        cure = ""
+    cure = f"all labels are {first} or more: save y - {first}"
+    cure = f"; {cure if first else 'to number these, save np.unique(y, return_inverse=True)[1]'}"
+    cure = "" if classes or kind == "idx" else cure  # idx: the other part may have those below
     warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
 

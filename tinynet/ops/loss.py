@@ -473,7 +473,7 @@ def _nolabels_of(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Excep
             f"{op}: the target has the shape {x.shape} of the input, but is {target.dtype}; {cure}"
         )
     if target.shape == wanted:
-        cure = "convert with target.long()"
+        cure = "convert with target.long(), an array with y.astype(np.int64)"
         if target.dtype.kind not in "bf":
             cure = "number the classes: names, target = np.unique(target, return_inverse=True)"
         return TypeError(f"{op}: labels must be integers, got {target.dtype}; {cure}")

@@ -111,7 +111,7 @@ def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
 
 
 MUST_BE: dict[str, Check] = {
-    "model": _a((Module,), "a Module"),
+    "model": _a((Module,), "a Module, and comes before the data"),
     "train": _data,
     "validate": _data,
     "epochs": _integer(1),
@@ -141,13 +141,16 @@ NEVER_NONE = ("model", "train", "epochs", "loss", "metrics", "optimizer", "callb
 
 
 ELSEWHERE = {
+    "class_weight": "loss=nn.CrossEntropyLoss(weight=...)",
     "criterion": "loss",
     "learning_rate": "lr",
+    "sample_weight": "a loss= of yours, and the weights in a column of the targets",
     "scheduler": "schedule",
+    "shuffle": "train=DataLoader(..., shuffle=False)",
     "validation_data": "validate",
     "verbose": "progress",
 }
-"""What arguments of `fit` are called in other frameworks."""
+"""What `fit` has for arguments of other frameworks."""
 
 
 def check_names(unknown: Mapping[str, Any], fit: Callable[..., Any], owner: str = "fit") -> None:
@@ -155,15 +158,15 @@ def check_names(unknown: Mapping[str, Any], fit: Callable[..., Any], owner: str 
     known = [name for name in inspect.signature(fit).parameters if name not in ("more", "unknown")]
     for name in unknown:
         if name in ELSEWHERE:
-            raise TypeError(f"{owner}: {name} is called {ELSEWHERE[name]} here")
+            raise TypeError(f"{owner}: for {name} give {ELSEWHERE[name]}")
         raise TypeError(f"{owner}: {unknown_name('argument', name, known)}")
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:
     """Raise TypeError or ValueError for the first argument of `fit` that is of the wrong kind."""
-    for name, check in MUST_BE.items():
-        if given[name] is not None or name in NEVER_NONE:
-            check(name, given[name])
+    for name, value in given.items():
+        if name in MUST_BE and (value is not None or name in NEVER_NONE):
+            MUST_BE[name](name, value)
 
 
 # ----- a run in words -------------------------------------------------------------------------

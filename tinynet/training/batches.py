@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -37,14 +37,6 @@ Images = Callable[..., np.ndarray]
 
 Batches: TypeAlias = Iterable[Any]
 """Whatever yields (x, target) pairs of tensors: a DataLoader, a list, a generator."""
-
-
-class SizedBatches(Protocol):
-    """Batches that can be counted before they are seen, and gone through again and again."""
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-    def __len__(self) -> int: ...
 
 
 def as_batches(
@@ -200,11 +192,12 @@ def as_inputs(name: str, data: Any) -> Any:
     return ArrayDataset(as_numbers(name, data)) if is_array(data) else data
 
 
-def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = None) -> Any:
+def as_examples(data: Any, targets: Any = None, classes: Any = None, loss: Any = None) -> Any:
     """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
 
     Labels that are text are numbered by their place in `classes`, those of the training; without,
-    in sorted order. Raises DataError for one that is not among them, and for one that is missing.
+    in sorted order. Raises DataError for one that is not among them, and for one that is missing;
+    where the loss is one of ours, for a number too (a loss of the user's may leave NaN out).
     """
     if targets is None:
         if not isinstance(data, tuple) or len(data) != 2 or not is_array(data[0]):
@@ -216,6 +209,8 @@ def as_examples(data: Any, targets: Any = None, classes: Sequence[str] | None = 
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
     if y.dtype.kind not in "USO":
+        if y.dtype.kind == "f" and name_of(loss) is not None:
+            as_numbers("y", targets)
         return ArrayDataset(x, y)
     for row, label in enumerate(y.ravel().tolist()):
         if label is None or label != label:  # NaN, as tables have it
@@ -238,8 +233,8 @@ def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tu
     targets, *rest = more if more and is_array(more[0]) else (None, *more)
     if len(rest) > 1:
         raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
-    examples = as_examples(data, targets, getattr(model, "classes", None) or ())
-    return examples, as_loss(rest[0] if rest else loss)
+    loss = as_loss(rest[0] if rest else loss)
+    return as_examples(data, targets, getattr(model, "classes", None) or (), loss), loss
 
 
 # ----- of `fit` -------------------------------------------------------------------------------
@@ -261,7 +256,7 @@ def as_augment(augment: Any, train: Any) -> Any:
         return augment
     example: Any = train[0] if is_dataset(train) and len(train) else 0
     shape = np.shape(example[0] if isinstance(example, (tuple, list)) else example)
-    return make_augment(augment, shape[1:] if len(shape) == 3 else None, asked=True)
+    return make_augment(augment, shape[1:] if len(shape) == 3 else None)
 
 
 def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
@@ -269,9 +264,11 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
     if not is_dataset(train):
         raise ValueError("fit: validation_split is for a data set or arrays, not for batches")
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
-        raise ValueError(f"fit: validation_split must be between 0 and 1, got {share!r:.40}")
+        raise ValueError(
+            f"fit: validation_split must be a number between 0 and 1, got {share!r:.40}"
+        )
     targets = _targets(train)
-    of_classes = targets.ndim == 1 and targets.dtype.kind in "iu"
+    of_classes = targets.shape[1:] in ((), (1,)) and targets.dtype.kind in "iu"
     split: Any = stratified_split if of_classes else random_split
     first, second = split(train, [1 - share, share], seed=seed)
     return first, second

@@ -43,7 +43,7 @@ class _Best(Callback):
     def improved(self, run: Run, record: Record) -> bool:
         """Whether this epoch is the best so far, of which then is taken note.
 
-        NaN is no better than anything. Raises KeyError if the record lacks the quantity.
+        NaN is no better than anything. Raises ValueError if the record lacks the quantity.
         """
         self.name = monitored((self.name,) if self.name else self.monitor, record)
         value, sign = record[self.name], 1 if self.directions[self.name] == "max" else -1

@@ -27,7 +27,7 @@ import numpy as np
 
 from tinynet import models
 from tinynet.data import Compose, Normalize, ToFloat
-from tinynet.errors import CheckpointError, integer
+from tinynet.errors import CheckpointError, integer, unknown_name
 from tinynet.nn import Module, states
 from tinynet.nn.parameter import at_most
 from tinynet.training import safetensors
@@ -130,23 +130,7 @@ def weights_sha256(weights: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def save(
-    obj: Any,
-    f: Place,
-    *,
-    name: str | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    classes: Sequence[str] | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    input_shape: Sequence[int] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    chosen_by: str | None = None,
-    box: int | None = None,
-    fit: str | None = None,
-    loss: str | None = None,
-    run: Mapping[str, Any] | None = None,
-) -> None:
+def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: Any) -> None:
     """Write `obj` to `f`, a path, as a safetensors file, atomically; or into an open file object.
 
     obj: a model, of which the weights are written; a state_dict; or anything of tensors, arrays,
@@ -165,8 +149,8 @@ def save(
         order = isinstance(obj, (str, os.PathLike))
         cure = "the path comes second: tinynet.save(model, path)" if order else "give a path"
         raise TypeError(f"save: {cure}; got {type(f).__name__} for it")
-    given = (name, arguments, classes, mean, std, input_shape, settings, chosen_by, box, fit, loss)
-    known = dict(zip(KINDS, given))
+    if unknown := known.keys() - KINDS.keys():
+        raise TypeError(f"save: {unknown_name('argument', min(unknown), KINDS)}")
     arrays: dict[str, np.ndarray] = {}
     about: dict[str, Any] = {"versions": versions()}
     if isinstance(obj, Module):
@@ -201,7 +185,8 @@ def load_fitting(
     count = len(own)
     if len(anew) == count:
         raise CheckpointError(f"{checkpoint.path}: none of its weights fits the model")
-    rest = f"; anew begin {', '.join(anew)}" if anew else ""
+    more = f" and {len(anew) - 8} more" if len(anew) > 8 else ""
+    rest = f"; anew begin {', '.join(anew[:8])}{more}" if anew else ""
     return f"{count - len(anew)} of {count} arrays from {checkpoint.path}{rest}"
 
 

@@ -148,10 +148,13 @@ def fit(
     a run lies there that is not to be overwritten.
     """
     check_names(unknown, fit)
+    check_arguments({"model": model})  # before the data, which may be in its place
     targets, epochs = targets_and_epochs(more, epochs)
-    train = as_examples(train, targets)
-    validate = as_examples(validate, classes=getattr(train, "classes", None) or ())
-    loss, metrics, augment = as_loss(loss), as_metrics(metrics), as_augment(augment, train)
+    loss, metrics = as_loss(loss), as_metrics(metrics)
+    train = as_examples(train, targets, loss=loss)
+    classes = getattr(train, "classes", None) or ()
+    validate = as_examples(validate, classes=classes, loss=loss)
+    augment = as_augment(augment, train)
     check_arguments(locals())
     if validation_split is not None:
         if validate is not None:
@@ -246,11 +249,13 @@ def _notes(
             "early stopping under the schedule onecycle may stop before the learning rate "
             "falls; schedule='plateau' suits it"
         )
-    if stopping is not None and run.validate is None and len(stopping.monitor) > 1:
-        yield (
-            f"early stopping looks at the {stopping.monitor[-1]} of training, for there is no "
-            "validation data; pass validate= or validation_split="
-        )
+    for what, chosen in (("early stopping", stopping), ("the schedule plateau", run.schedule)):
+        if chosen is not None and len(chosen.monitor) > 1 and run.validate is None:
+            warnings.warn(
+                f"fit: {what} looks at the {chosen.monitor[-1]} of training, for there is no "
+                "validation data; pass validate= or validation_split=",
+                stacklevel=3,
+            )
     if start is not None and begins_anew(run, start.run):
         yield f"the schedule begins anew after epoch {run.phase}"
 
@@ -298,6 +303,8 @@ def _prepare(
     out: str | os.PathLike[str] | None, resume: bool | str | os.PathLike[str], overwrite: bool
 ) -> Checkpoint | None:
     """The checkpoint to go on from, if any; without one, `out` must be free for a new run."""
+    if resume and overwrite:
+        raise ValueError("fit: resume= goes on with a run, overwrite=True begins another: give one")
     if not isinstance(resume, bool):
         return read(resume)
     if out is None:

@@ -33,6 +33,7 @@ else:
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
 REPORT, LOCK, RECORD = "report.html", ".lock", "run.json"
+MARK = b'<meta name="generator" content="tinynet">'  # in each report
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
     "folders that this thread has locked, by process", default=frozenset()
@@ -210,25 +211,27 @@ def check_free(folder: str | os.PathLike[str]) -> None:
 def clear(folder: str | os.PathLike[str], but: str = "") -> None:
     """Remove what a run left in a folder, `but` one file; what else is in it stays."""
     for path in (*kept_in(folder), Path(folder) / REPORT):
-        if path.name != but:
+        if path.name != but and not is_foreign(path):
             path.unlink(missing_ok=True)
 
 
+def is_foreign(path: Path) -> bool:
+    """Whether a file is there under the name of a report, and is none of ours."""
+    return path.suffix != SUFFIX and path.is_file() and MARK not in path.read_bytes()[:1000]
+
+
 def chosen_in(run: str | os.PathLike[str]) -> Path:
-    """The checkpoint to use of a run's folder; a file stands for itself.
+    """The checkpoint to use of a run's folder, the best on validation data, else the last; a file
+    stands for itself.
 
     Raises CheckpointError for a folder without a run.
     """
     if not os.path.isdir(run):  # False for what is no path
         return Path(run)
-    if not (path := chosen(run)).is_file():
+    best, last = Path(run) / BEST, Path(run) / LAST
+    if best.is_file():
+        validated = str(read_about(best).get("chosen_by")).startswith(VALIDATION)
+        return best if validated or not last.is_file() else last
+    if not last.is_file():
         raise CheckpointError(f"{run}: it is a folder without a run; give that of a run, or a file")
-    return path
-
-
-def chosen(folder: str | os.PathLike[str]) -> Path:
-    """The checkpoint to use of a run: the best on validation data, else the last."""
-    best, last = Path(folder) / BEST, Path(folder) / LAST
-    if not best.is_file() or not last.is_file():
-        return best if best.is_file() else last
-    return best if str(read_about(best).get("chosen_by")).startswith(VALIDATION) else last
+    return last

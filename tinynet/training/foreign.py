@@ -41,12 +41,6 @@ BY_START = (
     ),
 )
 BY_MEMBER = (
-    (
-        "manifest.json",
-        "a zip file, as a tinynet before this wrote it (versions 1 and 2 of the format)",
-        "write its weights anew, tinynet.save({{k[6:]: v for k, v in np.load({0!r}).items() if "
-        "k.startswith('model/')}}, {1!r}), then tinynet.load({1!r}, model)",
-    ),
     ("data.pkl", "a file of torch.save, a pickle, which could run code", TORCH),
     (".weights.h5", "a file of Keras", f"model.get_weights() there gives its arrays; {ARRAYS}"),
 )

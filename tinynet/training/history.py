@@ -139,14 +139,12 @@ def from_columns(groups: Iterable[Mapping[str, Any]]) -> list[Record]:
 
 
 def monitored(names: Sequence[str], record: Record) -> str:
-    """The first of these quantities that a record has. Raises KeyError that lists what it has."""
-    name = next((name for name in names if name in record), None)
-    if name is None:
-        raise KeyError(
-            f"cannot monitor {' or '.join(names)}: the records have {', '.join(record)}. Choose "
-            "among them with monitor=; what starts with validation_ needs validate=."
-        )
-    return name
+    """The first of these quantities that a record has. ValueError lists what it has."""
+    for name in names:
+        if name in record:
+            return name
+    unknown = unknown_name("monitor", " or ".join(names), record)
+    raise ValueError(f"{unknown}; what starts with validation_ needs validate=")
 
 
 def describe(record: Record, epochs: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -244,11 +245,26 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             "tensor: return one, or pass as loss= a function of yours of (output, target), with "
             "metrics of yours"
         )
-    floats = isinstance(target, Tensor) and target.array.dtype.kind == "f"
-    if floats and name_of(loss) == "cross_entropy" and output.shape[1:2] == (1,):
+    given, scores = isinstance(target, Tensor), name_of(loss) == "cross_entropy"
+    floats = given and target.array.dtype.kind == "f"
+    if floats and scores and output.shape[1:2] == (1,):
         raise ValueError(
             f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
             "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"
+        )
+    each = given and scores and output.ndim > 1 and target.shape == output.shape
+    if each and not (floats and np.allclose(target.array.sum(1), 1, atol=1e-2)):
+        raise ValueError(
+            f"{name} takes a label for each example, or probabilities as floats that sum to 1, and "
+            f"the targets are {target.dtype}{list(target.shape)}: for several labels an example "
+            "pass loss='bce_with_logits'; of one label in a column each take y.argmax(1)"
+        )
+    made = "" if output.node is None else output.node.name
+    if scores and made in ("softmax", "log_softmax", "sigmoid"):
+        warnings.warn(
+            f"{name} makes probabilities of scores by itself, and the model's outputs come out of "
+            f"{made}, with which it learns badly: leave that out at the end of the model",
+            stacklevel=2,
         )
     if name_of(loss) == "nll" and output.array.size and output.array.max() > 1e-3:
         raise ValueError(

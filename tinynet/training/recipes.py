@@ -113,15 +113,14 @@ IN_PIXELS = ("shift", "cutout")
 
 
 def make_augment(
-    names: str | Sequence[str], side: int | Sequence[int] | None = None, *, asked: bool = False
+    names: str | Sequence[str], side: int | Sequence[int] | None = None
 ) -> Compose | None:
     """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
 
     shift:PIXELS (a sixteenth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
     and right), cutout:PIXELS (a quarter of the side). side: the images' height, or (height, width),
-    of which the amount is made where none is given. asked: refuse angles beyond a half turn, which
-    no one means and older runs may have. None for no names. Raises ValueError for an unknown name
-    or an impossible amount, such as one that leaves nothing of the image.
+    of which the amount is made where none is given. None for no names. Raises ValueError for an
+    unknown name or an impossible amount, such as one that leaves nothing of the image.
     """
     names = [names] if isinstance(names, str) else names
     sides = [side] if isinstance(side, int) else list(side or ())
@@ -142,7 +141,7 @@ def make_augment(
             value = math.nan
         if not math.isfinite(value):
             raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
-        if asked and name == "rotate" and not 0 <= value <= 180:
+        if name == "rotate" and not 0 <= value <= 180:
             raise ValueError(f"augmentation {text!r}: {amount!r} is no angle from 0 to 180 degrees")
         if name in IN_PIXELS and value % 1:
             raise ValueError(f"augmentation {text!r}: {amount} is not an integer number of pixels")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
-from tinynet.training.batches import Batches, SizedBatches
+from tinynet.training.batches import Batches
 from tinynet.training.distributed import ALONE, Ranks
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, Loss
@@ -49,7 +49,7 @@ class Run:
     model: Module
     optimizer: Optimizer
     schedule: Schedule
-    train: SizedBatches
+    train: Any
     validate: Batches | None
     loss: Loss
     metrics: Metrics

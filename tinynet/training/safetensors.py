@@ -76,9 +76,8 @@ def write(place: Place, arrays: Mapping[str, np.ndarray], about: Mapping[str, An
             f"cannot write {told(place)}: {len(text):,} bytes beside the arrays, there is room for "
             f"{HEADER_LIMIT:,}; put long lists of numbers into arrays"
         )
-    target: Any = place
-    is_path = isinstance(place, (str, os.PathLike))
-    with atomic_write(target) if is_path else contextlib.nullcontext(target) as stream:
+    opened: Any = atomic_write(path) if (path := path_of(place)) else contextlib.nullcontext(place)
+    with opened as stream:
         stream.write(len(text).to_bytes(8, "little"))
         stream.write(text.replace(ZEROS.encode(), hashlib.sha256(text).hexdigest().encode(), 1))
         for name in spans:
@@ -87,13 +86,12 @@ def write(place: Place, arrays: Mapping[str, np.ndarray], about: Mapping[str, An
 
 def is_place(value: Any) -> bool:
     """Whether it is a path or a file object."""
-    is_file = hasattr(value, "read") and hasattr(value, "write")
-    return is_file or isinstance(value, (str, os.PathLike))
+    return path_of(value) is not None or (hasattr(value, "read") and hasattr(value, "write"))
 
 
 def told(place: Place) -> str:
     """A path, or what stands for one in an error."""
-    return str(place) if isinstance(place, (str, os.PathLike)) else "the file object"
+    return str(path_of(place) or "the file object")
 
 
 def path_of(place: Place) -> Path | None:

@@ -102,7 +102,7 @@ class Schedule:
             self.scheduler.step()
 
     def after_epoch(self, record: Record) -> None:
-        """To be called after each epoch, with its record. Raises KeyError if that lacks monitor."""
+        """To be called after each epoch, with its record. ValueError if that lacks monitor."""
         if self.scheduler is not None and self.step == EPOCH:
             seen = [record[monitored(self.monitor, record)]] if self.monitor else []
             self.scheduler.step(*seen)

@@ -181,14 +181,10 @@ def _setup(run: Run) -> dict[str, str]:
     }
 
 
-OFF = ("None", "False")  # as an option is that older runs do not say
-
-
 def _check_same(then: dict[str, str], now: dict[str, str]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
     for name in {**then, **now}:
-        is_new = name not in then and now[name] in OFF
-        if not is_new and _rounded(then.get(name)) != _rounded(now.get(name)):
+        if _rounded(then.get(name)) != _rounded(now.get(name)):
             raise CheckpointError(
                 f"cannot resume: {name} was {then.get(name)!s:.120} in the run, now it is "
                 f"{now.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
@@ -196,9 +192,8 @@ def _check_same(then: dict[str, str], now: dict[str, str]) -> None:
 
 
 def _rounded(told: str | None) -> str:
-    """A setting with 0 for 0.0, and with the numbers of arrays in four digits, as in older runs."""
-    digits = 4 if "[" in str(told) else 15
-    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.{digits}g}", str(told))
+    """A setting with 0 for 0.0."""
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.15g}", str(told))
 
 
 def _count(value: Any) -> int:

@@ -107,7 +107,7 @@ def _ground(photo: np.ndarray) -> np.ndarray:
 def _ink(signal: np.ndarray) -> np.ndarray:
     """How much of each pixel is ink, 0 to 1: what stands out of the noise, without its specks."""
     noise = 1.4826 * float(np.median(abs(signal)))
-    full = float(np.quantile(signal, 0.99))
+    full = float(np.quantile(signal, 0.999))
     if full < max(FAINTEST, NOISE * noise):
         return np.zeros_like(signal)
     low = max(0.25 * full, 0.7 * NOISE * noise)

@@ -196,15 +196,18 @@ class Trained(Module):
             found.append(Prediction(source, *ranked[0], dict(ranked)))
         return found
 
-    def evaluate(self, data: Any, split: str = "test", root: Any = None) -> dict[str, Any]:
+    def evaluate(
+        self, data: Any, y: Any = None, *, split: str = "test", root: Any = None
+    ) -> dict[str, Any]:
         """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of a model
         that predicts numbers the loss alone.
 
-        data: also a pair of arrays or tables (x, y). split, root: of a data set by name, see
-        `tinynet.data.load`.
+        evaluate(data) or, of arrays or tables, evaluate(x, y). split, root: of a data set by name,
+        see `tinynet.data.load`; evaluate(name, split) will do.
         """
-        dataset = load_data(data, split, root=root) if isinstance(data, str) else data
-        found, loss = self.findings(dataset, 0)
+        if isinstance(data, str):
+            data, y = load_data(data, y or split, root=root), None
+        found, loss = self.findings(as_examples(data, y, self.classes or ()), 0)
         if not len(found):
             return {"loss": loss}
         return {"accuracy": found.accuracy(), "loss": loss, "confusion_matrix": found.matrix}

@@ -14,7 +14,7 @@ from tinynet.nn import Module
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.environment import environment
 from tinynet.training.files import atomic_write
-from tinynet.training.folder import LAST, REPORT
+from tinynet.training.folder import LAST, REPORT, is_foreign
 from tinynet.training.history import History, Record, from_columns
 from tinynet.training.loop import evaluate
 from tinynet.training.report.findings import Findings
@@ -75,7 +75,9 @@ def keep(folder: Path, contents: Contents) -> None:
 
 
 def write(path: Path, contents: Contents) -> None:
-    """Write the report, atomically; it can be made again, and waits for no disk."""
+    """Write the report, atomically, over nothing but a report; it waits for no disk."""
+    if is_foreign(path):
+        raise FileExistsError(f"{path} is there and is no report of ours: move it away")
     with atomic_write(path, durable=False) as stream:
         stream.write(page(contents).encode())
 
