@@ -998,6 +998,34 @@ def test_misuse_is_said(compute, error, words):
         compute()
 
 
+CALLED = {
+    "grad": lambda f: tinynet.grad(f)(X),
+    "value_and_grad": lambda f: tinynet.value_and_grad(f)(X),
+    "grad_and_value": lambda f: func.grad_and_value(f)(X),
+    "vjp": lambda f: tinynet.vjp(f, X),
+    "jvp": lambda f: tinynet.jvp(f, X, V),
+    "jacobian": lambda f: tinynet.jacobian(f)(X),
+    "jacrev": lambda f: func.jacrev(f)(X),
+    "jacfwd": lambda f: func.jacfwd(f)(X),
+    "hessian": lambda f: tinynet.hessian(f)(X),
+    "hvp": lambda f: tinynet.hvp(f, X, V),
+    "vhp": lambda f: autograd.functional.vhp(f, X, V),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_error_names_the_transform_that_was_called(name):
+    with pytest.raises(RuntimeError, match=f"argument of {name.replace('_', ' ')}\\)"):
+        CALLED[name](lambda x: x.mul_(2).sum())
+    with pytest.raises(TypeError, match=f"^{name}: takes tensors"):
+        CALLED[name](lambda x: 1.0)
+
+
+def test_a_product_of_several_values_needs_the_vector():
+    with pytest.raises(RuntimeError, match=r"vjp starts from a single value.* \(3,\)"):
+        autograd.functional.vjp(lambda x: x * 2, X)
+
+
 def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):
     page = (Path(__file__).parents[1] / "docs" / "derivatives.md").read_text(encoding="utf-8")
     script = tmp_path / "page.py"

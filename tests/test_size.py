@@ -10,7 +10,7 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 3093,
     "data": 2455,
-    "derivatives": 1092,
+    "derivatives": 1089,
     "functions": 2161,
     "gradcheck": 6048,
     "kernels": 4185,
@@ -24,7 +24,7 @@ MOST = {
     "training": 6656,
     "utils": 881,
     "vision": 1633,
-    "its own files": 5166,
+    "its own files": 5164,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
