@@ -301,6 +301,44 @@ def test_a_model_is_left_as_it_was(tmp_path):
 # ----- what is refused ----------------------------------------------------------------------------
 
 
+class Counting(nn.Module):
+    """A forward that runs `change` before the result, which needs `count`, and `after` behind."""
+
+    def __init__(self, change: str, after: str = "") -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 2)
+        self.register_buffer("count", tinynet.zeros(1))
+        self.register_buffer("unused", tinynet.zeros(1))
+        self.change, self.after = change, after
+
+    def forward(self, x: Any) -> Any:
+        exec(self.change)
+        y = self.linear(x) + self.count
+        exec(self.after)
+        return y
+
+
+MOVED = {
+    "self.count = self.count + 1": "count",
+    "self.count += 1": "count",
+    "self.count.copy_(0.9 * self.count + 0.1 * x.mean())": "count",
+    "self.linear.weight.data = 2 * self.linear.weight.data": "linear.weight",
+}
+
+
+@pytest.mark.parametrize("change", MOVED)
+def test_a_forward_that_moves_what_the_result_needs_is_refused(tmp_path, change):
+    for model in (Counting(change), Counting("", change)):
+        model.requires_grad_(False)
+        with pytest.raises(OnnxError, match=f"forward changes {MOVED[change]}, and a file cannot"):
+            tinynet.onnx.export(model, tmp_path / "model.onnx", (6,))
+    assert model.count.item() == 0
+
+
+def test_what_moves_without_the_result_is_no_matter(tmp_path):
+    check(Counting("self.unused = self.unused + 1"), tmp_path / "model.onnx", (6,))
+
+
 @tinynet.differentiable
 def doubled(x):
     return 2 * x, lambda dy: 2 * dy

@@ -118,11 +118,14 @@ def trace(
     for tensors. The model is afterwards as it was. Raises OnnxError for what depends on the data.
     """
     with preserving(model), evaluating(model), np.errstate(all="ignore"):
+        before = _state(model)
         passes = [_Pass(model, forward, x).calls for x in _batches(shape, dtype)]
-    values: dict[Any, Value] = {
+        moved = before.items() - _state(model).items()
+    values: dict[Any, Any] = {
         name: Value(tensor.shape, tensor.dtype, tensor.array, name=name)
         for name, tensor in model._named_state()
     }
+    values |= {name: Fault(f"forward changes {name}, and a file cannot") for name, _ in moved}
     values[INPUT] = Value((Size(1, 0), *shape), dtype, name="input")
     merged, calls = functools.partial(_merged, values), []
     for number, rows in enumerate(itertools.zip_longest(*passes), INPUT + 1):
@@ -146,6 +149,11 @@ def trace(
         calls.append(first)
     *needed, result = _needed(calls)
     return values[INPUT], needed, result.arguments
+
+
+def _state(model: Module) -> dict[str, bytes]:
+    """What is in each parameter and buffer, by name."""
+    return {name: _content(tensor.array) for name, tensor in model._named_state()}
 
 
 def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarray]:
