@@ -24,7 +24,7 @@ MOST = {
     "training": 6656,
     "utils": 881,
     "vision": 1633,
-    "its own files": 5164,
+    "its own files": 5161,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

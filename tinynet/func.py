@@ -8,7 +8,6 @@ gradients = grad(loss)(dict(model.named_parameters()))
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,10 +25,8 @@ __all__ = [
     "stack_module_state", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
-
+jacfwd, jacrev = transforms.jacfwd, transforms.jacrev
 value_and_grad = transforms.value_and_grad
-jacrev = functools.partial(transforms.jacobian, name="jacrev")
-jacfwd = functools.partial(transforms.jacobian, name="jacfwd")  # here always row by row
 
 
 def functional_call(

@@ -48,5 +48,5 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: A
 
 
 def vhp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
-    """The same: the Hessian is symmetric."""
-    return transforms.hvp(func, inputs, v, name="vhp")
+    """`hvp`, since the Hessian is symmetric."""
+    return hvp(func, inputs, v)

@@ -10,7 +10,7 @@
 
 They take and give tensors, and tuples, lists and dicts of them, such as the parameters of a model.
 They compose to any order. What they give is recorded if a tensor that requires a gradient, or a
-transform around this one, could ask for its derivative; not inside `no_grad()`. name: for errors.
+transform around this one, could ask for its derivative; not inside `no_grad()`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,21 @@ ArgNums = int | tuple[int, ...] | list[int]
 Function = Callable[..., Any]
 
 
-def value_and_grad(
-    f: Function, argnums: ArgNums = 0, has_aux: bool = False, name: str = "value_and_grad"
-) -> Function:
-    """The function that gives f(x) and the gradient of f, as a pair.
+def value_and_grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """The function that gives func(x) and the gradient of func, as a pair.
 
-    argnums: by which arguments; for several of them the gradients are a tuple. has_aux: f gives a
-    pair, whose second is handed on as it is; the value is that pair then.
-    Raises RuntimeError where f does not give a single value.
+    argnums: by which arguments; for several of them the gradients are a tuple. has_aux: func gives
+    a pair, whose second is handed on as it is; the value is that pair then.
+    Raises RuntimeError where func does not give a single value.
     """
+    return _formed("value_and_grad", lambda value, dx: (value, dx), func, argnums, has_aux)
+
+
+def _formed(name: str, form: Function, f: Function, argnums: ArgNums, has_aux: bool) -> Function:
+    """The function that gives form(value, gradient). name: of the transform, for errors."""
 
     @functools.wraps(f)
-    def both(*args: Any, **settings: Any) -> tuple[Any, Any]:
+    def gradient(*args: Any, **settings: Any) -> Any:
         call = _Call(name, f, args, argnums, has_aux, settings)
         if not isinstance(call.y, Tensor) or call.y.numel() != 1:
             raise RuntimeError(
@@ -52,18 +55,17 @@ def value_and_grad(
                 "with .sum() or .mean(), or use jacobian or vjp"
             )
         value, dx = call.closed(call.y), call.pull_back(wrap(np.ones_like(call.y.array)))
-        return (value, call.aux) if has_aux else value, dx
+        return form((value, call.aux) if has_aux else value, dx)
 
-    return both
+    return gradient
 
 
-def grad_and_value(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Any:
+def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """`value_and_grad` with the gradient first, as in PyTorch."""
-    both = value_and_grad(f, argnums, has_aux, name="grad_and_value")
-    return lambda *args, **settings: both(*args, **settings)[::-1]
+    return _formed("grad_and_value", lambda value, dx: (dx, value), func, argnums, has_aux)
 
 
-def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False, name: str = "grad") -> Function:
+def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """The gradient of a function that gives a single value, as a function of the same arguments.
 
     argnums and has_aux as for `value_and_grad`; with has_aux it gives (gradient, aux).
@@ -75,50 +77,56 @@ def grad(f: Function, argnums: ArgNums = 0, has_aux: bool = False, name: str = "
     >>> tinynet.grad(cube)(x), tinynet.grad(tinynet.grad(cube))(x)
     (tensor(12.), tensor(12.))
     """
-    both = value_and_grad(f, argnums, has_aux, name=name)
-
-    @functools.wraps(f)
-    def gradient(*args: Any, **settings: Any) -> Any:
-        value, dx = both(*args, **settings)
-        return (dx, value[1]) if has_aux else dx
-
-    return gradient
+    return _formed("grad", lambda y, dx: (dx, y[1]) if has_aux else dx, func, argnums, has_aux)
 
 
-def vjp(f: Callable[..., Any], *xs: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """f(*xs), and the function that takes u, of the shape of f(*xs), to the tuple of u^T J.
+def vjp(func: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """y = func(*primals), and the function that takes u, of the shape of y, to the tuple of u^T J.
 
-    has_aux: f gives a pair, whose second is handed on as the third.
+    has_aux: func gives a pair, whose second is handed on as the third.
     """
-    call = _Call("vjp", f, xs, has_aux=has_aux)
+    call = _Call("vjp", func, primals, has_aux=has_aux)
     return call.closed(call.y), call.pull_back, *([call.aux] if has_aux else [])
 
 
-def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
-    """f(*xs), and its derivative along vs, J v. xs and vs: tuples, or one tensor each.
+def jvp(func: Function, primals: Any, tangents: Any, *, has_aux: bool = False) -> tuple[Any, ...]:
+    """func(*primals), and its derivative along the tangents v, J v. Both: tuples, or one tensor.
 
-    u^T J is linear in u, so its derivative by u along v is J v: two backward passes.
+    u^T J is linear in u, so its derivative by u along v is J v: two passes. has_aux: see `vjp`.
     """
-    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
-    call = _Call("jvp", f, xs)
+    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (primals, tangents))
+    call = _Call("jvp", func, xs, has_aux=has_aux)
     zeros = rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in leaves(call.y)))
-    transposed = _Call("jvp", call.pull_back, (zeros,), 0, own=call.own)
-    return call.closed(call.y), transposed.pull_back(vs, "xs")
+    linear = _Call("jvp", call.pull_back, (zeros,), 0, own=call.own)
+    return call.closed(call.y), linear.pull_back(vs, "primals"), *([call.aux] if has_aux else [])
 
 
-def jacobian(f: Function, argnums: ArgNums = 0, name: str = "jacobian") -> Function:
-    """All derivatives of the result of f by an argument: for y of shape Y and x of shape X, an
-    array of shape (*Y, *X). One backward pass for each element of y.
+def jacobian(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """All derivatives of the result of func by an argument: for y of shape Y and x of shape X, an
+    array of shape (*Y, *X). One backward pass for each element of y. With has_aux (J, aux).
 
     >>> import tinynet
     >>> jacobian(lambda x: x * x)(tinynet.tensor([1.0, 3.0]))
     tensor([[2., 0.],
             [0., 6.]])
     """
+    return _jacobian("jacobian", func, argnums, has_aux)
 
+
+def jacrev(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """`jacobian` by PyTorch's name."""
+    return _jacobian("jacrev", func, argnums, has_aux)
+
+
+def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """`jacobian` by PyTorch's other name: the same numbers, here row by row too."""
+    return _jacobian("jacfwd", func, argnums, has_aux)
+
+
+def _jacobian(name: str, f: Function, argnums: ArgNums, has_aux: bool) -> Function:
     @functools.wraps(f)
     def derivatives(*args: Any, **settings: Any) -> Any:
-        call = _Call(name, f, args, argnums, settings=settings)
+        call = _Call(name, f, args, argnums, has_aux, settings)
         zeros = [np.zeros_like(y.array) for y in leaves(call.y)]
         blocks = []
         for unit in zeros:
@@ -130,27 +138,28 @@ def jacobian(f: Function, argnums: ArgNums = 0, name: str = "jacobian") -> Funct
             columns = (ops.stack(column) for column in zip(*map(leaves, rows)))
             shaped = (ops.reshape(c, (*unit.shape, *c.shape[1:])) for c in columns)
             blocks.append(rebuilt(rows[0], shaped))
-        return rebuilt(call.y, blocks)
+        whole = rebuilt(call.y, blocks)
+        return (whole, call.aux) if has_aux else whole
 
     return derivatives
 
 
-def hessian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+def hessian(func: Function, argnums: ArgNums = 0) -> Function:
     """The second derivatives of a function that gives a single value: the Jacobian of its grad."""
-    return jacobian(grad(f, argnums, name="hessian"), argnums, name="hessian")
+    gradient = _formed("hessian", lambda value, dx: dx, func, argnums, False)
+    return _jacobian("hessian", gradient, argnums, False)
 
 
-def hvp(f: Callable[..., Any], xs: Any, vs: Any, name: str = "hvp") -> tuple[Any, Any]:
-    """f(*xs), and its Hessian times v, in the form of xs: tuples, or one tensor each.
+def hvp(func: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
+    """func(*xs), and its Hessian times v, in the form of xs: tuples, or one tensor each.
 
     The Hessian is symmetric, so this is the gradient of v^T df/dx.
     """
     several = isinstance(xs, (tuple, list))
-    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
-    by_all = value_and_grad(f, tuple(range(len(xs))), name=name)
-    call = _Call(name, lambda *x: by_all(*x)[::-1], xs, has_aux=True)
-    products = call.pull_back(vs, "xs")
-    return call.closed(call.aux), products if several else products[0]
+    args, argnums = (tuple(xs), tuple(range(len(xs)))) if several else ((xs,), 0)
+    gradient = _formed("hvp", lambda value, dx: (dx, value), func, argnums, False)
+    call = _Call("hvp", gradient, args, argnums, has_aux=True)
+    return call.closed(call.aux), call.pull_back(vs, "xs")
 
 
 class _Call:
