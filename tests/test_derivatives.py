@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import copy
+import inspect
 import math
 import operator
 import pickle
@@ -208,7 +209,20 @@ TRANSFORMS = {
         ([3, 12, 27], [3, 12, 27]),
     ),
     "grad_and_value": (lambda: func.grad_and_value(cubes)(X), ([3, 12, 27], 36)),
+    **{
+        f"{name} with aux": (compute, expected)
+        for name, compute, expected in [
+            ("grad", lambda: func.grad(with_aux, has_aux=True)(X), ([3, 12, 27], "aux")),
+            ("jacobian", lambda: func.jacrev(with_aux, has_aux=True)(X), ([3, 12, 27], "aux")),
+            ("vjp", lambda: func.vjp(with_aux, X, has_aux=True)[::2], (36, "aux")),
+            ("jvp", lambda: func.jvp(with_aux, (X,), (V,), has_aux=True), (36, -24, "aux")),
+        ]
+    },
 }  # fmt: skip
+
+
+def with_aux(x):
+    return cubes(x), "aux"
 
 
 def plain(value):
@@ -956,20 +970,28 @@ def freed():
             ShapeError,
             r"vjp: the result is of shape \(\), what belongs to it is of shape \(3,\)",
         ),
-        (lambda: tinynet.jvp(cubes, X, X[:2]), ShapeError, r"jvp: xs\[0\] is .*3,., .* of .*2,."),
-        (lambda: tinynet.hvp(cubes, X, X[:2]), ShapeError, r"hvp: xs\[0\] is .*3,., .* of .*2,."),
-        (lambda: tinynet.hvp(cubes, X, (X, X)), ShapeError, "xs is a tuple or list of 1, .* of 2"),
-        (lambda: tinynet.jvp(cubes, X, 1.0), ShapeError, r"xs\[0\] is .*3,., .* is a float"),
+        (
+            lambda: tinynet.jvp(cubes, X, X[:2]),
+            ShapeError,
+            r"jvp: primals\[0\] is .*3,., .* of .*2,.",
+        ),
+        (lambda: tinynet.hvp(cubes, X, X[:2]), ShapeError, r"hvp: xs is .*3,., .* of .*2,."),
+        (
+            lambda: tinynet.hvp(cubes, X, (X, X)),
+            ShapeError,
+            "xs is of .*, .* list of 2",
+        ),
+        (lambda: tinynet.jvp(cubes, X, 1.0), ShapeError, r"primals\[0\] is .*3,., .* is a float"),
         (lambda: tinynet.jvp(cubes, 1.0, 1.0), TypeError, "not a float; make it a tensor"),
         (
             lambda: tinynet.hvp(of_both, AB, {"a": X, "c": V}),
             ShapeError,
-            r"hvp: xs\[0\] is a dict of 'a', 'b', what belongs to it is a dict of 'a', 'c'",
+            r"hvp: xs is a dict of 'a', 'b', what belongs to it is a dict of 'a', 'c'",
         ),
         (
             lambda: tinynet.jvp(lambda p: p[0] * p[1][0], [[X, [V]]], [[[X], V]]),
             ShapeError,
-            r"jvp: xs\[0\]\[0\] is of shape \(3,\), what .* to it is a tuple or list of 1",
+            r"jvp: primals\[0\]\[0\] is of shape \(3,\), what .* to it is a tuple or list of 1",
         ),
         (
             lambda: tinynet.vjp(lambda x: {"p": x, "q": [x, x[1:]]}, X)[1]({"q": [V, V], "p": V}),
@@ -996,6 +1018,37 @@ def freed():
 def test_misuse_is_said(compute, error, words):
     with pytest.raises(error, match=words):
         compute()
+
+
+CALLED = {
+    "grad": lambda f: tinynet.grad(f)(X),
+    "value_and_grad": lambda f: tinynet.value_and_grad(f)(X),
+    "grad_and_value": lambda f: func.grad_and_value(f)(X),
+    "vjp": lambda f: tinynet.vjp(f, X),
+    "jvp": lambda f: tinynet.jvp(f, X, V),
+    "jacobian": lambda f: tinynet.jacobian(f)(X),
+    "jacrev": lambda f: func.jacrev(f)(X),
+    "jacfwd": lambda f: func.jacfwd(f)(X),
+    "hessian": lambda f: tinynet.hessian(f)(X),
+    "hvp": lambda f: tinynet.hvp(f, X, V),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_error_names_the_transform_that_was_called(name):
+    with pytest.raises(RuntimeError, match=f"argument of {name.replace('_', ' ')}\\)"):
+        CALLED[name](lambda x: x.mul_(2).sum())
+    with pytest.raises(TypeError, match=f"^{name}: takes tensors"):
+        CALLED[name](lambda x: 1.0)
+    transform = getattr(func, name, None) or getattr(tinynet, name)
+    assert transform.__name__ == name
+    assert transform.__doc__
+    assert "name" not in inspect.signature(transform).parameters
+
+
+def test_a_product_of_several_values_needs_the_vector():
+    with pytest.raises(RuntimeError, match=r"vjp starts from a single value.* \(3,\)"):
+        autograd.functional.vjp(lambda x: x * 2, X)
 
 
 def test_the_page_runs_from_top_to_bottom(tmp_path, capsys):

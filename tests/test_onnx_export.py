@@ -301,6 +301,49 @@ def test_a_model_is_left_as_it_was(tmp_path):
 # ----- what is refused ----------------------------------------------------------------------------
 
 
+class Counting(nn.Module):
+    """A forward that runs `change` before the result, which needs `count`, and `after` behind."""
+
+    def __init__(self, change: str, after: str = "") -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 2)
+        self.register_buffer("count", tinynet.zeros(1))
+        self.register_buffer("unused", tinynet.zeros(1))
+        self.change, self.after = change, after
+
+    def forward(self, x: Any) -> Any:
+        exec(self.change)
+        y = self.linear(x) + self.count
+        exec(self.after)
+        return y
+
+
+MOVED = {
+    "self.count = self.count + 1": "count",
+    "self.count += 1": "count",
+    "self.count.copy_(0.9 * self.count + 0.1 * x.mean())": "count",
+    "self.linear.weight.data = 2 * self.linear.weight.data": "linear.weight",
+}
+
+
+@pytest.mark.parametrize("change", MOVED)
+def test_a_forward_that_moves_what_the_result_needs_is_refused(tmp_path, change):
+    for model in (Counting(change), Counting("", change)):
+        model.requires_grad_(False)
+        with pytest.raises(OnnxError, match=f"forward changes {MOVED[change]}, and a file cannot"):
+            tinynet.onnx.export(model, tmp_path / "model.onnx", (6,))
+    assert model.count.item() == 0
+
+
+def test_what_moves_without_the_result_is_no_matter(tmp_path):
+    check(Counting("self.unused = self.unused + 1"), tmp_path / "model.onnx", (6,))
+
+
+class Sum(nn.Module):
+    def forward(self, x, y):
+        return x + y
+
+
 @tinynet.differentiable
 def doubled(x):
     return 2 * x, lambda dy: 2 * dy
@@ -334,8 +377,8 @@ REFUSED = {
     "written to": (written_to, FOLLOWED),
     "noise": (lambda x: x + tinynet.randn(6, 6), FOLLOWED),
     "dropout": (lambda x: F.dropout(x), "dropout in layer Net.* ONNX has no form of it"),
-    "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2, 0 for batches of 2, 3, 5, 1"),
-    "the batch squared": (lambda x: x * len(x) ** 2, "4, 9, 25, 1 for batches of 2, 3, 5, 1"),
+    "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2, 8, 0 for batches of 2, 3, 5, 17, 1"),
+    "the batch squared": (lambda x: x * len(x) ** 2, "4, 9, 25, 289, 1 for batches of 2, 3, 5"),
     "item": (lambda x: x * x.mean().item(), "a number that depends on the data"),
     "an operation of one's own": (doubled, "doubled in layer Net.*no form.*It writes abs, .*relu"),
     "no tensor": (lambda x: 3, "the model returned 3, and no tensor"),
@@ -352,17 +395,17 @@ REFUSED = {
         for name, forward in {
             "padding": lambda x: F.conv2d(x, KERNEL, padding=len(x)),
             "padding of one axis": lambda x: F.conv2d(x, KERNEL, padding=(len(x), 1)),
-            "dilation": lambda x: F.conv2d(F.interpolate(x, size=32), KERNEL, dilation=len(x)),
+            "dilation": lambda x: F.conv2d(F.interpolate(x, size=40), KERNEL, dilation=len(x)),
             "groups": lambda x: F.conv2d(x.reshape(1, -1, 6, 6), KERNEL[:, :1].repeat(
                 len(x) * 4, 1, 1, 1), groups=len(x) * 4),
             "padding cut off": lambda x: F.conv_transpose2d(
-                F.interpolate(x, size=30), KERNEL.mT, padding=len(x)),
+                F.interpolate(x, size=40), KERNEL.mT, padding=len(x)),
             "output padding": lambda x: F.conv_transpose2d(
                 x, KERNEL, stride=20, output_padding=len(x)),
             "padding of a pool": lambda x: F.max_pool2d(
-                F.interpolate(x, size=40), 24, 1, padding=len(x)),
+                F.interpolate(x, size=40), 36, 1, padding=len(x)),
             "padding of a mean": lambda x: F.avg_pool2d(
-                F.interpolate(x, size=40), 24, 1, padding=len(x)),
+                F.interpolate(x, size=40), 36, 1, padding=len(x)),
             "divisor": lambda x: F.avg_pool2d(x, 2, divisor_override=len(x)),
             "sizes of a norm": lambda x: F.layer_norm(x.permute(1, 2, 3, 0), (len(x),)),
             "eps": lambda x: F.layer_norm(x, (6,), eps=len(x)),
@@ -370,8 +413,11 @@ REFUSED = {
         }.items()
     },
     "a squeezed batch": (lambda x: x.mean((1, 2, 3), keepdim=True).squeeze(), "for batches of"),
-    "at most two": (lambda x: x * min(len(x), 2), "2, 2, 2, 1 for batches of"),
+    "at most two": (lambda x: x * min(len(x), 2), "2, 2, 2, 2, 1 for batches of"),
     "a batch of one": (lambda x: x if len(x) == 1 else x * 2, "does something else with another"),
+    "more than eight": (lambda x: x.relu() if len(x) > 8 else x, "at this place relu in Net"),
+    "more than a thousand numbers": (lambda x: -x if x.numel() > 1000 else x, "another batch"),
+    "at most seven": (lambda x: x * min(len(x), 7), "2, 3, 5, 7, 1 for batches of"),
     "None beside": (lambda x: (x, None), "the model returned None, and no tensor"),
     "a size beside": (lambda x: (x, len(x)), "the model returned the size of the batch"),
     "nothing": (lambda x: {}, "the model returned {}, and no tensor"),
@@ -399,6 +445,7 @@ def test_a_refusal_names_the_layer_and_the_line(tmp_path):
         (("model.onnx", nn.ReLU()), TypeError, "takes a Module, a path and the shape of an image"),
         ((nn.ReLU(), tinynet.ones(1, 4), "model.onnx"), TypeError, r"export\(model, 'model.onnx'"),
         ((nn.ReLU(), "model.onnx", (1,), 11), ValueError, "opset must be from 17 to"),
+        ((Sum(), "model.onnx", (3,)), OnnxError, "a forward of one tensor.*missing.*'y'"),
         *(
             ((nn.ReLU(), "model.onnx", shape), error, f"export: .*input_shape.*{told}")
             for shape, error, told in (

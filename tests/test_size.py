@@ -10,7 +10,7 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 3090,
     "data": 2455,
-    "derivatives": 1092,
+    "derivatives": 1090,
     "functions": 2159,
     "gradcheck": 6047,
     "kernels": 4181,
@@ -24,7 +24,7 @@ MOST = {
     "training": 6656,
     "utils": 881,
     "vision": 1633,
-    "its own files": 5163,
+    "its own files": 5158,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -12,16 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tinynet.derivatives import transforms
-from tinynet.derivatives.transforms import (
-    grad,
-    grad_and_value,
-    hessian,
-    hvp,
-    jvp,
-    value_and_grad,
-    vjp,
-)  # fmt: skip
-from tinynet.derivatives.transforms import jacobian as jacrev
+from tinynet.derivatives.transforms import grad, grad_and_value, hessian, hvp, jvp, vjp
 from tinynet.errors import ShapeError, unknown_name
 from tinynet.functions import unbind
 from tinynet.nn.members import BUFFER, PARAMETER, TRANSIENT
@@ -29,12 +20,13 @@ from tinynet.nn.module import Module
 from tinynet.ops import stack
 from tinynet.tensor import Tensor
 
-jacfwd = jacrev  # the same numbers; here always row by row
-
 __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp",
     "stack_module_state", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
+
+jacfwd, jacrev = transforms.jacfwd, transforms.jacrev
+value_and_grad = transforms.value_and_grad
 
 
 def functional_call(
@@ -104,14 +96,17 @@ def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: int = 0) -> Calla
         if len(set(sizes)) != 1 or not sizes[0]:
             raise ShapeError(f"vmap: batches of {sizes} examples")
         rows = [[x] * sizes[0] if batch is None else batch for x, batch in zip(args, batches)]
-        return transforms.together([func(*row) for row in zip(*rows)], out_dims)
+        results = [func(*row) for row in zip(*rows)]
+        pairs = (transforms.pairs("vmap: a result", results[0], y) for y in results)
+        columns = zip(*([x for _, x in paired] for paired in pairs))
+        return transforms.rebuilt(results[0], (stack(column, out_dims) for column in columns))
 
     return mapped
 
 
 def _examples(value: Any, dim: int) -> list[Any] | None:
     """Each example of a tensor, or of the tensors in a dict or tuple; None where there is none."""
-    parts = [unbind(x, dim) for x in transforms.leaves(value)]
+    parts = [unbind(x, dim) for x in transforms.leaves(value, "vmap")]
     if len({len(part) for part in parts}) > 1:
         raise ShapeError(f"vmap: batches of {[len(part) for part in parts]} examples")
     return [transforms.rebuilt(value, row) for row in zip(*parts)] if parts else None

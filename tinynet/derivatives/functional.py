@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from tinynet.autograd import wrap
 from tinynet.derivatives import transforms
+from tinynet.tensor import starting_gradient
 
 
 def jacobian(func: Callable[..., Any], inputs: Any, *args: Any, **settings: Any) -> Any:
@@ -34,7 +32,8 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, *args: Any, **sett
     """The result, and v^T J; v may be left out where the result is a single value."""
     several = isinstance(inputs, tuple)
     y, pull_back = transforms.vjp(func, *(inputs if several else (inputs,)))
-    dx = pull_back(wrap(np.ones_like(y.array)) if v is None else v)
+    v = starting_gradient("vjp", y.detach().requires_grad_(), None) if v is None else v
+    dx = pull_back(v)
     return y, dx if several else dx[0]
 
 
@@ -48,4 +47,6 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: A
     return transforms.hvp(func, inputs, v)
 
 
-vhp = hvp  # the Hessian is symmetric
+def vhp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
+    """`hvp`, since the Hessian is symmetric."""
+    return hvp(func, inputs, v)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import heapq
 import inspect
 import linecache
 import operator
@@ -35,55 +34,48 @@ def pass_back(
     roots: Sequence[tuple[Tensor, Tensor]], targets: Sequence[Variable] | None = None
 ) -> dict[Variable | Node, Tensor]:
     """The gradient of every leaf, or of each of `targets`, recorded; what leads there is passed."""
-    wanted: set[Any] = {x.node or x for x in targets or ()}
-    passed = leading(roots, wanted) if wanted else None
+    if targets is None:
+        targets = [x for x in record(y.node or y for y, _ in roots) if not isinstance(x, Node)]
+    wanted: set[Any] = {x.node or x for x in targets}
     gradients: dict[Any, Tensor] = {}
     found: dict[Any, Tensor] = {}
-    queue: list[tuple[int, Node]] = []
 
     def add(target: Any, dx: Tensor) -> None:
-        is_new = target not in gradients
-        gradients[target] = dx if is_new else gradients[target] + dx
-        if is_new and isinstance(target, Node):
-            heapq.heappush(queue, (-target.number, target))
+        gradients[target] = gradients[target] + dx if target in gradients else dx
 
     with create_graph(), kernels.recorded(), np.errstate(under="ignore"):
         for root, dy in roots:
             add(root.node or root, dy)
-        while queue:
-            node = heapq.heappop(queue)[1]
+        for node, edges in reversed(leading(roots, wanted).items()):
             dy = hooked(node, gradients.pop(node))
             if node in wanted or node.retained is not None:
                 found[node] = dy
-            if passed is None or passed.get(node):
-                for target, dx in _inputs(node, dy):
-                    add(target, dx)
+            for target, dx in _inputs(node, dy) if edges else ():
+                add(target, dx)
         found |= {x: hooked(x, dx) for x, dx in gradients.items() if not isinstance(x, Node)}
     return found
 
 
-def record(targets: Iterable[Node | Variable]) -> Iterator[Node | Variable]:
-    """These nodes and leaves, and all that they were computed from."""
+def record(targets: Iterable[Node | Variable], oldest: int = 0) -> Iterator[Any]:
+    """These nodes and leaves, and all that they were computed from; of `oldest` and newer."""
     pending, seen = list(targets), set()
     while pending:
         target = pending.pop()
-        if target not in seen:
+        if target.number >= oldest and target not in seen:
             seen.add(target)
             yield target
             pending.extend(edge[0] for edge in getattr(target, "edges", ()))
 
 
 def leading(roots: Sequence[tuple[Tensor, Tensor]], wanted: set[Any]) -> dict[Node, list[Use]]:
-    """The nodes on the way to what is wanted, and this, each with the uses that lead there."""
+    """The nodes on the way to what is wanted, and this, each with the uses that lead there.
+
+    The oldest comes first.
+    """
     oldest = max(1, min((x.number for x in wanted), default=1))  # leaves have 0
-    nodes, pending = set(), [y.node or y for y, _ in roots]
-    while pending:
-        node: Any = pending.pop()
-        if node.number >= oldest and node not in nodes:
-            nodes.add(node)
-            pending.extend(edge[0] for edge in node.edges)
-    found: dict[Any, list[Use]] = {}
+    found: dict[Node, list[Use]] = {}
     reached = set(wanted)
+    nodes = record((y.node or y for y, _ in roots), oldest)
     for node in sorted(nodes, key=operator.attrgetter("number")):
         vjps = node.vjps or [None] * len(node.edges)  # visiting it is refused
         uses = [(vjp, edge) for vjp, edge in zip(vjps, node.edges) if edge[0] in reached]

@@ -30,38 +30,42 @@ from tinynet.grad_mode import create_graph, keeping, recording
 from tinynet.tensor import Tensor
 
 ArgNums = int | tuple[int, ...] | list[int]
+Function = Callable[..., Any]
 
 
-def value_and_grad(
-    f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
-) -> Callable[..., tuple[Any, Any]]:
-    """The function that gives f(x) and the gradient of f, as a pair.
+def value_and_grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """The function that gives func(x) and the gradient of func, as a pair.
 
-    argnums: by which arguments; for several of them the gradients are a tuple. has_aux: f gives a
-    pair, whose second is handed on as it is; the value is that pair then.
-    Raises RuntimeError where f does not give a single value.
+    argnums: by which arguments; for several of them the gradients are a tuple. has_aux: func gives
+    a pair, whose second is handed on as it is; the value is that pair then.
+    Raises RuntimeError where func does not give a single value.
     """
+    return _formed("value_and_grad", lambda value, dx: (value, dx), func, argnums, has_aux)
+
+
+def _formed(name: str, form: Function, f: Function, argnums: ArgNums, has_aux: bool) -> Function:
+    """The function that gives form(value, gradient). name: of the transform, for errors."""
 
     @functools.wraps(f)
-    def both(*args: Any, **settings: Any) -> tuple[Any, Any]:
-        call = _Call(f, args, argnums, has_aux, settings)
+    def gradient(*args: Any, **settings: Any) -> Any:
+        call = _Call(name, f, args, argnums, has_aux, settings)
         if not isinstance(call.y, Tensor) or call.y.numel() != 1:
             raise RuntimeError(
-                f"grad: the function must give a single value, not {_kind(call.y)}; reduce it with "
-                ".sum() or .mean(), or use jacobian or vjp"
+                f"{name}: the function must give a single value, not {_kind(call.y)}; reduce it "
+                "with .sum() or .mean(), or use jacobian or vjp"
             )
         value, dx = call.closed(call.y), call.pull_back(wrap(np.ones_like(call.y.array)))
-        return (value, call.aux) if has_aux else value, dx
+        return form((value, call.aux) if has_aux else value, dx)
 
-    return both
+    return gradient
 
 
-def grad_and_value(f: Callable[..., Any], argnums: Any = 0, has_aux: bool = False) -> Any:
+def grad_and_value(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """`value_and_grad` with the gradient first, as in PyTorch."""
-    return lambda *args, **settings: value_and_grad(f, argnums, has_aux)(*args, **settings)[::-1]
+    return _formed("grad_and_value", lambda value, dx: (dx, value), func, argnums, has_aux)
 
 
-def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
     """The gradient of a function that gives a single value, as a function of the same arguments.
 
     argnums and has_aux as for `value_and_grad`; with has_aux it gives (gradient, aux).
@@ -73,50 +77,56 @@ def grad(f: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False) -> 
     >>> tinynet.grad(cube)(x), tinynet.grad(tinynet.grad(cube))(x)
     (tensor(12.), tensor(12.))
     """
-    both = value_and_grad(f, argnums, has_aux)
-
-    @functools.wraps(f)
-    def gradient(*args: Any, **settings: Any) -> Any:
-        value, dx = both(*args, **settings)
-        return (dx, value[1]) if has_aux else dx
-
-    return gradient
+    return _formed("grad", lambda y, dx: (dx, y[1]) if has_aux else dx, func, argnums, has_aux)
 
 
-def vjp(f: Callable[..., Any], *xs: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """f(*xs), and the function that takes u, of the shape of f(*xs), to the tuple of u^T J.
+def vjp(func: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """y = func(*primals), and the function that takes u, of the shape of y, to the tuple of u^T J.
 
-    has_aux: f gives a pair, whose second is handed on as the third.
+    has_aux: func gives a pair, whose second is handed on as the third.
     """
-    call = _Call(f, xs, has_aux=has_aux)
+    call = _Call("vjp", func, primals, has_aux=has_aux)
     return call.closed(call.y), call.pull_back, *([call.aux] if has_aux else [])
 
 
-def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
-    """f(*xs), and its derivative along vs, J v. xs and vs: tuples, or one tensor each.
+def jvp(func: Function, primals: Any, tangents: Any, *, has_aux: bool = False) -> tuple[Any, ...]:
+    """func(*primals), and its derivative along the tangents v, J v. Both: tuples, or one tensor.
 
-    u^T J is linear in u, so its derivative by u along v is J v: two backward passes.
+    u^T J is linear in u, so its derivative by u along v is J v: two passes. has_aux: see `vjp`.
     """
-    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
-    call = _Call(f, xs)
+    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (primals, tangents))
+    call = _Call("jvp", func, xs, has_aux=has_aux)
     zeros = rebuilt(call.y, (wrap(np.zeros_like(y.array)) for y in leaves(call.y)))
-    transposed = _Call(call.pull_back, (zeros,), 0, own=call.own)
-    return call.closed(call.y), transposed.pull_back(vs, "jvp: xs")
+    linear = _Call("jvp", call.pull_back, (zeros,), 0, own=call.own)
+    return call.closed(call.y), linear.pull_back(vs, "primals"), *([call.aux] if has_aux else [])
 
 
-def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
-    """All derivatives of the result of f by an argument: for y of shape Y and x of shape X, an
-    array of shape (*Y, *X). One backward pass for each element of y.
+def jacobian(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """All derivatives of the result of func by an argument: for y of shape Y and x of shape X, an
+    array of shape (*Y, *X). One backward pass for each element of y. With has_aux (J, aux).
 
     >>> import tinynet
     >>> jacobian(lambda x: x * x)(tinynet.tensor([1.0, 3.0]))
     tensor([[2., 0.],
             [0., 6.]])
     """
+    return _jacobian("jacobian", func, argnums, has_aux)
 
+
+def jacrev(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """`jacobian` by PyTorch's name."""
+    return _jacobian("jacrev", func, argnums, has_aux)
+
+
+def jacfwd(func: Function, argnums: ArgNums = 0, has_aux: bool = False) -> Function:
+    """`jacobian` by PyTorch's other name: the same numbers, here row by row too."""
+    return _jacobian("jacfwd", func, argnums, has_aux)
+
+
+def _jacobian(name: str, f: Function, argnums: ArgNums, has_aux: bool) -> Function:
     @functools.wraps(f)
     def derivatives(*args: Any, **settings: Any) -> Any:
-        call = _Call(f, args, argnums, settings=settings)
+        call = _Call(name, f, args, argnums, has_aux, settings)
         zeros = [np.zeros_like(y.array) for y in leaves(call.y)]
         blocks = []
         for unit in zeros:
@@ -128,45 +138,47 @@ def jacobian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
             columns = (ops.stack(column) for column in zip(*map(leaves, rows)))
             shaped = (ops.reshape(c, (*unit.shape, *c.shape[1:])) for c in columns)
             blocks.append(rebuilt(rows[0], shaped))
-        return rebuilt(call.y, blocks)
+        whole = rebuilt(call.y, blocks)
+        return (whole, call.aux) if has_aux else whole
 
     return derivatives
 
 
-def hessian(f: Callable[..., Any], argnums: ArgNums = 0) -> Callable[..., Any]:
+def hessian(func: Function, argnums: ArgNums = 0) -> Function:
     """The second derivatives of a function that gives a single value: the Jacobian of its grad."""
-    return jacobian(grad(f, argnums), argnums)
+    gradient = _formed("hessian", lambda value, dx: dx, func, argnums, False)
+    return _jacobian("hessian", gradient, argnums, False)
 
 
-def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
-    """f(*xs), and its Hessian times v, in the form of xs: tuples, or one tensor each.
+def hvp(func: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
+    """func(*xs), and its Hessian times v, in the form of xs: tuples, or one tensor each.
 
     The Hessian is symmetric, so this is the gradient of v^T df/dx.
     """
     several = isinstance(xs, (tuple, list))
-    xs, vs = (tuple(x) if isinstance(x, (tuple, list)) else (x,) for x in (xs, vs))
-    by_all = value_and_grad(f, tuple(range(len(xs))))
-    call = _Call(lambda *x: by_all(*x)[::-1], xs, has_aux=True)
-    products = call.pull_back(vs, "hvp: xs")
-    return call.closed(call.aux), products if several else products[0]
+    args, argnums = (tuple(xs), tuple(range(len(xs)))) if several else ((xs,), 0)
+    gradient = _formed("hvp", lambda value, dx: (dx, value), func, argnums, False)
+    call = _Call("hvp", gradient, args, argnums, has_aux=True)
+    return call.closed(call.aux), call.pull_back(vs, "xs")
 
 
 class _Call:
     """A call of f, recorded from the chosen arguments on, from all if none are named.
 
-    y: the result, aux: what f gave beside it. own: the leaves made for it. is_open: whether y goes
-    back to any other, outside of `no_grad`.
+    name: of the transform. y: the result, aux: what f gave beside it. own: the leaves made for it.
+    is_open: whether y goes back to any other, outside of `no_grad`.
     """
 
     def __init__(
-        self, f: Callable[..., Any], args: tuple[Any, ...], argnums: Any = None,
+        self, name: str, f: Callable[..., Any], args: tuple[Any, ...], argnums: Any = None,
         has_aux: bool = False, settings: Mapping[str, Any] = {}, own: Iterable[Any] = (),
     ) -> None:  # fmt: skip
+        self.name = name
         argnums = range(len(args)) if argnums is None else argnums
         chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         if any(not -len(args) <= place < len(args) for place in chosen):
             raise IndexError(
-                f"argnums={argnums}, but the function is called with {len(args)} "
+                f"{name}: argnums={argnums}, but the function is called with {len(args)} "
                 f"argument{'s' * (len(args) != 1)} by position, counted from 0"
             )
         self.own: set[Any] = set(own)
@@ -174,22 +186,30 @@ class _Call:
         with create_graph():
             keeping.set(2)
             for place in chosen:
-                starts = [_start(leaf, self.own) for leaf in leaves(args[place])]
+                starts = [self._start(leaf) for leaf in leaves(args[place], name)]
                 given[place] = rebuilt(args[place], starts)
             y = f(*given, **settings)
         self.aux: Any
         self.y, self.aux = y if has_aux else (y, None)
         self.x = given[argnums] if isinstance(argnums, int) else tuple(given[i] for i in chosen)
-        roots = [y.node or y for y in leaves(self.y) if y.requires_grad]
+        roots = [y.node or y for y in leaves(self.y, name) if y.requires_grad]
         self.is_open = outside and any(not isinstance(x, Node) for x in {*record(roots)} - self.own)
 
     def closed(self, y: Any) -> Any:
         """A value as part of a record that goes beyond this call, or of none."""
         return y if self.is_open else rebuilt(y, (leaf.detach() for leaf in leaves(y)))
 
-    def pull_back(self, dy: Any, name: str = "vjp: the result") -> Any:
-        """The gradient by the chosen arguments, for the gradient dy of what `name` calls it."""
-        starts, paired = list(leaves(self.x)), list(pairs(name, self.y, dy))
+    def _start(self, x: Tensor) -> Tensor:
+        """x as the first of a record, made of x or, if it has none, of a leaf of its own."""
+        if not x.requires_grad:
+            self.own.add(x := wrap(x.array).requires_grad_())
+        start = ops.reshape(x, x.shape)
+        start.node.name = f"argument_of_{self.name}"  # type: ignore[union-attr]
+        return start
+
+    def pull_back(self, dy: Any, of: str = "the result") -> Any:
+        """The gradient by the chosen arguments, for the gradient dy of what errors call `of`."""
+        starts, paired = list(leaves(self.x)), list(pairs(f"{self.name}: {of}", self.y, dy))
         asked = [(y, u) for y, u in paired if y.requires_grad]
         recorded = recording.get() and (self.is_open or any(u.requires_grad for _, u in paired))
         found = gradients(asked, starts, recorded, retain_graph=True)
@@ -213,26 +233,17 @@ def pairs(name: str, own: Any, other: Any) -> Iterator[tuple[Tensor, Tensor]]:
         yield own, other
 
 
-def _start(x: Tensor, own: set[Any]) -> Tensor:
-    """x as the first of a record, made of x or, if it has none, of a leaf that joins `own`."""
-    if not x.requires_grad:
-        own.add(x := wrap(x.array).requires_grad_())
-    start = ops.reshape(x, x.shape)
-    start.node.name = "argument_of_grad"  # type: ignore[union-attr]
-    return start
-
-
-def leaves(value: Any) -> Iterator[Tensor]:
-    """The tensors in tuples, lists and dicts; TypeError for anything else."""
+def leaves(value: Any, name: str = "") -> Iterator[Tensor]:
+    """The tensors in tuples, lists and dicts; TypeError, which names the function, for others."""
     if isinstance(value, (tuple, list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from leaves(item)
+            yield from leaves(item, name)
     elif isinstance(value, Tensor):
         yield value
     else:
         raise TypeError(
-            f"takes tensors, or tuples, lists and dicts of them, not {_kind(value)}; make it a "
-            "tensor, leave it out (argnums, in_dims), or pass it on by has_aux"
+            f"{name}: takes tensors, or tuples, lists and dicts of them, not {_kind(value)}; make "
+            "it a tensor, leave it out (argnums, in_dims), or pass it on by has_aux"
         )
 
 
@@ -248,12 +259,6 @@ def rebuilt(value: Any, leaves: Iterable[Any]) -> Any:
         return next(remaining)
 
     return build(value)
-
-
-def together(results: list[Any], dim: int) -> Any:
-    """Results of one structure as one, its tensors stacked."""
-    rows = ([x for _, x in pairs("vmap: a result", results[0], y)] for y in results)
-    return rebuilt(results[0], (ops.stack(column, dim) for column in zip(*rows)))
 
 
 def _kind(value: Any) -> str:

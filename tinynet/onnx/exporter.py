@@ -5,6 +5,7 @@ tinynet.onnx.export(model, "model.onnx", input_shape=(1, 28, 28))
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def export(
     include_preprocessing: the graph takes images of bytes (uint8) and does what the run did with
     them, scaling to 0..1 and normalisation; for models that `tinynet.load` gives.
 
-    What the model does is seen in forward passes in evaluation mode with four batches; it is
+    What the model does is seen in forward passes in evaluation mode with five batches; it is
     afterwards as it was. Raises OnnxError, with operation and layer, for one that depends on the
     data or has no form in ONNX; ImportError without the extra `onnx`.
 
@@ -63,6 +64,10 @@ def export(
     given = next(s for s in (input_shape, known.input_shape, SHAPE) if s is not None)
     if not hasattr(given, "__len__"):
         raise TypeError(f"export: input_shape is a tuple, such as (1, 28, 28); got {given!r:.40}")
+    try:
+        inspect.signature(network.forward).bind(None)
+    except TypeError as error:
+        raise OnnxError(f"export: takes a forward of one tensor; this has {error}") from error
     shape = tuple(integer("export", "a size in input_shape", n) for n in given)
     dtype = next((p.dtype for p in network.parameters()), np.dtype(np.float32))
     forward: Any = network

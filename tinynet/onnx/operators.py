@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,10 +55,6 @@ def _sized(function: Callable[..., Any]) -> Callable[..., Tensor]:
         return y if isinstance(y, Tensor) else wrap(y)
 
     return sized
-
-
-def _compared(function: Callable[..., Any]) -> Callable[..., Tensor]:
-    return _sized(lambda x, y: function(x.array, y.array))
 
 
 def _of_any(function: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -424,10 +421,9 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Max": _of_any(ops.maximum), "Min": _of_any(ops.minimum), "Sum": _of_any(ops.add),
     "Mean": lambda *xs: _of_any(ops.add)(*xs) / len(xs),
     "Mod": lambda x, y, *, fmod=0: _sized(ops.fmod if fmod else ops.remainder)(x, y),
-    "And": _compared(np.logical_and), "Equal": _compared(np.equal),
-    "Greater": _compared(np.greater), "GreaterOrEqual": _compared(np.greater_equal),
-    "Less": _compared(np.less), "LessOrEqual": _compared(np.less_equal),
-    "Or": _compared(np.logical_or), "Xor": _compared(np.logical_xor),
+    "And": _sized(operator.and_), "Equal": _sized(operator.eq), "Greater": _sized(operator.gt),
+    "GreaterOrEqual": _sized(operator.ge), "Less": _sized(operator.lt),
+    "LessOrEqual": _sized(operator.le), "Or": _sized(operator.or_), "Xor": _sized(operator.xor),
     # limits and types
     "Cast": _cast, "Clip": _clip,
     "CastLike": lambda x, like, *, round_mode="up", saturate=1: ops.astype(x, like.dtype),

@@ -265,16 +265,8 @@ def upsample(
 ) -> Tensor:  # fmt: skip
     """Upsample, and Resize of opset 10: place p of the result is at p / scale."""
     factors = wrap(np.array(scales)) if factors is None else factors
-    at, mode = "asymmetric", mode.removeprefix("bi")
-    return resize(
-        x,
-        None,
-        factors,
-        coordinate_transformation_mode=at,
-        nearest_mode="floor",
-        mode=mode,
-        opset=11,
-    )
+    placed = functools.partial(resize, coordinate_transformation_mode="asymmetric", opset=11)
+    return placed(x, None, factors, nearest_mode="floor", mode=mode.removeprefix("bi"))
 
 
 def resize(

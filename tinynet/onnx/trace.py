@@ -11,6 +11,7 @@ import functools
 import hashlib
 import inspect
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -25,7 +26,6 @@ from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.nn.preserving import preserving
 
-BATCHES = 2, 3, 5, 1  # 5 tells 2 * N from N * N, and 1 what NumPy squeezes and broadcasts
 SHAPING = "reshape", "squeeze", "unsqueeze", "expand"  # whose form is told the shape of the result
 INPUT = 0  # the number of the input; the operations count from 1
 
@@ -118,14 +118,19 @@ def trace(
     for tensors. The model is afterwards as it was. Raises OnnxError for what depends on the data.
     """
     with preserving(model), evaluating(model), np.errstate(all="ignore"):
-        passes = [_Pass(model, forward, x).calls for x in _batches(shape, dtype)]
-    values: dict[Any, Value] = {
+        batches = list(_batches(shape, dtype))
+        passes = [_Pass(model, forward, x) for x in batches]
+    values: dict[Any, Any] = {
         name: Value(tensor.shape, tensor.dtype, tensor.array, name=name)
         for name, tensor in model._named_state()
     }
+    for name in values:
+        if len({watched.made[name][1] for watched in passes if name in watched.made}) > 1:
+            values[name] = Fault(f"forward changes {name}, and a file cannot")
     values[INPUT] = Value((Size(1, 0), *shape), dtype, name="input")
-    merged, calls = functools.partial(_merged, values), []
-    for number, rows in enumerate(itertools.zip_longest(*passes), INPUT + 1):
+    merged, calls = functools.partial(_merged, values, [*map(len, batches)]), []
+    steps = itertools.zip_longest(*(watched.calls for watched in passes))
+    for number, rows in enumerate(steps, INPUT + 1):
         first = next(call for call in rows if call)
         ways = {f"{call.op} in {call.layer or 'forward'}" if call else "nothing" for call in rows}
         if len(ways) > 1:
@@ -149,10 +154,13 @@ def trace(
 
 
 def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarray]:
-    """Batches that are unlike in all: the first is above 0, the second below, the others both."""
-    rng = np.random.default_rng(0)
-    for N, limits in zip(BATCHES, ((0.01, 1), (-1, -0.01), (-3, 3), (-3, 3))):
-        x = rng.uniform(*limits, (N, *shape))
+    """Batches that are unlike in all: the first is above 0, the second below, the others both.
+
+    5 tells 2 * N from N * N, many what few do not do (`len(x) > 8`), 1 what NumPy squeezes.
+    """
+    rng, many = np.random.default_rng(0), 2**18 // max(1, math.prod(shape))
+    for N in (2, 3, 5, min(max(many, 9), 17), 1):
+        x = rng.uniform(*{2: (0.01, 1), 3: (-1, -0.01)}.get(N, (-3, 3)), (N, *shape))
         yield (x * 255 if dtype.kind == "u" else x).astype(dtype)
 
 
@@ -225,29 +233,28 @@ def _needed(calls: list[Call]) -> list[Call]:
     return kept[::-1]
 
 
-def _merged(values: dict[Any, Value], *given: Any) -> Any:
+def _merged(values: dict[Any, Value], batches: list[int], *given: Any) -> Any:
     """What a call was given at a place in the passes, as one thing: see the top of the file."""
     first = given[0]
     if all(isinstance(x, Value) for x in given):
-        return _merged_value(values, *given)
+        return _merged_value(values, batches, *given)
     if all(type(x) is type(first) and (x is first or x == first) for x in given):
         return first
     if all(type(x) is int for x in given):
         factor = given[1] - first
-        size = Size(factor, first - BATCHES[0] * factor)
-        if all(size.factor * N + size.offset == n for N, n in zip(BATCHES, given)):
+        size = Size(factor, first - batches[0] * factor)
+        if all(size.factor * N + size.offset == n for N, n in zip(batches, given)):
             return size
     told = ", ".join(f"{x!r:.40}" for x in given)
-    batches = ", ".join(map(str, BATCHES[: len(given)]))
     return Fault(
-        f"{told} for batches of {batches}: a number that depends on the data, or on the batch "
-        "N in another way than a * N + b"
+        f"{told} for batches of {', '.join(map(str, batches))}: a number that depends on the "
+        "data, or on the batch N in another way than a * N + b"
     )
 
 
-def _merged_value(values: dict[Any, Value], *given: Value) -> Value | Fault:
+def _merged_value(values: dict[Any, Value], batches: list[int], *given: Value) -> Value | Fault:
     """The value that an array is in each pass, or the constant."""
-    first, merged = given[0], functools.partial(_merged, values)
+    first, merged = given[0], functools.partial(_merged, values, batches)
     arrays = [x.array for x in given if x.array is not None]
     if len(arrays) == len(given):
         if len({_content(array) for array in arrays}) == 1:
