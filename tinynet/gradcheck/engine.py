@@ -58,11 +58,12 @@ def check(
     targets: dict[str, Tensor],
     handed: dict[str, Any],
     model: Module | None,
-    mode: str,
-    eps: float | None,
-    rtol: float | None,
-    atol: float | None,
-    seed: int,
+    *,
+    mode: str = "auto",
+    eps: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
 ) -> Report:
     """Check the gradient of every target of `run`; see `Subject` and `gradcheck`."""
     if mode not in MODES:
