@@ -389,6 +389,20 @@ def test_a_function_that_minds_other_signs_is_checked_all_the_same():
     assert gradcheck(root, np.array([1.0, 2.0, 3.0]))
 
 
+@pytest.mark.parametrize("divisor", [2, 3])
+def test_a_loop_that_ends_neither_in_float32_nor_for_other_signs_is_checked_in_float64(divisor):
+    @tinynet.differentiable
+    def root(x):
+        y = np.ones_like(x)
+        while np.abs(y * y - x).max() > 1e-14:
+            y = (y + x / y) / 2
+        return y, lambda dy: dy / (divisor * y)
+
+    report = gradcheck(root, np.linspace(0.4, 2, 7))
+    assert bool(report) == (divisor == 2)
+    assert not report or "a loop that does not end" in str(report)
+
+
 def test_an_error_of_the_function_itself_passes_through():
     def fn(x):
         raise RuntimeError("my own mistake")

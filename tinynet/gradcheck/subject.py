@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import pickle
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +20,12 @@ from tinynet.gradcheck.trace import plain
 from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
+
+LINES = 50_000  # of one call of a function
+
+
+class TooMuchError(BaseException):
+    """The code runs too long, or its values get too large. No `except Exception` catches that."""
 
 
 class Subject:
@@ -147,3 +155,31 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
     finally:
         for x, array in before:
             x.array = array
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Within the block TooMuchError is raised in a call of a function that runs too many lines.
+
+    A loop that ends where numbers come close may have no end in float32, or for other signs.
+    """
+
+    def entered(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_globals.get("__name__", "").startswith(("tinynet.", "numpy.")):
+            return None
+        lines = itertools.count()
+
+        def line(frame: Any, event: str, _: Any) -> Any:
+            if next(lines) > LINES:
+                name = frame.f_code.co_name
+                raise TooMuchError(f"{name} runs {LINES} lines: a loop that does not end there?")
+            return line
+
+        return line
+
+    before = sys.gettrace()
+    sys.settrace(entered)
+    try:
+        yield
+    finally:
+        sys.settrace(before)

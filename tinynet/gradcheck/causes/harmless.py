@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.gradcheck.subject import TooMuchError
+
 LARGE = 10_000  # elements of an array, or a number, in a variable
 MORE = 4  # times as large
 LONGER = 20  # times as many lines as the code runs as it stands
@@ -37,10 +39,6 @@ DATA = int, float, complex, str, bytes, slice, range, type(None), np.generic, np
 KNOWN = "abs all any divmod hasattr isinstance iter len max min next pow repr round sorted sum"
 BUILTINS = {k: v for k, v in vars(builtins).items() if k in KNOWN.split() or isinstance(v, type)}
 BUILTINS |= {"print": lambda *_, **__: None}
-
-
-class TooMuchError(BaseException):
-    """The code runs too long, or its values get too large. No `except Exception` catches that."""
 
 
 class Watch:
