@@ -16,7 +16,6 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Base, Function, Outcome, base_of
-from tinynet.gradcheck.subject import TooMuchError, bounded
 from tinynet.gradcheck.trace import Call, applied, copied, is_array
 
 LARGE = 1500  # elements of an argument above which a smaller case is looked for
@@ -111,8 +110,7 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
                 np.asarray(arg * (1 + 0.01 * rng.standard_normal(arg.shape)), arg.dtype)
                 if is_array(arg, "f") else copied(arg) for arg in call.args
             )  # fmt: skip
-            with bounded():
-                y, *vjps = twin.run()
+            y, *vjps = twin.run()
             twin.y, x = np.array(y), twin.args[place]
             single = sum_to_shape(vjps[place](dy.copy()), x.shape, call.name, vjps[place])
             exact = Replay(twin).backward(place, dy.astype(np.float64))
@@ -121,7 +119,7 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
             errors.append(single - exact)
             reach = np.abs(twin.y * dy).sum() / (np.abs(x).max() or np.inf)
             allowed.append(FLOAT32 * np.abs(exact).max() + 1e-6 * reach)
-    except (Exception, TooMuchError):  # whatever it is, it cannot be played again there
+    except Exception:  # whatever it is, the call cannot be played again there
         return ""
     error = np.abs(errors).min(0)
     wrong = ~((error <= max(allowed)) | (2 * np.ptp(errors, axis=0) > error))

@@ -21,7 +21,7 @@ from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
-LINES = 50_000  # of one call of a function
+LINES = 50_000  # of one run of a function at other values
 
 
 class TooMuchError(BaseException):
@@ -159,26 +159,22 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Within the block TooMuchError is raised in a call of a function that runs too many lines.
+    """Within the block TooMuchError is raised where a function runs too many lines.
 
     A loop that ends where numbers come close may have no end in float32, or for other signs.
     """
 
-    def entered(frame: Any, event: str, _: Any) -> Any:
+    lines = itertools.count()
+
+    def watch(frame: Any, event: str, _: Any) -> Any:
         if frame.f_globals.get("__name__", "").startswith(("tinynet.", "numpy.")):
             return None
-        lines = itertools.count()
-
-        def line(frame: Any, event: str, _: Any) -> Any:
-            if next(lines) > LINES:
-                name = frame.f_code.co_name
-                raise TooMuchError(f"{name} runs {LINES} lines: a loop that does not end there?")
-            return line
-
-        return line
+        if next(lines) > LINES:
+            raise TooMuchError(f"{frame.f_code.co_name} runs {LINES} lines: a loop without end?")
+        return watch
 
     before = sys.gettrace()
-    sys.settrace(entered)
+    sys.settrace(watch)
     try:
         yield
     finally:

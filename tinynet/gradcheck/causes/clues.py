@@ -277,10 +277,7 @@ class Clues:
         try:
             with bounded():
                 y = output_of(self.call.body(*given, **chosen))
-        except (
-            Exception,
-            TooMuchError,
-        ) as error:  # whatever it raises for values that it was not called with
+        except (Exception, TooMuchError) as error:  # whatever it raises for such values
             raise ElsewhereError from error
         if y.shape != self.y.shape:
             raise ElsewhereError
