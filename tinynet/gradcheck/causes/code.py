@@ -120,8 +120,8 @@ class Code:
         held = dict(inspect.getclosurevars(body).nonlocals)
         self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
         found = [f for f, _ in called([body, *vjps])]
-        taken = [inspect.getclosurevars(f).globals for f in found]
-        self.space = {name: v for there in taken for name, v in there.items()} | held
+        taken = (inspect.getclosurevars(f).globals for f in found)
+        self.space = {n: v for there in taken for n, v in there.items()} | held
         self.tree, self.backward, self.lines = ast.Module([], []), list[ast.AST](), list[str]()
         functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | {"_": body}
         for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f in found)]):
@@ -129,7 +129,6 @@ class Code:
         ast.fix_missing_locations(self.tree)
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
-        self.space["_at"] = _at
         self.watch = harmless.Watch(self.file)
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
@@ -162,7 +161,7 @@ class Code:
         kept from earlier calls.
         """
         clues, call, own = self.clues, self.clues.call, self.clues.fault.place
-        space = harmless.own_copies(self.space, empty)
+        space = harmless.own_copies(self.space, empty) | {"_at": _at}
         exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
         settings = {name: copied(value) for name, value in call.settings.items()}
         with contextlib.suppress(TooMuchError), self.watch:
