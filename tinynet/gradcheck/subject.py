@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import pickle
 import random
 import sys
@@ -21,7 +20,7 @@ from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
-LINES = 50_000  # of one run of a function at other values
+LINES = 50_000  # of one call of a function
 
 
 class TooMuchError(BaseException):
@@ -159,17 +158,18 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Within the block TooMuchError is raised where a function runs too many lines.
+    """Within the block TooMuchError is raised where one call of a function runs too many lines.
 
     A loop that ends where numbers come close may have no end in float32, or for other signs.
     """
 
-    lines = itertools.count()
+    lines = dict[int, int]()  # that were run in each call, by the id of its frame
 
     def watch(frame: Any, event: str, _: Any) -> Any:
         if frame.f_globals.get("__name__", "").startswith(("tinynet.", "numpy.")):
             return None
-        if next(lines) > LINES:
+        lines[id(frame)] = 0 if event == "call" else lines[id(frame)] + 1
+        if lines[id(frame)] > LINES:
             raise TooMuchError(f"{frame.f_code.co_name} runs {LINES} lines: a loop without end?")
         return watch
 
