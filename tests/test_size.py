@@ -12,7 +12,7 @@ MOST = {
     "data": 2455,
     "derivatives": 1092,
     "functions": 2161,
-    "gradcheck": 6044,
+    "gradcheck": 6043,
     "kernels": 4181,
     "lab": 2102,
     "models": 402,
