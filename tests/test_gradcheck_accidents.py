@@ -389,9 +389,33 @@ def test_a_function_that_minds_other_signs_is_checked_all_the_same():
     assert gradcheck(root, np.array([1.0, 2.0, 3.0]))
 
 
+@pytest.mark.parametrize("divisor", [2, 3])
+def test_a_loop_that_ends_neither_in_float32_nor_for_other_signs_is_checked_in_float64(divisor):
+    @tinynet.differentiable
+    def root(x):
+        y = np.ones_like(x)
+        while np.abs(y * y - x).max() > 1e-14:
+            y = (y + x / y) / 2
+        return y, lambda dy: dy / (divisor * y)
+
+    report = gradcheck(root, np.linspace(0.4, 2, 7))
+    assert bool(report) == (divisor == 2)
+    assert not report or "a loop without end" in str(report)
+
+
 def test_an_error_of_the_function_itself_passes_through():
     def fn(x):
         raise RuntimeError("my own mistake")
 
     with pytest.raises(RuntimeError, match="my own mistake"):
         gradcheck(fn, np.ones(3))
+
+
+def test_what_an_operation_prints_is_not_shown_while_its_mistake_is_looked_for(capsys):
+    @tinynet.differentiable
+    def square(x):
+        print("here")
+        return x * x, lambda dy: dy * x
+
+    assert not gradcheck(square, rng.standard_normal((5, 4)))
+    assert capsys.readouterr().out.count("here") < 50

@@ -87,16 +87,12 @@ def checked(
     named: Mapping[str, Any] = MappingProxyType({}),
     *,
     order: int = 1,
-    mode: str = "auto",
-    eps: float | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
     seed: int = 0,
+    **options: Any,
 ) -> Report:
     """`gradcheck` of a function with its inputs, some of them by name, and options alone."""
     from tinynet.gradcheck.engine import check
 
-    options = mode, eps, rtol, atol, seed
     names = [*_names(fn, len(values)), *named]
     values = [*values, *named.values()]
     tensors = [_as_float64(value) for value in values]
@@ -127,7 +123,8 @@ def checked(
     constants: list[str] = []
     while True:
         try:
-            report = check(name, lambda: fn(*tensors), targets, handed, model, *options)
+            run = functools.partial(fn, *tensors)
+            report = check(name, run, targets, handed, model, seed=seed, **options)
             break
         except NoGradientError as error:
             constant = next((key for key, t in targets.items() if t is error.tensor), None)
@@ -145,19 +142,15 @@ def gradcheck_model(
     model: Module,
     batch: Any,
     loss: Callable[..., Tensor] | None = None,
-    *,
-    mode: str = "auto",
-    eps: float | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
-    seed: int = 0,
+    **options: Any,
 ) -> Report:
     """Check the gradient of every parameter of a model, on one batch and in float64.
 
     batch: the input, or a pair (input, target). loss: takes the model's output and the target
     (cross-entropy if a target is given), or the output alone; without loss and target the
     output itself is checked. A copy of the model is checked, in the mode (training or
-    evaluation) it is in. Options, result and errors as for `gradcheck`. A failure names the
+    evaluation) it is in. Options (mode, eps, rtol, atol, seed), result and errors as for
+    `gradcheck`. A failure names the
     operation, the path of its layer, and the paths of the parameters that are wrong.
     """
     from tinynet.gradcheck.engine import check
@@ -188,7 +181,7 @@ def gradcheck_model(
 
     handed = {f"batch[{i}]": value for i, value in enumerate((x, *rest))} | targets
     name = type(model).__name__
-    return check(name, run, targets, handed, twin, mode, eps, rtol, atol, seed)
+    return check(name, run, targets, handed, twin, **options)
 
 
 def _as_float64(value: Any) -> Any:

@@ -39,7 +39,7 @@ from tinynet.gradcheck.differences import (
 from tinynet.gradcheck.locate import NOT_FINITE, Search, raised
 from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
-from tinynet.gradcheck.subject import Subject
+from tinynet.gradcheck.subject import Subject, TooMuchError, bounded
 from tinynet.gradcheck.trace import record
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -58,11 +58,12 @@ def check(
     targets: dict[str, Tensor],
     handed: dict[str, Any],
     model: Module | None,
-    mode: str,
-    eps: float | None,
-    rtol: float | None,
-    atol: float | None,
-    seed: int,
+    *,
+    mode: str = "auto",
+    eps: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
 ) -> Report:
     """Check the gradient of every target of `run`; see `Subject` and `gradcheck`."""
     if mode not in MODES:
@@ -145,12 +146,12 @@ class _Check:
     def visit(self, values: dict[str, np.ndarray]) -> bool:
         """Run the function at other values; whether it can be computed there."""
         try:
-            with self.subject.at(values):
+            with self.subject.at(values), bounded():
                 sanity.watched(self.subject)
             return True
         except sanity.OverwriteError:
             raise
-        except Exception:
+        except (Exception, TooMuchError):
             return False
 
     def far_away(self) -> dict[str, np.ndarray]:
@@ -377,11 +378,11 @@ class _Check:
         """Hold the backward pass in float32 against the one in float64, which agreed."""
         subject, notes = self.subject, self.report.notes
         try:
-            with subject.in_float32():
+            with subject.in_float32(), bounded():
                 y = subject.run()
                 if not np.isfinite(y.array).all():
                     raise ArithmeticError("the result is not finite")
-        except Exception as error:
+        except (Exception, TooMuchError) as error:
             notes.append(f"not checked in float32: {type(error).__name__}: {error}")
             return []
         try:

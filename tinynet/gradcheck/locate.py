@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 from collections.abc import Iterable
 
 import numpy as np
@@ -93,10 +94,11 @@ class Search:
         incidents = [i for i in self.trace.incidents if (i.call, i.place) not in blamed] + written
         blamed |= {(incident.call, incident.place) for incident in incidents}
         found = [self._told(incident) for incident in incidents]
-        for call in calls:
-            for place in call.vjps:
-                if (call, place) not in blamed and (failure := self._operation(call, place)):
-                    found.append(failure)
+        with contextlib.redirect_stdout(io.StringIO()):  # an operation runs hundreds of times now
+            for call in calls:
+                for place in call.vjps:
+                    if (call, place) not in blamed and (failure := self._operation(call, place)):
+                        found.append(failure)
         return found
 
     def explain(self, wrong: dict[str, Verdict], gradients: dict[str, np.ndarray]) -> list[Failure]:

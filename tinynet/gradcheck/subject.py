@@ -6,6 +6,7 @@ import contextlib
 import functools
 import pickle
 import random
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,12 @@ from tinynet.gradcheck.trace import plain
 from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
+
+LINES = 50_000  # of one call of a function
+
+
+class TooMuchError(BaseException):
+    """The code runs too long, or its values get too large. No `except Exception` catches that."""
 
 
 class Subject:
@@ -147,3 +154,28 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
     finally:
         for x, array in before:
             x.array = array
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Within the block TooMuchError is raised where one call of a function runs too many lines.
+
+    A loop that ends where numbers come close may have no end in float32, or for other signs.
+    """
+
+    lines = dict[int, int]()  # that were run in each call, by the id of its frame
+
+    def watch(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_globals.get("__name__", "").startswith(("tinynet.", "numpy.")):
+            return None
+        lines[id(frame)] = 0 if event == "call" else lines[id(frame)] + 1
+        if lines[id(frame)] > LINES:
+            raise TooMuchError(f"{frame.f_code.co_name} runs {LINES} lines: a loop without end?")
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(before)

@@ -238,7 +238,9 @@ def called(functions: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
         with suppress(TypeError, ValueError):
             known = inspect.getclosurevars(function)
             held = {**known.globals, **known.nonlocals}
-            pending += [f for f in held.values() if inspect.isfunction(f) and f not in pending]
+            parts = (v if isinstance(v, (list, tuple)) else [v] for v in held.values())
+            values = itertools.chain.from_iterable(parts)
+            pending += [f for f in values if inspect.isfunction(f) and f not in pending]
             yield function, held
 
 

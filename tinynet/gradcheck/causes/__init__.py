@@ -5,24 +5,30 @@ question of the two, whatever the function is, and names suspects: mistakes, wit
 each would give. One is told only if this is the analytic gradient, in every element and to the
 noise of the measurement.
 
+`locate.py` makes a `Fault` of what is wrong (clues.py), and `diagnose` asks the looks of LOOKS in
+their order, until the suspects of one fit:
+
     linearity.py   does the backward give twice as much for twice the dy? (masks of dy, clipping)
     scaling.py     is B a multiple of J? what is the factor?
     elsewhere.py   is it the gradient of another argument, at another point, with other settings?
+    winners.py     does dy go to the winner of a maximum?
     terms.py       are the terms of the sum all there, and no others?
     order.py       are the right numbers in their places?
-    winners.py     does dy go to the winner of a maximum?
     origin.py      of which elements of another argument are the terms made, by which rule?
-    inside.py      is it right for the function with some value held constant, or as it was before?
     formula.py     what are its elements made of: x (1 - x), where y (1 - y) is right?
+    inside.py      is it right for the function with some value held constant, or as it was before?
     code.py        with which expression of the code written otherwise is it right?
     where.py       and if nothing is found: which elements are wrong?
+
+What they share: numbers.py names a factor; hand.py is what the operation had in hand, of which
+formulas and rules are made; tape.py writes down the function's NumPy calls for inside.py;
+harmless.py keeps changed code from doing harm.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import numpy as np
 
@@ -48,26 +54,19 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     inside.overwritten,
     winners.look,
     terms.left_out,
-    terms.one_for_all,
     scaling.counts,
     order.look,
-    partial(terms.otherwise, cause="summed over the wrong axis", relations=terms.SAME_PLACE),
-    terms.other_statistics,
+    terms.otherwise,
     origin.look,
     order.not_transposed,
-    terms.moved,
-    partial(order.look, of_dy=True),
-    partial(terms.otherwise, cause="summed from the wrong side", relations=terms.SIDES),
-    terms.exchanged,
-    order.without_a_name,
     elsewhere.look,
     formula.plain,
     inside.look,
     formula.look,
-    partial(terms.left_out, by_rule=False),
-    inside.within,
-    partial(scaling.look, nameless=True),
     code.look,
+    terms.moved,
+    order.without_a_name,
+    inside.within,
 )
 """From the simplest explanation to the farthest."""
 
@@ -75,6 +74,7 @@ VAGUE = (
     "not linear in the output gradient",
     "terms that do not belong into the sum",
     "Jacobian not transposed",
+    "constant factor",  # without a reason
 )
 """Causes that are true of many mistakes: the code is looked at as well."""
 
@@ -94,7 +94,7 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
             with contextlib.suppress(Exception):  # which a function raises at other values
                 if found := _fitting(clues, look):
                     cause, evidence = _told(clues, found)
-                    is_vague = cause in VAGUE
+                    is_vague = cause in VAGUE and ("factor" not in cause or ";" not in evidence)
                     return _with_the_code(clues, cause, evidence) if is_vague else (cause, evidence)
         place = where.of_the_elements(clues)
     return ("", place) if place else None

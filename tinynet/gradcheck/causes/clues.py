@@ -21,6 +21,7 @@ import numpy as np
 
 from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.differences import Elements
+from tinynet.gradcheck.subject import TooMuchError, bounded
 from tinynet.gradcheck.trace import called, copied, is_array
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
@@ -274,8 +275,9 @@ class Clues:
         for place, value in (args or {}).items():
             given[place] = value
         try:
-            y = output_of(self.call.body(*given, **chosen))
-        except Exception as error:  # whatever it raises for values that it was not called with
+            with bounded():
+                y = output_of(self.call.body(*given, **chosen))
+        except (Exception, TooMuchError) as error:  # whatever it raises for such values
             raise ElsewhereError from error
         if y.shape != self.y.shape:
             raise ElsewhereError

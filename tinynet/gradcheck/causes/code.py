@@ -26,6 +26,7 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck.causes import harmless
 from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of
+from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied
 
 MOST = 2500  # changes that are tried
@@ -46,14 +47,14 @@ SIGNS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 REDUCED = "sum", "mean", "max", "min", "argmax", "argmin", "cumsum"
 TOGETHER = 0, 1, -1, (0, 1), (1, 2), (0, 2), (1, 3), (2, 3), (1, 2, 3), (0, 2, 3)
-AXES = "", "0", "1", "-1", *(f"{axes}, keepdims=True" for axes in TOGETHER)
+AXES = "", *(f"{axes}{kept}" for kept in ("", ", keepdims=True") for axes in TOGETHER)
 MISSING = (
     "{0} * {1}", "{0} / {1}", "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
     "{1} @ {0}", "{0} - {1}", "{0} + {1}", "{0} * ({1} > 0)", "{0} * (1 - {1})",
     "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
     "{0} * {1}[:, None]", "-{0}", "{0} * {0}", "(1 - {0})", "(1 + {0})", "({0} - 1)", "{0}[::-1]",
-    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})",
+    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})",
 )  # fmt: skip
 
 FROM_ELSEWHERE = "{1} ", "{0} * {1} ", "{0} / {1} "  # with what stands elsewhere in the code
@@ -105,47 +106,53 @@ class Change(NamedTuple):
 
 
 class Code:
-    """The source of an operation, and of the functions beside it that it calls.
+    """The source of an operation, and of the functions that it calls, in whichever files.
 
-    backward: the functions that make the gradient. right: the other arguments whose gradients are.
+    tree: the functions. lines: of all files. backward: the functions that make the
+    gradient. right: the other arguments whose gradients are.
     """
 
     def __init__(self, clues: Clues) -> None:
         body: types.FunctionType = inspect.unwrap(clues.call.body)
         self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
-        self.lines = linecache.getlines(self.file, body.__globals__)
-        text = "".join(self.lines)
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
-        mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
-        found = list(called([body, *vjps]))
-        known: dict[str, Any] = {name: value for _, held in found for name, value in held.items()}
+        self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
         held = dict(inspect.getclosurevars(body).nonlocals)
         self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
-        self.space = {name: v for name, v in body.__globals__.items() if name in known} | held
-        self.space["_at"] = _at
-        helpers = {id(f) for f, _ in found}
-        names = {_place(f): name for name, f in self.space.items() if id(f) in helpers}
-        names[_place(body)] = "_"
-        self.tree, self.backward = ast.Module([], []), list[ast.AST]()
+        found = [f for f, _ in called([body, *vjps])]
+        taken = (inspect.getclosurevars(f).globals for f in found)
+        self.space = {n: v for there in taken for n, v in there.items()} | held
+        self.tree, self.backward, self.lines = ast.Module([], []), list[ast.AST](), list[str]()
+        functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | {"_": body}
+        for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f in found)]):
+            self.read(file, {n: f for n, f in functions.items() if f.__code__.co_filename == file})
+        ast.fix_missing_locations(self.tree)
+        if not harmless.is_harmless(self.tree, self.space, body):
+            raise ValueError("code that may do harm once it is changed")
+        self.watch = harmless.Watch(self.file)
+
+    def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
+        """Add the functions of a file to the tree. Lines are counted through all files."""
+        lines = linecache.getlines(file)
+        names, text = {_place(f): name for name, f in functions.items()}, "".join(lines)
+        runs = compile(text, file, "exec", dont_inherit=True)
+        if not all(harmless.is_part(f.__code__, runs) for f in functions.values()):
+            raise ValueError(f"{file} is not the code that runs")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, (ast.FunctionDef, ast.Lambda)):
                 first = min(n.lineno for n in (node, *getattr(node, "decorator_list", ())))
-                place = getattr(node, "name", "<lambda>"), first, *(a.arg for a in node.args.args)
-                self.backward += [node] * (place in mine)
-                name = names.get(place, "")
-                if name and isinstance(node, ast.Lambda):
-                    made = ast.Assign([ast.Name(name, ast.Store())], node)
-                    self.tree.body.append(ast.copy_location(made, node))
-                elif name and isinstance(node, ast.FunctionDef):
-                    node.name, node.decorator_list = name, []
-                    self.tree.body.append(node)
-        ast.fix_missing_locations(self.tree)
-        runs = compile(text, self.file, "exec", dont_inherit=True)
-        if not harmless.is_part(body.__code__, runs) or not harmless.is_harmless(
-            self.tree, known, body
-        ):
-            raise ValueError("not the code that runs, or code that may do harm once it is changed")
-        self.watch = harmless.Watch(self.file)
+                own = getattr(node, "name", "<lambda>")
+                place = file, own, first, *(a.arg for a in node.args.args)
+                self.backward += [node] * (place in self.mine)
+                made: Any = node
+                if name := names.get(place, ""):
+                    if isinstance(node, ast.Lambda):
+                        made = ast.Assign([ast.Name(name, ast.Store())], node)
+                        ast.copy_location(made, node)
+                    else:
+                        node.name, node.decorator_list = name, []
+                    self.tree.body.append(ast.increment_lineno(made, len(self.lines)))
+        self.lines += lines
 
     def wrong(self, most: int, empty: bool = False) -> np.ndarray | None:
         """Which elements are wrong as the code stands.
@@ -154,10 +161,10 @@ class Code:
         kept from earlier calls.
         """
         clues, call, own = self.clues, self.clues.call, self.clues.fault.place
-        space = harmless.own_copies(self.space, empty)
+        space = harmless.own_copies(self.space, empty) | {"_at": _at}
         exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
         settings = {name: copied(value) for name, value in call.settings.items()}
-        with contextlib.suppress(harmless.TooMuchError), self.watch:
+        with contextlib.suppress(TooMuchError), self.watch:
             given = space["_"](*map(copied, call.args), **settings)
             if not np.allclose(output_of(given), clues.y, rtol=1e-9, atol=1e-12):
                 return None
@@ -222,10 +229,10 @@ def look(clues: Clues) -> Iterator[Suspect]:
 
 
 def _place(function: types.FunctionType) -> tuple[Any, ...]:
-    """Where a function stands: its name, its first line, and its arguments."""
+    """Where a function stands: its file, its name, its first line, and its arguments."""
     code = function.__code__
     arguments = code.co_varnames[code.co_posonlyargcount : code.co_argcount]
-    return code.co_name, code.co_firstlineno, *arguments
+    return code.co_filename, code.co_name, code.co_firstlineno, *arguments
 
 
 def _gradient(vjp: Any, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -246,7 +253,7 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     parents = {id(n): node for node in ast.walk(code.tree) for n in ast.iter_child_nodes(node)}
     backward = [p for p in everywhere if p.function in code.backward]
     for places in (backward, [p for p in everywhere if p.function not in code.backward]):
-        for kind in (_turned, _named, _moved, _signs, _left_out, _constants, _reduced):
+        for kind in (_turned, _named, _moved, _signs, _left_out, _constants, _reduced, _bound):
             for place in places:
                 with contextlib.suppress(Exception):  # of what is no code any more
                     yield from (_told(parents, place, text) for text in kind(place))
@@ -326,8 +333,19 @@ def _whole(node: Any) -> str:
 
 
 def _turned(place: Place) -> Iterator[str]:
-    """Transposed, or not."""
+    """Transposed, or not; two indices or sizes exchanged."""
     node = place.node
+    shaped = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reshape"
+    sizes = (
+        node.args[0] if shaped and len(node.args) == 1 else ast.Tuple(node.args) if shaped else 0
+    )
+    index = node.slice if isinstance(node, ast.Subscript) else sizes
+    for a, b in itertools.combinations(range(len(getattr(index, "elts", ()))), 2):
+        texts = [ast.unparse(part) for part in index.elts]
+        texts[a], texts[b] = texts[b], texts[a]
+        text = f"{ast.unparse(node.func if shaped else node.value)}{{}}".format
+        told = ", ".join(texts)
+        yield text(f"({told}).swapaxes({a}, {b})" if shaped else f"[{told}]")
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield ast.unparse(node.value)
     elif place.is_value and not isinstance(place.parent, ast.Attribute):
@@ -375,6 +393,9 @@ def _signs(place: Place) -> Iterator[str]:
         sign = SIGNS.get(type(node.op if isinstance(node, ast.BinOp) else node.ops[0]), "")
         for other in INSTEAD.get(sign, "").split():
             yield f"{_whole(node.left)} {other} {_whole(right)}"
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
+        at, value = ast.unparse(node.target.slice), ast.unparse(node.value)
+        yield f"np.add.at({ast.unparse(node.target.value)}, ({at}), {value})"
     if isinstance(node, ast.AugAssign):
         for sign in ("=", "-=", "+="):
             yield f"{ast.unparse(node.target)} {sign} {ast.unparse(node.value)}"
@@ -410,25 +431,50 @@ def _constants(place: Place) -> Iterator[str]:
 
 
 def _reduced(place: Place) -> Iterator[str]:
-    """Summed along other axes."""
+    """Summed along other axes, or from the other side."""
     node = place.node
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith("cum"):
+        text = ast.unparse(node)
+        inner = ast.unparse(node.args[0] if text.startswith("np.") else node.func.value)
+        for back in ("[::-1]", "[:, ::-1]", "[..., ::-1]"):
+            yield f"{text.replace(inner, f'({inner}){back}', 1)}{back}"
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in REDUCED:
         given = [ast.unparse(x) for x in node.args[: ast.unparse(node.func).startswith("np.")]]
         for axes in AXES:
             yield f"{ast.unparse(node.func)}({', '.join([*given, axes])})"
 
 
+def _bound(place: Place) -> Iterator[str]:
+    """A function with the values that variables have now, not at the end of a loop."""
+    if isinstance(place.node, ast.Lambda):
+        arguments, body = ast.unparse(place.node.args), ast.unparse(place.node.body)
+        for name in place.names:
+            yield f"lambda {arguments}, {name}={name}: {body}"
+
+
 def _everywhere(places: list[Place]) -> Iterator[Change]:
-    """The same at all places of a function: a variable, a dtype; a factor before, not after."""
+    """The same at all places of a function: a variable, a dtype, axes; a factor before, not after;
+    two numbers exchanged."""
     groups: dict[tuple[Any, str], list[Place]] = {}
     for place in places:
-        if isinstance(place.node, (ast.Name, ast.Attribute)):
+        if isinstance(place.node, (ast.Name, ast.Attribute, ast.Constant)):
             groups.setdefault((place.function, ast.unparse(place.node)), []).append(place)
+    numbers = [key for key, group in groups.items() if isinstance(group[0].node, ast.Constant)]
+    for a, b in itertools.combinations(numbers, 2):
+        if a[0] is b[0]:
+            pairs = (groups[a], groups[b]), (groups[b], groups[a])
+            nodes = [(p, there[0].node) for here, there in pairs for p in here]
+            yield _instead(f"{a[1]} and {b[1]}", f"{b[1]} and {a[1]}", nodes)
     for (_, text), group in groups.items():
         others = group[0].names if group[0].is_value and len(group) > 1 else []
         others = ["np.float64"] if text in ("np.float16", "np.float32", "np.int64") else others
         for other in others:
             yield _instead(text, other, [(p, _parsed(p, other)) for p in group])
+    for name in ("mean", "sum"):
+        group = [p for p in places if getattr(getattr(p.node, "func", None), "attr", "") == name]
+        for axes, *texts in zip(AXES if group else (), *map(_reduced, group)):
+            nodes = [(p, _parsed(p, text)) for p, text in zip(group, texts)]
+            yield _instead(f"each {name}", f"{name}({axes})", nodes)
     for place in places:
         node, arguments = place.node, place.function.args.args
         if not (isinstance(node, ast.BinOp) and arguments):

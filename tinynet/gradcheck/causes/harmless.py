@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.gradcheck.subject import TooMuchError
+
 LARGE = 10_000  # elements of an array, or a number, in a variable
 MORE = 4  # times as large
 LONGER = 20  # times as many lines as the code runs as it stands
@@ -37,10 +39,6 @@ DATA = int, float, complex, str, bytes, slice, range, type(None), np.generic, np
 KNOWN = "abs all any divmod hasattr isinstance iter len max min next pow repr round sorted sum"
 BUILTINS = {k: v for k, v in vars(builtins).items() if k in KNOWN.split() or isinstance(v, type)}
 BUILTINS |= {"print": lambda *_, **__: None}
-
-
-class TooMuchError(BaseException):
-    """The code runs too long, or its values get too large. No `except Exception` catches that."""
 
 
 class Watch:
@@ -91,15 +89,21 @@ def is_part(code: types.CodeType, whole: types.CodeType) -> bool:
     return code == whole or any(is_part(code, c) for c in inner)
 
 
-def is_harmless(tree: ast.AST, known: dict[str, Any], body: types.FunctionType) -> bool:
-    """Whether functions write nothing elsewhere. known: what they take from outside, by name."""
+def is_harmless(tree: ast.Module, known: dict[str, Any], body: types.FunctionType) -> bool:
+    """Whether functions, those of a tree, write nothing elsewhere.
+
+    known: what they take from outside, by name; a function of the tree is taken from there.
+    """
     functions = [name for name, value in known.items() if inspect.isfunction(value)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (
             isinstance(node.ctx, ast.Store) or getattr(node.value, "id", "") in functions
         ):
             return False
-    return not UNSAFE.search(ast.unparse(tree)) and all(_is_known(v, body) for v in known.values())
+    made = [getattr(n, "name", "") or ast.unparse(n.targets[0]) for n in tree.body]
+    return not UNSAFE.search(ast.unparse(tree)) and all(
+        name in made or _is_known(value, body) for name, value in known.items()
+    )
 
 
 def _is_known(value: Any, body: types.FunctionType) -> bool:

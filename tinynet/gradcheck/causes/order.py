@@ -1,44 +1,26 @@
-"""The right numbers in another order: elements of the gradient, or of the dy that it is made of."""
+"""The right numbers in another order, or from other outputs."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, Suspect, then
+from tinynet.gradcheck.causes.clues import Clues, Suspect
 from tinynet.gradcheck.trace import is_array
 
 RESHAPED = "reshaped where it must be transposed"
 MOST_SHIFTED = 8
 
 
-def look(clues: Clues, of_dy: bool = False) -> Iterator[Suspect]:
-    """The right gradient in another order, or for a dy in another; or added up along an axis."""
-    for name, how, change in _changes(clues.y.shape if of_dy else clues.x.shape):
-        if of_dy:
-            said = f"analytic = the right gradient for dy {how}"
-            yield Suspect(f"output gradient {name}", said, then(change, clues.pulled))
-        else:
-            yield Suspect(
-                f"gradient {name}", f"analytic = numeric {how}", then(clues.pulled, change)
-            )
-    if not of_dy and any(is_array(a, "i") for a in clues.settings.values()):
+def look(clues: Clues) -> Iterator[Suspect]:
+    """The right gradient in another order."""
+    for name, how, order in orders(clues.x.shape):
+        J = np.where(order.reshape(-1, 1) < 0, 0.0, clues.J[order.reshape(-1)])
+        yield Suspect(f"gradient {name}", f"analytic = numeric {how}", J)
+    if any(is_array(a, "i") for a in clues.settings.values()):
         yield from not_transposed(clues)  # x[index] is most often a permutation
-
-
-def _changes(shape: tuple[int, ...]) -> Iterator[tuple[str, str, Callable[[np.ndarray], object]]]:
-    """What is often done to an array of this shape that should be left as it is."""
-    for name, how, order in orders(shape):
-        yield name, how, lambda a, order=order: np.where(order < 0, 0.0, a.reshape(-1)[order])  # type: ignore[misc]
-    for axis in (*range(len(shape)), None):
-        along = "all of its axes" if axis is None else f"axis {axis}"
-        for said, reduce in (("its sum", np.sum), ("its mean", np.mean)):
-            yield (
-                "summed along an axis", f"replaced by {said} along {along}",
-                lambda a, axis=axis, reduce=reduce: 0 * a + reduce(a, axis=axis, keepdims=True),  # type: ignore[misc]
-            )  # fmt: skip
 
 
 def orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:

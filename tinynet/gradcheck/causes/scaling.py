@@ -12,17 +12,14 @@ from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_place
 from tinynet.gradcheck.causes.numbers import close, constant, has_name, named, quotient, short
 
 
-def look(clues: Clues, nameless: bool = False) -> Iterator[Suspect]:
-    """A zero gradient; a constant factor.
-
-    nameless: also one without a name where the elements are few, so that other looks come first.
-    """
+def look(clues: Clues) -> Iterator[Suspect]:
+    """A zero gradient; a constant factor, of which few elements show one that has a name alone."""
     if not clues.analytic.any():
         yield Suspect("zero gradient", "the backward pass gives 0", 0 * clues.J)
         return
     factor, size = _factor(clues), np.abs(clues.J)
     few = clues.x.size < 3 and np.count_nonzero(size > 1e-7 * size.max()) < 3
-    if few and not has_name(clues, factor) and not (nameless and len(clues.tests) > 1):
+    if few and not has_name(clues, factor):
         return
     for cause, reason in [*_meanings(clues, factor)] or [_plain(clues, factor)]:
         text = f"analytic = {short(factor)} x numeric"

@@ -7,7 +7,7 @@ in terms of the places: of the output's axes, of the input's, of both.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,16 +16,9 @@ from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_place
 from tinynet.gradcheck.causes.hand import Hand
 from tinynet.gradcheck.causes.origin import LETTERS, rule_of, written_as
 
-Relations = Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]
 
-MOST_WEIGHTS = 9
-
-
-def left_out(clues: Clues, by_rule: bool = True) -> Iterator[Suspect]:
-    """Every term that is there is right, and some are missing; or all are, and some too many.
-
-    by_rule: only where a rule says which are wrong.
-    """
+def left_out(clues: Clues) -> Iterator[Suspect]:
+    """Every term that is there is right, and some are missing; or all are, and some too many."""
     e = clues.entries
     several = np.bincount(e.i).max() > 1
     missing = not e.claimed[e.wrong].any()
@@ -36,16 +29,15 @@ def left_out(clues: Clues, by_rule: bool = True) -> Iterator[Suspect]:
             yield Suspect(cause, evidence)
             return
     rule = where.confirmed(clues, _rule)
-    if by_rule and not rule:
+    if not rule:
         return
-    rule = f": {rule}" if rule else ""
     wrong, right = int(e.wrong.sum()), int((~e.wrong).sum())
     if missing:
-        text = f"the terms that are there are right, {wrong} of {e.wrong.size} are missing{rule}"
+        text = f"the terms that are there are right, {wrong} of {e.wrong.size} are missing: {rule}"
         yield Suspect("some terms of the sum are left out", text)
     else:
         text = f"the {right} terms that are due are right, and {wrong} stand where there must be 0"
-        yield Suspect("terms that do not belong into the sum", text + rule)
+        yield Suspect("terms that do not belong into the sum", f"{text}: {rule}")
 
 
 def _rule(clues: Clues) -> str:
@@ -88,92 +80,28 @@ def _ordinal(place: int, size: int) -> str:
     return "first" if place == 0 else "last" if place == size - 1 else f"{place}."
 
 
-def one_for_all(clues: Clues) -> Iterator[Suspect]:
-    """The dy of one output, or of a few, where each element belongs to an output of its own."""
-    e, shape = clues.entries, clues.y.shape
-    weights = [np.bincount(e.i, values, clues.x.size) for values in (e.claimed, e.right)]
-    used, due = (set(e.j[values != 0].tolist()) for values in (e.claimed, e.right))
-    alike = np.abs(weights[0] - weights[1]).max(initial=0) <= 10 * clues.tolerance
-    if not used < due or not alike or np.bincount(e.i[e.right != 0]).max() > 1:
-        return
-    for axis, places in enumerate(np.unravel_index(sorted(used), shape)):
-        if np.ptp(places) == 0 < shape[axis] - 1:
-            yield Suspect(
-                "dy of one place used for all",
-                f"every element of {clues.name} is given dy at the "
-                f"{_ordinal(int(places[0]), shape[axis])} place of {axis_name(axis, clues.y)} of "
-                "the output, not at its own",
-            )
-            return
-
-
 # ----- other places -------------------------------------------------------------------------------
 
 
-SAME_PLACE: Relations = {"at its place": np.equal}
-SIDES: Relations = {"up to its place": np.greater_equal, "from its place on": np.less_equal}
-
-
-def otherwise(clues: Clues, cause: str, relations: Relations) -> Iterator[Suspect]:
+def otherwise(clues: Clues) -> Iterator[Suspect]:
     """What is true of the outputs that an element belongs to, and not of those it is given.
 
-    It reaches the outputs of its own row, and is given the dy of its own column; or those that come
-    after it, and is given those before.
+    It reaches the outputs of its own row, and is given the dy of its own column.
     """
     e, ties = clues.entries, []
     for values in (e.claimed, e.right):
         X = list(flat_places(clues.x.shape, e.i[values != 0]))
         Y = list(flat_places(clues.y.shape, e.j[values != 0]))
         ties.append({
-            f"{said} of axis {b}" + (f" (axis {a} of {clues.name})" if a != b else "")
+            f"at its place of axis {b}" + (f" (axis {a} of {clues.name})" if a != b else "")
             for a, b in itertools.product(range(len(X)), range(len(Y)))
-            for said, relation in relations.items()
-            if clues.x.shape[a] == clues.y.shape[b] > 1 and relation(X[a], Y[b]).all()
+            if clues.x.shape[a] == clues.y.shape[b] > 1 and np.array_equal(X[a], Y[b])
         })  # fmt: skip
     claimed, right = ties
     if claimed - right and right - claimed:
         due, given = (" and ".join(sorted(t)) for t in (right - claimed, claimed - right))
         text = f"an element of {clues.name} belongs to the outputs {due}, the gradient adds up "
-        yield Suspect(cause, f"{text}those {given}")
-
-
-def exchanged(clues: Clues) -> Iterator[Suspect]:
-    """A few weights, as of an interpolation, each of which stands where another belongs."""
-    e = clues.entries
-    digits = 1e-5 * np.abs(e.right).max()
-    pairs = set(zip(np.rint(e.right / digits).tolist(), np.rint(e.claimed / digits).tolist()))
-    due, given = {a for a, _ in pairs}, {b for _, b in pairs}
-    several = np.bincount(e.i).max() > 1 and 0 not in due
-    if several and due == given and len(pairs) == len(due) <= MOST_WEIGHTS:
-        told = [f"{b * digits:.4g} for {a * digits:.4g}" for a, b in sorted(pairs) if a != b]
-        text = f"in the sum that each element gets stands {', '.join(told)}"
-        yield Suspect("weights exchanged", text)
-
-
-def other_statistics(clues: Clues) -> Iterator[Suspect]:
-    """Means, as in a normalisation, over other elements than those that the function took.
-
-    Between two elements of both groups a term is as many times larger as its group is smaller.
-    """
-    if clues.x.shape != clues.y.shape:
-        return
-    others = ~np.eye(clues.x.size, dtype=bool)
-    told, sizes, patterns = [], [], []
-    for M in (clues.J, clues.claimed):
-        patterns.append((np.abs(M) > clues.tolerance) & others)
-        size = np.unique(1 + patterns[-1].sum(0))
-        if len(size) > 1 or size[0] < 2:
-            return
-        places = np.unravel_index(np.flatnonzero(patterns[-1][:, 0]), clues.x.shape)
-        axes = [str(axis) for axis, place in enumerate(places) if place.any()]
-        sizes.append(int(size[0]))
-        told.append(f", along ax{'is' if len(axes) == 1 else 'es'} {', '.join(axes)}")
-    both = patterns[0] & patterns[1]
-    gap = np.abs(clues.claimed * sizes[1] - clues.J * sizes[0])[both]
-    if sizes[0] != sizes[1] and gap.size and gap.max() <= 10 * clues.tolerance * max(sizes):
-        text = f"the function takes its means over {sizes[0]} elements of {clues.name}{told[0]}, "
-        text += f"the gradient over {sizes[1]}{told[1]}"
-        yield Suspect("means over the wrong axes", text)
+        yield Suspect("summed over the wrong axis", f"{text}those {given}")
 
 
 def moved(clues: Clues) -> Iterator[Suspect]:
