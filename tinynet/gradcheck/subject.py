@@ -20,7 +20,7 @@ from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
-LINES = 50_000  # of one call of a function
+LINES = 200_000  # of one call of a function: below a second, and loops over all elements end
 
 
 class TooMuchError(BaseException):
@@ -162,7 +162,6 @@ def bounded() -> Iterator[None]:
 
     A loop that ends where numbers come close may have no end in float32, or for other signs.
     """
-
     lines = dict[int, int]()  # that were run in each call, by the id of its frame
 
     def watch(frame: Any, event: str, _: Any) -> Any:

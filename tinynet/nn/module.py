@@ -31,14 +31,14 @@ from tinynet.nn.hooks import Hooked
 from tinynet.nn.members import BUFFER, MODULE, PARAMETER, TRANSIENT, Members
 from tinynet.nn.modes import ASLEEP, TRAINING, follow, mode_of, set_mode
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.states import LoadResult, load
+from tinynet.nn.states import LoadResult, OwnState, load
 from tinynet.nn.trail import call
 from tinynet.tensor import Tensor, float32, float64
 
 Self = TypeVar("Self", bound="Module")
 
 
-class Module(Hooked):
+class Module(Hooked, OwnState):
     """Base of all layers and models: subclass it, set layers as attributes, define `forward`."""
 
     _first: ClassVar[Sequence[str]] = ()  # the settings that `repr` shows without their names
@@ -305,34 +305,20 @@ class Module(Hooked):
         for name, child in self.named_children():
             yield from child._named_state(_join(prefix, name))
 
-    def state_dict(
-        self, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
+    def state_dict(self, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers by path, under PyTorch's names and in its order.
 
         As in PyTorch they share the model's memory: training goes on in them. `copy.deepcopy` of
         the dict keeps the values of now. destination: the dict to fill. prefix: begins the names,
         such as "net.". keep_vars: the tensors themselves, with their gradients.
         """
-        state: Any = {} if destination is None else destination
+        state = {} if destination is None else destination
         if type(self)._named_state is not Module._named_state:  # it stands for another module
             return {prefix + name: tensor.detach() for name, tensor in self._named_state()}
         self._save_to_state_dict(state, prefix, keep_vars)
         for name, child in self.named_children():
             child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        return state  # type: ignore[no-any-return]
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        """Put the module's own state, and what `get_extra_state` gives, into `destination`."""
-        for name, tensor in (*self._own(PARAMETER), *self._own(BUFFER)):
-            destination[prefix + name] = tensor if keep_vars else tensor.detach()
-        if hasattr(self, "get_extra_state"):
-            destination[prefix + "_extra_state"] = self.get_extra_state()
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *_: Any) -> None:
-        """To override: rename in `state_dict`, a copy, or take out, before anything is checked."""
-        if hasattr(self, "set_extra_state") and prefix + "_extra_state" in state_dict:
-            self.set_extra_state(state_dict.pop(prefix + "_extra_state"))
+        return state
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet import changes
 from tinynet.errors import CheckpointError
+from tinynet.nn.members import BUFFER, PARAMETER
 from tinynet.tensor import Tensor
 
 COUNTER = "num_batches_tracked"
@@ -33,6 +34,22 @@ class Rest(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
     mismatched: list[str]
+
+
+class OwnState:
+    """What a module may override of how it is saved and loaded."""
+
+    def _save_to_state_dict(self: Any, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Put the module's own state, and what `get_extra_state` gives, into `destination`."""
+        for name, tensor in (*self._own(PARAMETER), *self._own(BUFFER)):
+            destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        if hasattr(self, "get_extra_state"):
+            destination[prefix + "_extra_state"] = self.get_extra_state()
+
+    def _load_from_state_dict(self: Any, state_dict: Any, prefix: str, *_: Any) -> None:
+        """To override: rename in `state_dict`, a copy, or take out, before anything is checked."""
+        if hasattr(self, "set_extra_state") and prefix + "_extra_state" in state_dict:
+            self.set_extra_state(state_dict.pop(prefix + "_extra_state"))
 
 
 def snapshot(module: Any) -> dict[str, np.ndarray]:
@@ -99,15 +116,14 @@ def _compared(
     lacks = [name for name in own if name not in state and name.split(".")[-1] != COUNTER]
     missing = found.missing_keys + lacks
     unexpected = found.unexpected_keys + [str(name) for name in state if name not in own]
-    mismatched = found.mismatched
     fitting: list[tuple[Tensor, np.ndarray]] = []
     for name, tensor in own.items():
         if name in state:
             try:
                 fitting.append((tensor, _taken(state, name, tensor.array)))
             except ValueError as error:
-                mismatched.append(f"{name}: {error}")
-    return fitting, Rest(missing, unexpected, mismatched)
+                found.mismatched.append(f"{name}: {error}")
+    return fitting, Rest(missing, unexpected, found.mismatched)
 
 
 def _write(fitting: Iterable[tuple[Tensor, np.ndarray]]) -> None:

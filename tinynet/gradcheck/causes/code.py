@@ -334,14 +334,13 @@ def _whole(node: Any) -> str:
 
 def _turned(place: Place) -> Iterator[str]:
     """Transposed, or not; two indices or sizes exchanged."""
-    node = place.node
+    node: Any = place.node
     shaped = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "reshape"
-    sizes = (
-        node.args[0] if shaped and len(node.args) == 1 else ast.Tuple(node.args) if shaped else 0
-    )
-    index = node.slice if isinstance(node, ast.Subscript) else sizes
-    for a, b in itertools.combinations(range(len(getattr(index, "elts", ()))), 2):
-        texts = [ast.unparse(part) for part in index.elts]
+    parts = getattr(getattr(node, "slice", None), "elts", [])
+    if shaped:
+        parts = getattr(node.args[0], "elts", []) if len(node.args) == 1 else node.args
+    for a, b in itertools.combinations(range(len(parts)), 2):
+        texts = [ast.unparse(part) for part in parts]
         texts[a], texts[b] = texts[b], texts[a]
         text = f"{ast.unparse(node.func if shaped else node.value)}{{}}".format
         told = ", ".join(texts)
@@ -432,7 +431,7 @@ def _constants(place: Place) -> Iterator[str]:
 
 def _reduced(place: Place) -> Iterator[str]:
     """Summed along other axes, or from the other side."""
-    node = place.node
+    node: Any = place.node
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith("cum"):
         text = ast.unparse(node)
         inner = ast.unparse(node.args[0] if text.startswith("np.") else node.func.value)

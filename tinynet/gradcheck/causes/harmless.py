@@ -100,7 +100,7 @@ def is_harmless(tree: ast.Module, known: dict[str, Any], body: types.FunctionTyp
             isinstance(node.ctx, ast.Store) or getattr(node.value, "id", "") in functions
         ):
             return False
-    made = [getattr(n, "name", "") or ast.unparse(n.targets[0]) for n in tree.body]
+    made = [getattr(n, "name", "") or ast.unparse(vars(n)["targets"][0]) for n in tree.body]
     return not UNSAFE.search(ast.unparse(tree)) and all(
         name in made or _is_known(value, body) for name, value in known.items()
     )
