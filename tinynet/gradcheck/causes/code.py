@@ -434,7 +434,7 @@ def _reduced(place: Place) -> Iterator[str]:
     node: Any = place.node
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith("cum"):
         text = ast.unparse(node)
-        inner = ast.unparse(node.args[0] if text.startswith("np.") else node.func.value)
+        inner = ast.unparse(node.args[0] if text.startswith("np.") else vars(node.func)["value"])
         for back in ("[::-1]", "[:, ::-1]", "[..., ::-1]"):
             yield f"{text.replace(inner, f'({inner}){back}', 1)}{back}"
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in REDUCED:
