@@ -200,6 +200,10 @@ TRANSFORMS = {
         (([[2]], [[2]]), ([[2]], [[0]])),
     ),
     "hvp": (lambda: tinynet.hvp(cubes, X, V), (36, [6, 0, -18])),
+    "hvp in either form": (
+        lambda: (tinynet.hvp(cubes, X, (V,))[1], tinynet.hvp(cubes, (X,), V)[1]),
+        ([6, 0, -18], ([6, 0, -18],)),
+    ),
     "hvp of two": (
         lambda: tinynet.hvp(lambda x, y: (x * x * y).sum(), (X, V), (V, V))[1],
         ([4, 0, -4], [2, 0, -6]),

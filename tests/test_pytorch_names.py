@@ -469,7 +469,7 @@ class Scaled(nn.Module):
         self.extra = state
 
 
-def test_a_module_adds_to_its_state_and_reads_it():
+def test_a_module_adds_to_its_state_and_reads_it(tmp_path):
     net = nn.Sequential(Scaled(), nn.Linear(1, 1))
     state = net.state_dict()
     assert list(state) == ["0.weight", "0._extra_state", "0.count", "1.weight", "1.bias"]
@@ -478,8 +478,13 @@ def test_a_module_adds_to_its_state_and_reads_it():
     assert (net[0].count, net[0].weight.tolist(), net[0].extra) == (7, [2, 2], {"steps": 3})
     assert "0.w" in state, "a copy was changed"
     state["0.count"] = torch.tensor(-1)
+    state["0._extra_state"] = "of a state that is refused"
     with pytest.raises(RuntimeError, match="count is negative"):
         net.load_state_dict(state)
+    assert net[0].extra == {"steps": 3}
+    net[0].count = 7
+    torch.save(net, tmp_path / "net.safetensors")
+    torch.load(tmp_path / "net.safetensors", net)
     assert net.state_dict(keep_vars=True)["0.weight"] is net[0].weight
     assert list(net[1].state_dict(prefix="a.")) == ["a.weight", "a.bias"]
 

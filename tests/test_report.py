@@ -302,12 +302,15 @@ def test_report_replaces_nothing_but_a_report(run, capsys):
     assert main(["report", "run", "--out", "mine.html"]) == 1
     assert "no report of ours" in capsys.readouterr().err
     assert Path("mine.html").read_text() == "mine"
+    last = (run / "last.safetensors").read_bytes()
+    assert main(["report", "run", "--out", "run/last.safetensors"]) == 1
+    assert (run / "last.safetensors").read_bytes() == last
     Path("other").mkdir()
     Path("other/report.html").write_text("mine")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         assert main(["train", "--epochs", "1", "--out", "other"]) == 0
-    assert "is no report of ours: move it away" in capsys.readouterr().err
+    assert "is no report of ours: give another name" in capsys.readouterr().err
     assert Path("other/report.html").read_text() == "mine"
 
 

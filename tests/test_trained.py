@@ -201,6 +201,10 @@ def test_a_loaded_model_is_the_network_and_is_saved_with_what_is_known(run):
     assert model.state_dict().keys() == raw.state_dict().keys()
     assert model.output is model.network.output
     assert model[0] is model.network[0]
+    head = nn.Sequential(model, nn.Linear(10, 3))
+    assert len(head.state_dict()) == len(raw.state_dict()) + 2
+    tinynet.save(head, "head.safetensors")
+    tinynet.load("head.safetensors", head)
     tinynet.save(model, "again.safetensors")
     again = tinynet.load("again.safetensors")
     assert (again.classes, again.name) == (model.classes, model.name)
@@ -238,6 +242,7 @@ def test_a_model_of_ones_own_works_in_every_command(here, capsys):
 def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys):
     image = pytest.importorskip("PIL.Image")
     image.fromarray(side("left")).save("a.png")
+    tinynet.manual_seed(0)
     space: dict = {}
     exec(NET, space)
     train = data.load("npz:tiny.npz")

@@ -69,7 +69,7 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
             f"goes into the name, {EXAMPLE}"
         ) from error
     if not isinstance(model, Module):
-        made, base = type(model).__name__, type(model).__mro__[-2].__module__
+        made, base = type(model).__name__, type(model).__module__
         raise BadArgument(f"{name} gives a {made}, of {base} and no tinynet.nn.Module")
     if getattr(model.forward, "__func__", None) is Module.forward:
         raise BadArgument(f"{name} has no forward: write `def forward(self, x)` in the class")
@@ -182,7 +182,7 @@ def _found(name: str) -> tuple[Callable[..., Any], dict[str, Any]]:
         made = [key for key, value in there.items() if inspect.isclass(value) and key[0] != "_"]
         choose("class", wanted, made, f"{file}: ")
     make = there[wanted]
-    if not inspect.isroutine(make) and not inspect.isclass(make):
+    if not callable(make) or hasattr(type(make), "named_parameters"):
         raise BadArgument(f"{name} is a {type(make).__name__}: name the class, or a function")
     try:
         given = inspect.signature(make).bind_partial(

@@ -117,7 +117,7 @@ def list_images(
         unknown = {path.name for path in found[test]} - set(classes)
         if unknown and split != "train":
             told = ", ".join(sorted(unknown))
-            raise DataError(f"{test}: no classes of {train} are {told}: rename or remove them")
+            raise DataError(f"{test}: not in {train} are {told}: rename or remove them")
         files, labels = _files_of(chosen, classes, left, all_needed=split == "train")
     if left := +left:
         warn(f"{folder}: not read: {listed(left)}")

@@ -75,7 +75,8 @@ def find_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     words = ("train",) if split == "train" else ("test", "t10k")
     files = []
     for what in ("images", "labels"):
-        found = [p for word in words for p in sorted(Path(folder).glob(f"*{word}*{what}*idx*"))]
+        named = sorted(Path(folder).glob(f"*{what}*idx*"))
+        found = [path for path in named if any(word in path.name for word in words)]
         if len(found) != 1:
             there = ", ".join(path.name for path in found) or "none"
             raise DataError(

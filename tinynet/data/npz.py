@@ -263,7 +263,7 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
         if not finite.all():
             row, *place = np.argwhere(~finite)[0].tolist()
             raise DataError(
-                f"{where}: row {row} has {x[~finite][0]} at {place}, as float32: drop it"
+                f"{where}: row {row} has {x[~finite][0]} as float32, at {place}: drop the row"
             )
     elif x.dtype != np.uint8:
         cure = f": save x / {np.iinfo(x.dtype).max}" if x.dtype == np.uint16 else ""

@@ -203,7 +203,8 @@ def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
         images, labels = images[part], labels[part]
     cure = f"all labels are {first} or more: save y - {first}"
     cure = f"; {cure if first else 'to number these, save np.unique(y, return_inverse=True)[1]'}"
-    cure = "" if classes or kind == "idx" else cure  # idx: the other part may have those below
+    whole = len(np.unique(every)) > last  # idx: the other part may have those below
+    cure = "" if classes or kind == "idx" or whole else cure
     warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)
     return ArrayDataset(images, labels, classes=classes)
 

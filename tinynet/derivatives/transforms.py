@@ -157,9 +157,10 @@ def hvp(func: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
     """
     several = isinstance(xs, (tuple, list))
     args, argnums = (tuple(xs), tuple(range(len(xs)))) if several else ((xs,), 0)
+    vs = tuple(vs) if isinstance(vs, (tuple, list)) else (vs,)
     gradient = _formed("hvp", lambda value, dx: (dx, value), func, argnums, False)
     call = _Call("hvp", gradient, args, argnums, has_aux=True)
-    return call.closed(call.aux), call.pull_back(vs, "xs")
+    return call.closed(call.aux), call.pull_back(vs if several or len(vs) > 1 else vs[0], "xs")
 
 
 class _Call:

@@ -341,8 +341,9 @@ def median(
         return median(input, axis, keepdims).values  # type: ignore[arg-type]
     if dim is None:
         flat = ops.reshape(input, (-1,))
-        value = median(flat, 0).values.array  # equal ones share its gradient
-        return amax(flat[(flat.array == value) | (value != value)])
+        first = median(flat, 0).values
+        same = flat.array == first.array
+        return amax(flat[same]) if same.any() else first  # equal ones share its gradient
 
     def middle(x: np.ndarray, d: int) -> np.ndarray:
         lower = _sorted_place(x, d, (x.shape[d] - 1) // 2)

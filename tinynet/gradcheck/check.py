@@ -142,15 +142,19 @@ def gradcheck_model(
     model: Module,
     batch: Any,
     loss: Callable[..., Tensor] | None = None,
-    **options: Any,
+    *,
+    mode: str = "auto",
+    eps: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
 ) -> Report:
     """Check the gradient of every parameter of a model, on one batch and in float64.
 
     batch: the input, or a pair (input, target). loss: takes the model's output and the target
     (cross-entropy if a target is given), or the output alone; without loss and target the
     output itself is checked. A copy of the model is checked, in the mode (training or
-    evaluation) it is in. Options (mode, eps, rtol, atol, seed), result and errors as for
-    `gradcheck`. A failure names the
+    evaluation) it is in. Options, result and errors as for `gradcheck`. A failure names the
     operation, the path of its layer, and the paths of the parameters that are wrong.
     """
     from tinynet.gradcheck.engine import check
@@ -181,6 +185,7 @@ def gradcheck_model(
 
     handed = {f"batch[{i}]": value for i, value in enumerate((x, *rest))} | targets
     name = type(model).__name__
+    options: Any = {"mode": mode, "eps": eps, "rtol": rtol, "atol": atol, "seed": seed}
     return check(name, run, targets, handed, twin, **options)
 
 

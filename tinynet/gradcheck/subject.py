@@ -20,7 +20,7 @@ from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
-LINES = 200_000  # of one call of a function: below a second, and loops over all elements end
+LINES = 200_000  # of one call of a function, in which loops over all elements end
 
 
 class TooMuchError(BaseException):

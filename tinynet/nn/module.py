@@ -313,8 +313,6 @@ class Module(Hooked, OwnState):
         such as "net.". keep_vars: the tensors themselves, with their gradients.
         """
         state = {} if destination is None else destination
-        if type(self)._named_state is not Module._named_state:  # it stands for another module
-            return {prefix + name: tensor.detach() for name, tensor in self._named_state()}
         self._save_to_state_dict(state, prefix, keep_vars)
         for name, child in self.named_children():
             child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)

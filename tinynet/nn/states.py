@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinynet.errors import CheckpointError
 from tinynet.nn.members import BUFFER, PARAMETER
 from tinynet.tensor import Tensor
 
+EXTRA = "_extra_state"
 COUNTER = "num_batches_tracked"
 """What old files lack without being incomplete; where it is missing, it stays as it is."""
 
@@ -44,25 +46,23 @@ class OwnState:
         for name, tensor in (*self._own(PARAMETER), *self._own(BUFFER)):
             destination[prefix + name] = tensor if keep_vars else tensor.detach()
         if hasattr(self, "get_extra_state"):
-            destination[prefix + "_extra_state"] = self.get_extra_state()
+            destination[prefix + EXTRA] = self.get_extra_state()
 
-    def _load_from_state_dict(self: Any, state_dict: Any, prefix: str, *_: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *_: Any) -> None:
         """To override: rename in `state_dict`, a copy, or take out, before anything is checked."""
-        if hasattr(self, "set_extra_state") and prefix + "_extra_state" in state_dict:
-            self.set_extra_state(state_dict.pop(prefix + "_extra_state"))
 
 
 def snapshot(module: Any) -> dict[str, np.ndarray]:
-    """The values that a module's state_dict has now, in arrays of their own."""
-    state = module.state_dict().items()
-    return {k: np.array(v.array, order="C") if isinstance(v, Tensor) else v for k, v in state}
+    """The values in a module's tensors, and in its state_dict, in arrays of their own."""
+    values = {**dict(module._named_state()), **module.state_dict()}.items()
+    return {k: np.array(v.array, order="C") for k, v in values if isinstance(v, Tensor)}
 
 
 def load(
     module: Any, state: Mapping[str, Any], strict: bool = True, assign: bool = False
 ) -> LoadResult:
     """Write the values of `state` into the tensors of a module; see `load_state_dict`."""
-    own, state, found = _prepared(module, state, strict)
+    own, state, found, extra = _prepared(module, state, strict)
     fitting, (missing, unexpected, mismatched) = _compared(own, state, found)
     if mismatched or (strict and (missing or unexpected)):
         cure = "" if mismatched else ", or pass strict=False to load what is in both"
@@ -80,12 +80,14 @@ def load(
             tensor.array = array
     else:
         _write(fitting)
+    for give in extra:
+        give()
     return LoadResult(missing, unexpected)
 
 
 def load_fitting(module: Any, state: Mapping[str, Any]) -> Rest:
     """Write those values of `state` that fit into the tensors of a module; returns the rest."""
-    fitting, rest = _compared(*_prepared(module, state, False))
+    fitting, rest = _compared(*_prepared(module, state, False)[:3])
     _write(fitting)
     return rest
 
@@ -99,14 +101,21 @@ def size_lazy(module: Any, state: Mapping[str, Any]) -> None:
 
 def _prepared(
     module: Any, state: Mapping[str, Any], strict: bool
-) -> tuple[dict[str, Tensor], dict[str, Any], Rest]:
-    """A module's tensors by name, a copy of `state` as its parts left it, and what they noted."""
+) -> tuple[dict[str, Tensor], Mapping[str, Any], Rest, list[Callable[[], Any]]]:
+    """A module's tensors by name, `state` as its parts left it, what they noted, and the calls that
+    give them what is in no tensor.
+    """
     _check_mapping(state)
     size_lazy(module, state)
-    state, found = dict(state), Rest([], [], [])
+    found, extra = Rest([], [], []), list[Callable[[], Any]]()
     for path, part in module.named_modules(remove_duplicate=False):
-        part._load_from_state_dict(state, path and path + ".", {}, strict, *found)
-    return dict(module._named_state()), state, found
+        prefix, has_extra = path and path + ".", hasattr(part, "set_extra_state")
+        if has_extra or type(part)._load_from_state_dict is not OwnState._load_from_state_dict:
+            copy = state = dict(state)  # only now: what is in a file may not be wanted
+            part._load_from_state_dict(copy, prefix, {}, strict, *found)
+            if has_extra and prefix + EXTRA in copy:
+                extra.append(functools.partial(part.set_extra_state, copy.pop(prefix + EXTRA)))
+    return dict(module._named_state()), state, found, extra
 
 
 def _compared(

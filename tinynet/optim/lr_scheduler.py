@@ -167,7 +167,7 @@ class LRScheduler:
             self._apply()
             self.last_epoch = int(place)
         except BaseException:
-            self._load(before)
+            self._put_back(before)
             raise
 
     def _apply(self) -> None:
@@ -213,6 +213,9 @@ class LRScheduler:
         except (TypeError, ValueError) as error:
             self._load(before)
             raise CheckpointError(f"the saved state does not fit this schedule: {error}") from error
+
+    def _put_back(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def _load(self, state: Any) -> None:
         """Take a state over that fits; TypeError or ValueError, half way, at what does not."""
@@ -570,6 +573,11 @@ class _Several(LRScheduler):
         """As of the others, and under `schedulers` the list of theirs."""
         inner = [schedule.state_dict() for schedule in self.schedulers]
         return {**super().state_dict(), "schedulers": inner}
+
+    def _put_back(self, state: dict[str, Any]) -> None:
+        for schedule, saved in zip(self.schedulers, state["schedulers"], strict=True):
+            schedule._put_back(saved)
+        super()._put_back({**state, "schedulers": self.schedulers})
 
     def _load(self, state: Any) -> None:
         inner = state.get("schedulers") if isinstance(state, dict) else None

@@ -176,7 +176,7 @@ class Case:
     @property
     def words(self) -> bool:
         """Whether the inputs are numbers of words, or other categories."""
-        return self.x.dtype.kind in "iu"
+        return self.x.dtype.kind in "iu" and self.x.dtype != np.uint8
 
     @property
     def matches(self) -> bool:

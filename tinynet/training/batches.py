@@ -270,8 +270,7 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
     targets = _targets(train)
     of_classes = targets.shape[1:] in ((), (1,)) and targets.dtype.kind in "iu"
     split: Any = stratified_split if of_classes else random_split
-    first, second = split(train, [1 - share, share], seed=seed)
-    return first, second
+    return split(train, [1 - share, share], seed=seed)  # type: ignore[no-any-return]
 
 
 def _targets(data: Any) -> np.ndarray:

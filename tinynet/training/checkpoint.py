@@ -182,12 +182,11 @@ def load_fitting(
         weights = {name: w for name, w in weights.items() if name.rpartition(".")[0] != head}
     result = states.load_fitting(model, weights)
     anew = [*result.missing_keys, *(text.split(":")[0] for text in result.mismatched)]
-    count = len(own)
-    if len(anew) == count:
+    if len(anew) == len(own):
         raise CheckpointError(f"{checkpoint.path}: none of its weights fits the model")
     more = f" and {len(anew) - 8} more" if len(anew) > 8 else ""
     rest = f"; anew begin {', '.join(anew[:8])}{more}" if anew else ""
-    return f"{count - len(anew)} of {count} arrays from {checkpoint.path}{rest}"
+    return f"{len(own) - len(anew)} of {len(own)} arrays from {checkpoint.path}{rest}"
 
 
 def save_weights(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:

@@ -211,13 +211,13 @@ def check_free(folder: str | os.PathLike[str]) -> None:
 def clear(folder: str | os.PathLike[str], but: str = "") -> None:
     """Remove what a run left in a folder, `but` one file; what else is in it stays."""
     for path in (*kept_in(folder), Path(folder) / REPORT):
-        if path.name != but and not is_foreign(path):
+        if path.name != but and (path.name != REPORT or not is_foreign(path)):
             path.unlink(missing_ok=True)
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is there under the name of a report, and is none of ours."""
-    return path.suffix != SUFFIX and path.is_file() and MARK not in path.read_bytes()[:1000]
+    """Whether something is there under the name of a report, and is none of ours."""
+    return path.exists() and (not path.is_file() or MARK not in path.read_bytes()[:1000])
 
 
 def chosen_in(run: str | os.PathLike[str]) -> Path:

@@ -80,6 +80,9 @@ class Trained(Module):
     def _named_state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         return self.network._named_state(prefix)
 
+    def state_dict(self, *args: Any, **settings: Any) -> Any:
+        return self.network.state_dict(*args, **settings)
+
     def __getattr__(self, name: str) -> Any:
         network = self.__dict__.get("network")
         if network is None or name.startswith("__"):
@@ -87,8 +90,7 @@ class Trained(Module):
         return getattr(network, name)
 
     def __getitem__(self, index: Any) -> Any:
-        layers: Any = self.network
-        return layers[index]
+        return self.network[index]  # type: ignore[index]
 
     # ----- what is known ----------------------------------------------------------------------
 
@@ -197,7 +199,7 @@ class Trained(Module):
         return found
 
     def evaluate(
-        self, data: Any, y: Any = None, *, split: str = "test", root: Any = None
+        self, data: Any, y: Any = None, root: Any = None, *, split: str = "test"
     ) -> dict[str, Any]:
         """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of a model
         that predicts numbers the loss alone.
@@ -206,7 +208,8 @@ class Trained(Module):
         see `tinynet.data.load`; evaluate(name, split) will do.
         """
         if isinstance(data, str):
-            data, y = load_data(data, y or split, root=root), None
+            data = load_data(data, y or split, root=root)
+        y = None if isinstance(y, str) else y
         found, loss = self.findings(as_examples(data, y, self.classes or ()), 0)
         if not len(found):
             return {"loss": loss}

@@ -34,7 +34,8 @@ def make_grid(
     Grey images get three channels. normalize: shift and scale to 0..1, from value_range or from
     the least and the largest value: of all images, or with scale_each of each.
     """
-    x = np.asarray([np.asarray(t) for t in tensor] if isinstance(tensor, (list, tuple)) else tensor)
+    several = isinstance(tensor, (list, tuple)) and len(tensor) > 0
+    x = np.stack([np.asarray(t) for t in tensor]) if several else np.asarray(tensor)
     if x.ndim not in (2, 3, 4):
         raise ShapeError(f"make_grid takes images (N, C, H, W) or (C, H, W), got shape {x.shape}")
     x = x.reshape((1,) * (4 - x.ndim) + x.shape)

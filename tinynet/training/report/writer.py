@@ -77,7 +77,7 @@ def keep(folder: Path, contents: Contents) -> None:
 def write(path: Path, contents: Contents) -> None:
     """Write the report, atomically, over nothing but a report; it waits for no disk."""
     if is_foreign(path):
-        raise FileExistsError(f"{path} is there and is no report of ours: move it away")
+        raise FileExistsError(f"{path} is there and is no report of ours: give another name")
     with atomic_write(path, durable=False) as stream:
         stream.write(page(contents).encode())
 
