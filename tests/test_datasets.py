@@ -488,7 +488,7 @@ def test_own_images_become_channels_first(tmp_path, given, got):
         ({"x": np.zeros((2, 3), int), "y": [0, 1]}, "x is int64, expected uint8"),
         ({"x": np.zeros((2, 3), np.uint16), "y": [0, 1]}, r"x is uint16, .*: save x / 65535$"),
         ({"x": np.zeros(2), "y": [0, 1]}, r"x has shape \(2,\)"),
-        ({"x": [[0.0], [np.nan]], "y": [0, 1]}, r"row 1 has nan at \[0\], "),
+        ({"x": [[0.0], [np.nan]], "y": [0, 1]}, r"row 1 has nan as float32, at \[0\]: drop"),
         (
             {
                 "x_train": np.zeros((1, 3)),

@@ -106,7 +106,7 @@ def test_classes_of_the_test_folder_are_those_of_the_train_folder(tmp_path):
         with pytest.warns(UserWarning, match=r"\(test\): no example of b among 2 classes"):
             assert load(f"folder:{tmp_path}", "test").labels.tolist() == [0]
     put(tmp_path / "test/d/1.png", grey(0))
-    with pytest.raises(DataError, match=r"test: no classes of .*train are d: rename"):
+    with pytest.raises(DataError, match=r"test: not in .*train are d: rename"):
         load(f"folder:{tmp_path}", "test")
 
 

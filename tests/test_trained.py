@@ -247,7 +247,7 @@ def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys
     exec(NET, space)
     train = data.load("npz:tiny.npz")
     training.fit(
-        space["Net"](), train, 3, transform=data.standardize(train), out="run", progress=False
+        space["Net"](), train, 9, transform=data.standardize(train), out="run", progress=False
     )
     network = space["Net"]()
     model = tinynet.load("run", network)
