@@ -59,8 +59,8 @@ WRONG = {
     "clip_grad_norm": ("a", [1.0], 0, -1.0, float("nan")),
     "transform": (3, "x", data.ToFloat),
     "augment": (3, "x", ["shift", 3], "shift", data.RandomShift, lambda x, rng: x),
-    "loss": ("mes", None, nn.CrossEntropyLoss),
-    "metrics": ([3], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}),
+    "loss": ("mes", None, nn.CrossEntropyLoss, lambda output: output, lambda o, y, w: o, nn.ReLU()),
+    "metrics": ([3], accuracy, None, {"x": 3}, {"x": "accuracy"}, {"x": EarlyStopping}, {"x": abs}),
     "optimizer": (optim.SGD, None, 3),
     "callbacks": (EarlyStopping(), [3], [EarlyStopping], None, "a"),
     "early_stopping": (1.5, "a", BestModel(), EarlyStopping, True),
@@ -267,6 +267,7 @@ OTHER_LABELS = np.where(np.arange(60) == 3, 2, Y)
             {"train": data.ArrayDataset(X, Y, transform=np.abs)},
             "train was .*, now it is .*absolute",
         ),
+        ({"batch_size": 8}, "batch_size was 64 in the run, now it is 8"),
         ({"train": data.DataLoader(TRAIN, 64, seed=2)}, "train was .*, now it is .*, seed 2"),
         ({"validate": data.ArrayDataset(-X, Y)}, "validate was none in the run"),
         (
@@ -344,6 +345,19 @@ def test_a_label_that_is_missing_is_no_class_of_its_own(missing):
     labels = np.array(["a", "b", missing, "a"], object)
     with pytest.raises(DataError, match="the label of example 2 is missing"):
         fit(nn.Linear(4, 3), X[:4], labels, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "told"),
+    [
+        (np.where(X[3] == X, np.nan, X), Y, "validate: x: row 3, column 0 is nan"),
+        (X, np.where(Y[0] == Y, np.nan, Y), "validate: y: row 0 is nan"),
+        (X, np.full(60, "z"), "validate: the label 'z' is none of the training's"),
+    ],
+)
+def test_an_error_says_that_it_is_in_the_validation_data(x, y, told):
+    with pytest.raises(DataError, match=told):
+        train(train=(X, Y.astype(str) if y.dtype.kind == "U" else Y), validate=(x, y))
 
 
 @pytest.mark.parametrize("text", ["digits", Path("a.png")])

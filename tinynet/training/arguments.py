@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.data import ArrayDataset
-from tinynet.errors import check_function, integer, unknown_name
+from tinynet.errors import integer, unknown_name
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
@@ -26,6 +26,7 @@ from tinynet.training.batches import check_no_name, is_dataset, not_a_pair, sour
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import weights_sha256
 from tinynet.training.distributed import Ranks
+from tinynet.training.metrics import check_takes
 from tinynet.training.run import Callback
 from tinynet.vision.transforms.base import Transform
 
@@ -96,18 +97,10 @@ def _folder(name: str, value: Any) -> None:
 
 def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
     """A function of the images alone; one that draws random numbers is a Transform."""
-    check_function("fit", name, value, example)
     if isinstance(value, Transform):
         return
-    try:
-        inspect.signature(value).bind(None)
-    except TypeError:
-        raise TypeError(
-            f"fit: {name} gets the images alone. A change that is random derives from "
-            "data.Transform, with a method apply(self, x, rng)"
-        ) from None
-    except ValueError:  # of a function in C, whose parameters nobody knows
-        return
+    example += " (a random one is a data.Transform, with a method apply(self, x, rng))"
+    check_takes("fit", name, value, ["images"], example)
 
 
 MUST_BE: dict[str, Check] = {
@@ -122,7 +115,7 @@ MUST_BE: dict[str, Check] = {
     "clip_grad_norm": _positive,
     "transform": _transform,
     "augment": functools.partial(_transform, example="data.RandomShift(2), or 'shift:2'"),
-    "loss": functools.partial(check_function, "fit", example="F.mse_loss, of (output, target)"),
+    "loss": lambda name, f: check_takes("fit", name, f, ["output", "target"], "F.mse_loss"),
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),

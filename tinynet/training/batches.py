@@ -192,8 +192,12 @@ def as_inputs(name: str, data: Any) -> Any:
     return ArrayDataset(as_numbers(name, data)) if is_array(data) else data
 
 
-def as_examples(data: Any, targets: Any = None, classes: Any = None, loss: Any = None) -> Any:
+def as_examples(
+    data: Any, targets: Any = None, classes: Any = None, loss: Any = None, of: str = ""
+) -> Any:
     """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
+
+    of: whose x and y they are, for errors, such as "validate: ".
 
     Labels that are text are numbered by their place in `classes`, those of the training; without,
     in sorted order. Raises DataError for one that is not among them, and for one that is missing;
@@ -203,25 +207,25 @@ def as_examples(data: Any, targets: Any = None, classes: Any = None, loss: Any =
         if not isinstance(data, tuple) or len(data) != 2 or not is_array(data[0]):
             return data
         data, targets = data
-    x, y = as_numbers("x", data), as_array("y", targets)
+    x, y = as_numbers(f"{of}x", data), as_array(f"{of}y", targets)
     if y.dtype.kind in "bUSO" and y.shape[1:] == (1,):
         y = y[:, 0]  # a column of labels
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
     if y.dtype.kind not in "USO":
         if y.dtype.kind == "f" and name_of(loss) is not None:
-            as_numbers("y", targets)
+            as_numbers(f"{of}y", targets)
         return ArrayDataset(x, y)
     for row, label in enumerate(y.ravel().tolist()):
         if label is None or label != label:  # NaN, as tables have it
-            raise DataError(f"the label of example {row} is missing: {label!r}")
+            raise DataError(f"{of}the label of example {row} is missing: {label!r}")
     texts = y.astype(str).ravel().tolist()
     names = sorted(set(texts)) if classes is None else list(classes)
     numbers = {name: k for k, name in enumerate(names)}
     if unknown := [text for text in texts if text not in numbers]:
         known = ", ".join([*names[:10], *["..."][: len(names) - 10]])
         raise DataError(
-            f"the label {unknown[0]!r:.60} is none of the training's: "
+            f"{of}the label {unknown[0]!r:.60} is none of the training's: "
             f"{known or 'these have no names, so give numbers, or a model that was loaded'}"
         )
     labels = np.array([numbers[text] for text in texts]).reshape(y.shape)

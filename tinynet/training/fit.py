@@ -153,7 +153,7 @@ def fit(
     loss, metrics = as_loss(loss), as_metrics(metrics)
     train = as_examples(train, targets, loss=loss)
     classes = getattr(train, "classes", None) or ()
-    validate = as_examples(validate, classes=classes, loss=loss)
+    validate = as_examples(validate, classes=classes, loss=loss, of="validate: ")
     augment = as_augment(augment, train)
     check_arguments(locals())
     if validation_split is not None:

@@ -6,11 +6,13 @@ adds up such means, batch by batch, weighted by how many examples count in the b
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -184,8 +186,22 @@ def as_metrics(metrics: Any) -> Metrics:
                 f"metrics: {name!r} cannot be the name of a metric. Take any text but "
                 f"{', '.join(TAKEN)} and what begins with {VALIDATION}"
             )
-        check_function("metrics", repr(name), metric, "training.accuracy")
+        takes = ["matrix"] if of_matrix(metric) else ["output", "target"]
+        check_takes("metrics", repr(name), metric, takes, "training.accuracy")
     return metrics
+
+
+def check_takes(owner: str, name: str, function: Any, takes: Sequence[str], example: str) -> None:
+    """Raise TypeError unless this is a function that can be called with `takes`, by position."""
+    check_function(owner, name, function, example)
+    with contextlib.suppress(ValueError):  # of a function in C, whose parameters nobody knows
+        try:
+            inspect.signature(getattr(function, "forward", function)).bind(*takes)
+        except TypeError as error:
+            raise TypeError(
+                f"{owner}: {name} gets ({', '.join(takes)}), as {example} does, and "
+                f"{getattr(function, '__name__', function)!s:.60} cannot: {error}"
+            ) from None
 
 
 def _of_name(metric: Any) -> Any:

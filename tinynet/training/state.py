@@ -142,6 +142,8 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
     now, then = _setup(run), dict(state["setup"])
     anew = begins_anew(run, state)
+    sizes = [(data or {}).get("batch_size") for data in (state["data"], _state_of(run.train))]
+    _check_same({"batch_size": sizes[0]}, {"batch_size": sizes[1]})
     _check_same(then | ({k: now[k] for k in ("epochs", "schedule")} if anew else {}), now)
     history = from_columns(state["history"])
     if len(state["losses"]) != state["step"] or len(history) > state["epoch"]:
@@ -181,7 +183,7 @@ def _setup(run: Run) -> dict[str, str]:
     }
 
 
-def _check_same(then: dict[str, str], now: dict[str, str]) -> None:
+def _check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
     for name in {**then, **now}:
         if _rounded(then.get(name)) != _rounded(now.get(name)):
