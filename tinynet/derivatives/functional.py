@@ -49,4 +49,4 @@ def hvp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: A
 
 def vhp(func: Callable[..., Any], inputs: Any, v: Any, *args: Any, **settings: Any) -> Any:
     """`hvp`, since the Hessian is symmetric."""
-    return hvp(func, inputs, v)
+    return transforms.by_hessian("vhp", func, inputs, v)

@@ -22,8 +22,7 @@ import numpy as np
 from tinynet import changes, ops
 from tinynet.accumulation import hooked, sum_to_shape
 from tinynet.autograd import Node, OneOf, Use, Variable, wrap
-from tinynet.derivatives import kernels
-from tinynet.derivatives.outside import refuse_kept_values
+from tinynet.derivatives import gradients, kernels
 from tinynet.derivatives.traced import Traced, looked_at
 from tinynet.grad_mode import create_graph
 from tinynet.guard import is_foreign
@@ -96,23 +95,20 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
         )
     body, args, settings, y = node.call
     args = [_as_it_was(x, node) for x in args]
-    given = [_argument(value) for value in args]
     before, traced_dy, found = node.vjps, Traced.given(dy), []
     token = looked_at.set([])
     try:
-        if is_foreign(body):
-            refuse_kept_values(body)
-        again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
-        tracked = [vjp for vjp, x in zip(vjps, args) if isinstance(x, Variable)]
-        gradients = _each(tracked, traced_dy)
+        same = [y, *(_each(before, dy.array) if is_foreign(body) else ())]
+        given, again, dxs = _replayed(body, args, settings, traced_dy)
         if lost := [x for x in looked_at.get() if isinstance(x, str)]:
             raise TypeError(f"{lost[0]}; the body goes on as if nothing was")
         saved = changes.saved_arrays([y, *before])
         if not any(changes.changed_since(x, node.number) for x in saved):
-            same = [y, *(_each(before, dy.array) if is_foreign(body) else ())]
-            for found_now, was in zip([again, *gradients], same):
+            for found_now, was in zip([again, *dxs], same):
                 _check_same(found_now, np.asarray(was, y.dtype), [*given, traced_dy])
-        for dx, vjp, (target, shape, dtype) in zip(gradients, before, node.edges):
+        if is_foreign(body):
+            _refuse_kept_values(body, args, settings, dy.detach())
+        for dx, vjp, (target, shape, dtype) in zip(dxs, before, node.edges):
             dx = dx.tensor if isinstance(dx, Traced) else wrap(dx)
             if dy.requires_grad and not dx.requires_grad and dx.array.any():  # it is linear in dy
                 raise TypeError(
@@ -128,10 +124,69 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     return found
 
 
+def _replayed(body: Any, args: Sequence[Any], settings: Any, dy: Any) -> tuple[Any, Any, Any]:
+    """What the body is given on a replay, its result, and the gradients of dy."""
+    given = [_argument(value) for value in args]
+    again, *vjps = body(*given, **{name: _argument(x) for name, x in settings.items()})
+    return given, again, _each([f for f, x in zip(vjps, args) if isinstance(x, Variable)], dy)
+
+
 def _each(vjps: Iterable[Any], dy: Any) -> list[Any]:
     """What each function makes of dy; one that gives several gradients is called once."""
     given = functools.cache(lambda function: function(dy))
     return [given(vjp.function)[vjp.place] if isinstance(vjp, OneOf) else vjp(dy) for vjp in vjps]
+
+
+def _refuse_kept_values(body: Any, args: Sequence[Any], settings: Any, dy: Tensor) -> None:
+    """TypeError for a gradient that is that of the result here, but not at a point nearby.
+
+    So it is where a body uses what an earlier call left to it, which is a constant to the record.
+    Elements whose gradient is another one here too are meant to have it; of those it is asked
+    alone that a gradient that moves with the inputs is recorded to do so.
+    """
+    points = []
+    for step in (0.0, 0.1):
+        token = looked_at.set([])
+        try:
+            xs = [_moved(x, step) if isinstance(x, Variable) else x for x in args]
+            with np.errstate(all="ignore"):
+                _, y, found = _replayed(body, xs, settings, Traced.given(dy))
+                leaves = [x for x in xs if isinstance(x, Variable)]
+                own = gradients([(y.tensor, dy)], leaves, False, True)
+            in_steps = bool(looked_at.get())
+            points.append([_beside(*each, in_steps) for each in zip(found, own, leaves)])
+        except (
+            Exception
+        ):  # which the replay of the call itself meets too, unless it is nearby alone
+            return
+        finally:
+            looked_at.reset(token)
+    for (meant, here, fixed), (near, there, _) in zip(*points):
+        if (meant & ~near).any() or (fixed and not np.array_equal(here, there, equal_nan=True)):
+            raise TypeError(
+                "its gradient is that of its result, but at a point nearby it is not: it uses what "
+                "an earlier call, or whoever made it, computed from the inputs; compute that in "
+                "the body, or make it an argument"
+            )
+
+
+def _beside(dx: Any, true: Tensor | None, x: Tensor, in_steps: bool) -> tuple[Any, Any, bool]:
+    """Where a gradient is the true one, as far as both are numbers; it; if it follows nothing."""
+    fixed = not (in_steps or (isinstance(dx, Traced) and dx.tensor.requires_grad))
+    array = dx.tensor.array if isinstance(dx, Traced) else dx
+    array = sum_to_shape(array, x.shape, "", _beside)
+    expected = np.zeros(x.shape) if true is None else true.array
+    finite = np.isfinite(array) & np.isfinite(expected)
+    largest = np.abs(expected).max(initial=0, where=finite)
+    return ~finite | (np.abs(array - expected) <= largest / 1000), array, fixed
+
+
+def _moved(x: Variable, step: float) -> Tensor:
+    """A leaf near x."""
+    size = np.abs(x.array)
+    signs = np.random.default_rng(0).choice([-1, 1], x.array.shape)
+    by = step * signs * (size + (0.1 * size.mean() if size.any() else 1))
+    return wrap((x.array + by).astype(x.array.dtype)).requires_grad_()
 
 
 def _as_it_was(x: Any, node: Node) -> Any:

@@ -32,7 +32,13 @@ looked_at: ContextVar[list[Any]] = ContextVar("what a body follows in steps alon
 
 def refused(told: str) -> TypeError:
     """The error for what would lose a derivative, noted, since a body may go on after it."""
-    looked_at.get().append(told)
+    noted = looked_at.get(None)
+    if noted is None:
+        return TypeError(
+            "a body has kept what it was given to record its gradient, and another call uses it; "
+            "keep nothing from call to call"
+        )
+    noted.append(told)
     return TypeError(told)
 
 
@@ -149,6 +155,7 @@ class Traced(NDArrayOperatorsMixin):
     def astype(self, dtype: Any, order: str = "K", copy: bool = True) -> Any:
         """In another dtype; integers and bools have no derivative."""
         if np.dtype(dtype).kind in "biu":
+            looked_at.get().append(self.tensor)
             return self.tensor.array.astype(dtype)
         return self if not copy and dtype == self.dtype else Traced(ops.astype(self.tensor, dtype))
 

@@ -155,11 +155,16 @@ def hvp(func: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
 
     The Hessian is symmetric, so this is the gradient of v^T df/dx.
     """
+    return by_hessian("hvp", func, xs, vs)
+
+
+def by_hessian(name: str, func: Function, xs: Any, vs: Any) -> tuple[Any, Any]:
+    """`hvp` by the name that errors call it."""
     several = isinstance(xs, (tuple, list))
     args, argnums = (tuple(xs), tuple(range(len(xs)))) if several else ((xs,), 0)
     vs = tuple(vs) if isinstance(vs, (tuple, list)) else (vs,)
-    gradient = _formed("hvp", lambda value, dx: (dx, value), func, argnums, False)
-    call = _Call("hvp", gradient, args, argnums, has_aux=True)
+    gradient = _formed(name, lambda value, dx: (dx, value), func, argnums, False)
+    call = _Call(name, gradient, args, argnums, has_aux=True)
     return call.closed(call.aux), call.pull_back(vs if several or len(vs) > 1 else vs[0], "xs")
 
 
@@ -202,6 +207,11 @@ class _Call:
 
     def _start(self, x: Tensor) -> Tensor:
         """x as the first of a record, made of x or, if it has none, of a leaf of its own."""
+        if x.dtype.kind != "f":
+            raise TypeError(
+                f"{self.name}: only float tensors have a gradient, not one of {x.dtype}; convert "
+                "it with x.float(), or leave it out (argnums)"
+            )
         if not x.requires_grad:
             self.own.add(x := wrap(x.array).requires_grad_())
         start = ops.reshape(x, x.shape)
