@@ -1,6 +1,6 @@
 """WGAN-GP: a generator learns to draw digits from a critic whose gradient is kept near length 1.
 
-python examples/gradient_penalty.py [--steps 1000] [--picture samples.png]
+python examples/gradient_penalty.py [--steps 600] [--picture samples.png]
 
 The penalty is a loss of a gradient, so training it takes the gradient of a gradient.
 Source: Gulrajani et al., "Improved training of Wasserstein GANs", arXiv:1704.00028.
@@ -14,7 +14,7 @@ import tinynet
 from tinynet import autograd, data, nn, optim
 from tinynet.vision.utils import save_image
 
-LATENT, BATCH, CRITIC_STEPS = 16, 64, 3
+LATENT, BATCH, CRITIC_STEPS = 16, 32, 2
 
 
 def generator():
@@ -43,7 +43,7 @@ def gradient_penalty(judge, real, fake):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--picture", default="samples.png")
     args = parser.parse_args()
 
@@ -51,8 +51,8 @@ def main():
     images = data.load("digits", "train").images.astype(np.float32)  # (1437, 1, 8, 8)
     images /= images.max()
     artist, judge = generator(), critic()
-    artist_optimizer = optim.Adam(artist.parameters(), lr=1e-3, betas=(0.5, 0.9))
-    judge_optimizer = optim.Adam(judge.parameters(), lr=1e-3, betas=(0.5, 0.9))
+    artist_optimizer = optim.Adam(artist.parameters(), lr=2e-3, betas=(0.5, 0.9))
+    judge_optimizer = optim.Adam(judge.parameters(), lr=2e-3, betas=(0.5, 0.9))
 
     for step in range(1, args.steps + 1):
         for _ in range(CRITIC_STEPS):

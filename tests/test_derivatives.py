@@ -127,7 +127,7 @@ def writing(x):
         (without_operation, "np.interp has no operation"),
         (failing, "no gradient today"),
         (of_one_element, r"has shape \(1,\), but the input"),
-        (writing, "changes an argument in place"),
+        (writing, "its gradient dx writes into dy, which is read-only"),
     ],
 )
 def test_a_gradient_that_has_none_is_a_failure_in_the_report(function, words, order):

@@ -119,8 +119,9 @@ def trace(
     for tensors. The model is afterwards as it was. Raises OnnxError for what depends on the data.
     """
     with preserving(model), evaluating(model), np.errstate(all="ignore"):
-        batches, passes = [], []
-        for x in _batches(shape, dtype):
+        batches: list[np.ndarray] = []
+        passes: list[_Pass] = []
+        for x in _batches(shape, dtype, passes):
             with contextlib.suppress(*[Exception] * (len(x) > 5)):  # some take a few alone
                 passes.append(_Pass(model, forward, x))
                 batches.append(x)
@@ -157,13 +158,19 @@ def trace(
     return values[INPUT], needed, result.arguments
 
 
-def _batches(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterator[np.ndarray]:
+def _batches(
+    shape: tuple[int, ...], dtype: np.dtype[Any], passes: list[_Pass]
+) -> Iterator[np.ndarray]:
     """Batches that are unlike in all: the first is above 0, the second below, the others both.
 
-    5 tells 2 * N from N * N, many what few do not do (`len(x) > 8`), 1 what NumPy squeezes.
+    5 tells 2 * N from N * N, many what few do not do (`len(x) > 8`), 1 what NumPy squeezes. They
+    are as many as have 2^22 numbers on their way through the model, by the first of `passes`.
     """
-    rng, many = np.random.default_rng(0), 2**18 // max(1, math.prod(shape))
-    for N in (2, 3, 5, min(max(many, 9), 17), 1):
+    rng, many = np.random.default_rng(0), 9
+    for N in (2, 3, 5, many, 1):
+        if N == many:
+            numbers = sum(math.prod(call.output.shape) for call in passes[0].calls)
+            N = min(max(2**23 // numbers, many), 257)
         x = rng.uniform(*{2: (0.01, 1), 3: (-1, -0.01)}.get(N, (-3, 3)), (N, *shape))
         yield (x * 255 if dtype.kind == "u" else x).astype(dtype)
 
