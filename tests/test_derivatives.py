@@ -20,6 +20,7 @@ import pytest
 
 import tinynet
 from tinynet import autograd, func, kernels, nn
+from tinynet.derivatives import replay
 from tinynet.errors import ShapeError
 from tinynet.gradcheck import gradcheck
 from tinynet.gradcheck.table import table
@@ -37,7 +38,9 @@ def tensor(*values, **settings):
 
 @pytest.mark.parametrize("order", [np.ascontiguousarray, np.asfortranarray])
 @pytest.mark.parametrize("row", TABLE, ids=str)
-def test_second_derivatives_agree_with_differences_of_the_first(row, order):
+def test_second_derivatives_agree_with_differences_of_the_first(row, order, monkeypatch):
+    if order is np.asfortranarray:  # and no body is taken for one that keeps values
+        monkeypatch.setattr(replay, "is_foreign", lambda body: True)
     inputs = [tinynet.Tensor(order(x) if x.ndim else x) for x in row.inputs]
     report = gradcheck(row.function(), inputs, order=2, mode="directions")
     report.raise_for_failures()

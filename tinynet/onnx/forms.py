@@ -6,6 +6,7 @@ their order; it adds nodes and returns the name of the last one's output.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.onnx import spatial
 from tinynet.onnx.nodes import Graph
 from tinynet.onnx.operators import ALIKE
 from tinynet.onnx.trace import Size, Value
@@ -112,14 +114,11 @@ def _along(g: Graph, y: Value, x: Value, matrices: Sequence[np.ndarray]) -> str:
     return g("MatMul", rows[0], name) if rows else name
 
 
-_RESIZE: tuple[tuple[str, str, Callable[[int, int], np.ndarray]], ...] = (
-    ("nearest", "asymmetric", lambda n, out: resize.nearest(n, out, n / out, False)),
-    ("linear", "half_pixel",
-     lambda n, out: resize.interpolation(n, out, n / out, False, False)),
-    ("linear", "align_corners",
-     lambda n, out: resize.interpolation(n, out, (n - 1) / max(out - 1, 1), False, True)),
-)  # fmt: skip
-"""Settings of Resize, and the matrix of one axis that does the same."""
+_RESIZE = (
+    *itertools.product(("linear", "cubic"), ("half_pixel", "align_corners")),
+    ("nearest", "asymmetric"),
+)
+"""Settings of Resize that tinynet has too."""
 
 
 def _resample(g: Graph, y: Value, x: Value, matrices: Sequence[Value]) -> str:
@@ -127,8 +126,9 @@ def _resample(g: Graph, y: Value, x: Value, matrices: Sequence[Value]) -> str:
     arrays = [m.array for m in matrices if m.array is not None]
     scales = np.array([1, 1, *(out / n for n, out in axes)], np.float32)
     if all(scale == out / n for scale, (n, out) in zip(scales[2:].tolist(), axes)):  # is exact
-        for mode, at, matrix in _RESIZE:
-            if all(np.allclose(A, matrix(*axis)) for A, axis in zip(arrays, axes)):
+        for mode, at in _RESIZE:
+            along = functools.partial(spatial.weights, mode=mode, at=at, nearest="floor")
+            if all(np.allclose(A, along(n, out, out / n)) for A, (n, out) in zip(arrays, axes)):
                 settings = {"coordinate_transformation_mode": at, "nearest_mode": "floor"}
                 return g("Resize", x, None, scales, mode=mode, **settings)
     return _along(g, y, x, arrays)

@@ -48,7 +48,7 @@ class Node:
         return self.scopes[-2] if len(self.scopes) > 1 else ""
 
     def __str__(self) -> str:
-        return f"node {self.name or self.outputs[0]!r:.80} ({self.operator:.80})"
+        return f"node {self.name or ''.join(self.outputs[:1])!r:.80} ({self.operator:.80})"
 
 
 @dataclass
@@ -80,21 +80,8 @@ class Graph:
     opset: int
     places: dict[str, tuple[Module, str]] = field(default_factory=dict)
 
-    def check_order(self) -> None:
-        """Every value is made once, before it is used; notes what is not used, or no more."""
-        names = [given.name for given in self.inputs]
-        if len(set(names)) < len(names):
-            raise OnnxError(f"two of the inputs have one name: {names!r:.80}")
-        known = {"", *self.places, *names}
-        for node in self.nodes:
-            if missing := set(node.inputs) - known:
-                raise OnnxError(f"{node} takes {missing!r:.80}, which nothing before it gives")
-            made = [name for name in node.outputs if name]
-            if len(set(made) - known) < len(made):
-                raise OnnxError(f"{node} gives one of {made!r:.80} a second time")
-            known.update(made)
-        if missing := set(self.outputs) - known | ({""} & set(self.outputs)):
-            raise OnnxError(f"nothing gives the outputs {missing!r:.80}")
+    def note_last_uses(self) -> None:
+        """Note what is not used, and after which node a value is used no more."""
         needed = {*self.outputs, *self.places, ""}
         for node in reversed(self.nodes):
             node.outputs[1:] = [name if name in needed else "" for name in node.outputs[1:]]

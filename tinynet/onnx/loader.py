@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
-from onnx.onnx_cpp2py_export.checker import CheckerContext
+from onnx import helper, numpy_helper
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError, unknown_name
@@ -47,27 +47,41 @@ def load(path: str | os.PathLike[str]) -> OnnxModule:
 def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     weights = Weights()
     for tensor in source.graph.initializer:
-        _keep(weights, tensor.name, array_of(tensor, folder))
+        weights.arrays[tensor.name] = array_of(tensor, folder)
     if source.graph.sparse_initializer or not source.graph.output:
         wrong = "it has no outputs, or sparse arrays, which are not supported"
         raise OnnxError(wrong if source.ByteSize() else "the file is empty")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
+    opset = _opset(source)
+    given = [*(value.name for value in inputs), *(array.name for array in source.graph.initializer)]
+    nodes = [_node(node, weights, folder) for node in source.graph.node]
+    _check(source, given, opset)
     outputs = [value.name for value in source.graph.output]
-    laws, opset = CheckerContext(), _opset(source)
-    laws.ir_version, laws.opset_imports = source.ir_version, {"": opset}
-    nodes = (_node(node, weights, folder, laws) for node in source.graph.node)
     graph = Graph([n for n in nodes if n is not None], inputs, outputs, opset)
     module = OnnxModule(graph)
     told = weights.place(graph, module)
-    graph.check_order()
+    graph.note_last_uses()
     module.report = _report(source, graph, told, sum(p.numel() for p in module.parameters()))
     return module.eval()
 
 
-def _keep(weights: Weights, name: str, array: np.ndarray) -> None:
-    if not name or name in weights.arrays:
-        raise OnnxError(f"two arrays are named {name!r:.80}, or one has no name")
-    weights.arrays[name] = array
+def _check(source: onnx.ModelProto, given: list[str], opset: int) -> None:
+    """Raise OnnxError unless nodes are as specified, and values made once, before they are used.
+
+    given: the names of the inputs and arrays, whose numbers are not looked at.
+    """
+    values = (
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ()) for name in names]
+        for names in (given, (value.name for value in source.graph.output))
+    )
+    graph = helper.make_graph(source.graph.node, "graph", *values)
+    imports = [helper.make_opsetid("", opset)]
+    try:
+        onnx.checker.check_model(
+            helper.make_model(graph, opset_imports=imports, ir_version=max(source.ir_version, 3))
+        )
+    except onnx.checker.ValidationError as error:
+        raise OnnxError(" ".join(str(error).split())) from error
 
 
 def _opset(source: onnx.ModelProto) -> int:
@@ -90,18 +104,12 @@ def _input(value: onnx.ValueInfoProto) -> Input:
     return Input(value.name, tuple(sizes) if kind.HasField("shape") else None)
 
 
-def _node(
-    source: onnx.NodeProto, weights: Weights, folder: Path, laws: CheckerContext
-) -> Node | None:
-    """The node, its attributes checked; None for one that only names an array of the file."""
+def _node(source: onnx.NodeProto, weights: Weights, folder: Path) -> Node | None:
+    """The node, its attributes known; None for one that only names an array of the file."""
     told = {entry.key: entry.value for entry in source.metadata_props}
     scopes = re.findall(r"'([^']*)'", told.get("pkg.torch.onnx.name_scopes", ""))
     inputs, outputs = list(source.input), list(source.output)
     node = Node(source.name, source.op_type, inputs, outputs, scopes)
-    if not outputs or not outputs[0]:
-        raise OnnxError(f"node {source.name!r:.80} ({source.op_type:.80}) has no output")
-    if twice := [name for name in outputs if weights.root(name) is not None]:
-        raise OnnxError(f"{node} gives {twice!r:.80} a second time")
     constant = source.op_type == "Constant"
     if source.domain not in ("", "ai.onnx") or not (constant or source.op_type in OPERATORS):
         name = ".".join(filter(None, (source.domain, source.op_type)))
@@ -115,14 +123,10 @@ def _node(
             )
         node.attributes[attribute.name] = _attribute(node, attribute, folder)
     source.domain = ""  # for short
-    try:  # how many inputs and outputs it has, attributes that are there twice
-        onnx.checker.check_node(source, laws)
-    except onnx.checker.ValidationError as error:
-        raise OnnxError(f"{node}: {error}") from error
     if constant:
-        ((name, value),) = node.attributes.items()
-        _keep(weights, outputs[0], np.asarray(value, CONSTANTS[name]))
-        weights.fixed.add(outputs[0])
+        for name, value in node.attributes.items():
+            weights.arrays[outputs[0]] = np.asarray(value, CONSTANTS[name])
+            weights.fixed.add(outputs[0])
         return None
     if source.op_type == "Identity" and (root := weights.root(inputs[0])):
         weights.aliases[outputs[0]] = root
@@ -131,10 +135,12 @@ def _node(
 
 
 def _attribute(node: Node, source: onnx.AttributeProto, folder: Path) -> Any:
-    value, kinds = onnx.helper.get_attribute_value(source), onnx.AttributeProto
+    value, kinds = helper.get_attribute_value(source), onnx.AttributeProto
     match source.type:
         case kinds.TENSOR:
-            return array_of(value, folder)
+            array = array_of(value, folder)
+            value.CopyFrom(numpy_helper.from_array(np.zeros(0)))  # for short
+            return array
         case kinds.STRING:
             return value.decode()
         case kinds.FLOAT | kinds.INT | kinds.FLOATS | kinds.INTS:

@@ -229,24 +229,25 @@ ROUNDED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _weights(
-    n: int, out: int, scale: float, *, mode: str, place: Place, rounded: Any, a: float,
-    inside: int, antialias: int,
+def weights(
+    n: int, out: int, scale: float, *, mode: str, at: str, nearest: str, a: float = -0.75,
+    inside: int = 0, antialias: int = 0,
 ) -> np.ndarray:  # fmt: skip
     """The matrix (out, n) whose product with an axis is that axis at its new places.
 
-    a: of the cubic. inside: the edge does not go on beyond the image.
+    at, nearest: names in `PLACES` and `ROUNDED`. a: of the cubic. inside: the edge does not go on
+    beyond the image.
     """
     check_size(n, out)
-    at = place(np.arange(out), n, out, scale)
+    place = PLACES[at](np.arange(out), n, out, scale)
     if mode == "nearest":
-        taken = np.clip(rounded(at), 0, n - 1)
+        taken = np.clip(ROUNDED[nearest](place), 0, n - 1)
         return np.asarray(taken[:, None] == np.arange(n), float)
     narrow = min(scale, 1.0) if antialias else 1.0
     reach = math.ceil((2 if mode == "cubic" else 1) / narrow)
     check_size(2 * reach, out)
-    taps = np.floor(at)[:, None] + np.arange(1 - reach, 1 + reach)  # (out, taps)
-    d = np.abs(at[:, None] - taps) * narrow
+    taps = np.floor(place)[:, None] + np.arange(1 - reach, 1 + reach)  # (out, taps)
+    d = np.abs(place[:, None] - taps) * narrow
     weight = np.maximum(1 - d, 0)
     if mode == "cubic":  # Keys' kernel
         near = ((a + 2) * d - (a + 3)) * d * d + 1
@@ -300,15 +301,15 @@ def resize(
     sizes, scales = list(x.shape), [1.0] * x.ndim
     for d, size, scale in zip(named, new, each):
         sizes[d], scales[d] = size, scale
-    place, rounded = PLACES.get(coordinate_transformation_mode), ROUNDED.get(nearest_mode)
-    words = [mode, coordinate_transformation_mode, nearest_mode]
-    if not place or not rounded or mode not in ("nearest", "linear", "cubic") or min(scales) <= 0:
+    words = mode, coordinate_transformation_mode, nearest_mode
+    known = ("nearest", "linear", "cubic"), PLACES, ROUNDED
+    if any(word not in ways for word, ways in zip(words, known)) or min(scales) <= 0:
         raise ValueError(f"the modes {words} or scales {scales!r:.80} are not supported")
     if not 3 <= x.ndim <= 5 or tuple(sizes[:2]) != x.shape[:2] or 0 in x.shape:
         raise ValueError(f"axes of pixels alone are resized, not {x.shape} to {tuple(sizes)}")
     check_size(sizes)
     along = functools.partial(
-        _weights, mode=mode, place=place, rounded=rounded, a=cubic_coeff_a, inside=exclude_outside,
-        antialias=antialias,
+        weights, mode=mode, at=coordinate_transformation_mode, nearest=nearest_mode,
+        a=cubic_coeff_a, inside=exclude_outside, antialias=antialias,
     )  # fmt: skip
     return resample(x, [*map(along, x.shape[2:], sizes[2:], scales[2:])])
