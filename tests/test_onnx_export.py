@@ -377,7 +377,7 @@ REFUSED = {
     "written to": (written_to, FOLLOWED),
     "noise": (lambda x: x + tinynet.randn(6, 6), FOLLOWED),
     "dropout": (lambda x: F.dropout(x), "dropout in layer Net.* ONNX has no form of it"),
-    "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2, 128, 0 for batches of 2, 3, 5, 257, 1"),
+    "half the batch": (lambda x: x[: len(x) // 2], "1, 1, 2, 128, 0 for batches of 2, 3, 5, 257"),
     "the batch squared": (lambda x: x * len(x) ** 2, "4, 9, 25, 66049, 1 for batches of 2, 3, 5"),
     "item": (lambda x: x * x.mean().item(), "a number that depends on the data"),
     "an operation of one's own": (doubled, "doubled in layer Net.*no form.*It writes abs, .*relu"),
