@@ -541,9 +541,25 @@ class KeptArray(Cube):
         return tinynet.tensor(ctx.slope) * dy
 
 
+class Data(Cube):
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 3 * x.data * x.data * dy
+
+
+class DataOfDy(Cube):
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 3 * x * x * dy.data
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (Data, "at a point nearby it is not"),
+        (DataOfDy, "does not depend on dy as far as is recorded"),
         (Once, "Once.backward is marked once_differentiable"),
         (ByNumpy, r"test_derivatives.py:\d+: `return tinynet.*\.numpy\(\).*a value leaves"),
         (KeptArray, r"KeptArray.forward keeps an array of shape \(3,\).*save inputs"),

@@ -107,13 +107,9 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
             for found_now, was in zip([again, *dxs], same):
                 _check_same(found_now, np.asarray(was, y.dtype), [*given, traced_dy])
         if is_foreign(body):
-            _refuse_kept_values(body, args, settings, dy.detach())
+            _refuse_lost_values(body, args, settings, _moved(dy, 0.0))
         for dx, vjp, (target, shape, dtype) in zip(dxs, before, node.edges):
             dx = dx.tensor if isinstance(dx, Traced) else wrap(dx)
-            if dy.requires_grad and not dx.requires_grad and dx.array.any():  # it is linear in dy
-                raise TypeError(
-                    "a gradient does not depend on dy as far as is recorded, and is not 0"
-                )
             for z in dict.fromkeys(looked_at.get()):  # by which dx changes in steps
                 dx = ops.where(np.True_, dx, ops.sum(z)) if z.requires_grad else dx
             found.append((target, sum_to_shape(dx, shape, node.name, vjp).to(dtype)))
@@ -137,12 +133,12 @@ def _each(vjps: Iterable[Any], dy: Any) -> list[Any]:
     return [given(vjp.function)[vjp.place] if isinstance(vjp, OneOf) else vjp(dy) for vjp in vjps]
 
 
-def _refuse_kept_values(body: Any, args: Sequence[Any], settings: Any, dy: Tensor) -> None:
+def _refuse_lost_values(body: Any, args: Sequence[Any], settings: Any, dy: Tensor) -> None:
     """TypeError for a gradient that is that of the result here, but not at a point nearby.
 
     So it is where a body uses what an earlier call left to it, which is a constant to the record.
     Elements whose gradient is another one here too are meant to have it; of those it is asked
-    alone that a gradient that moves with the inputs is recorded to do so.
+    alone that a gradient that moves with the inputs, or with dy, is recorded to do so.
     """
     points = []
     for step in (0.0, 0.1):
@@ -154,14 +150,16 @@ def _refuse_kept_values(body: Any, args: Sequence[Any], settings: Any, dy: Tenso
                 leaves = [x for x in xs if isinstance(x, Variable)]
                 own = gradients([(y.tensor, dy)], leaves, False, True)
             in_steps = bool(looked_at.get())
-            points.append([_beside(*each, in_steps) for each in zip(found, own, leaves)])
-        except (
-            Exception
-        ):  # which the replay of the call itself meets too, unless it is nearby alone
+            points.append(
+                [_beside(*each, leaves, dy, in_steps) for each in zip(found, own, leaves)]
+            )
+        except Exception:  # met by the replay of the call too, unless it is met nearby alone
             return
         finally:
             looked_at.reset(token)
-    for (meant, here, fixed), (near, there, _) in zip(*points):
+    for (meant, here, fixed, lost), (near, there, *_) in zip(*points):
+        if lost:
+            raise TypeError("a gradient does not depend on dy as far as is recorded, and is not 0")
         if (meant & ~near).any() or (fixed and not np.array_equal(here, there, equal_nan=True)):
             raise TypeError(
                 "its gradient is that of its result, but at a point nearby it is not: it uses what "
@@ -170,15 +168,22 @@ def _refuse_kept_values(body: Any, args: Sequence[Any], settings: Any, dy: Tenso
             )
 
 
-def _beside(dx: Any, true: Tensor | None, x: Tensor, in_steps: bool) -> tuple[Any, Any, bool]:
-    """Where a gradient is the true one, as far as both are numbers; it; if it follows nothing."""
-    fixed = not (in_steps or (isinstance(dx, Traced) and dx.tensor.requires_grad))
-    array = dx.tensor.array if isinstance(dx, Traced) else dx
-    array = sum_to_shape(array, x.shape, "", _beside)
+def _beside(
+    dx: Any, true: Tensor | None, x: Tensor, leaves: list[Any], dy: Tensor, in_steps: bool
+) -> tuple[np.ndarray, np.ndarray, bool, bool]:
+    """Where a gradient is the true one, as far as both are numbers; it; what it does not follow.
+
+    That is the inputs, and dy, in which it is linear.
+    """
+    traced = isinstance(dx, Traced)
+    origins = {*record([dx.tensor.node or dx.tensor])} if traced else set()
+    array = sum_to_shape(dx.tensor.array if traced else dx, x.shape, "", _beside)
     expected = np.zeros(x.shape) if true is None else true.array
     finite = np.isfinite(array) & np.isfinite(expected)
     largest = np.abs(expected).max(initial=0, where=finite)
-    return ~finite | (np.abs(array - expected) <= largest / 1000), array, fixed
+    near = ~finite | (np.abs(array - expected) <= largest / 1000)
+    fixed = not in_steps and origins.isdisjoint(leaves)
+    return near, array, fixed, dy not in origins and bool(array.any())
 
 
 def _moved(x: Variable, step: float) -> Tensor:
