@@ -548,6 +548,20 @@ class Data(Cube):
         return 3 * x.data * x.data * dy
 
 
+class ArrayOf(Cube):
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 3 * tinynet.Tensor(x.array**2) * dy
+
+
+class ArrayOfDy(Cube):
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return 3 * x * x * tinynet.Tensor(dy.array)
+
+
 class DataOfDy(Cube):
     @staticmethod
     def backward(ctx, dy):
@@ -558,8 +572,10 @@ class DataOfDy(Cube):
 @pytest.mark.parametrize(
     ("function", "words"),
     [
-        (Data, "at a point nearby it is not"),
-        (DataOfDy, "does not depend on dy as far as is recorded"),
+        (Data, "return 3 . x.data.*a value leaves the record"),
+        (ArrayOf, "at a point nearby it is not"),
+        (DataOfDy, "return 3 . x . x . dy.data.*a value leaves the record"),
+        (ArrayOfDy, "does not depend on dy as far as is recorded"),
         (Once, "Once.backward is marked once_differentiable"),
         (ByNumpy, r"test_derivatives.py:\d+: `return tinynet.*\.numpy\(\).*a value leaves"),
         (KeptArray, r"KeptArray.forward keeps an array of shape \(3,\).*save inputs"),

@@ -225,7 +225,7 @@ class _Recorded(Tensor):
             "operations on tensors"
         )
 
-    detach = _value
+    detach, data = _value, property(_value)
 
 
 def _recorded(tensor: Tensor) -> Tensor:

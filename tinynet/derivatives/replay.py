@@ -187,10 +187,10 @@ def _beside(
 
 
 def _moved(x: Variable, step: float) -> Tensor:
-    """A leaf near x."""
-    size = np.abs(x.array)
-    signs = np.random.default_rng(0).choice([-1, 1], x.array.shape)
-    by = step * signs * (size + (0.1 * size.mean() if size.any() else 1))
+    """A leaf near x, at which no two elements are equal."""
+    size, rng = np.abs(x.array), np.random.default_rng(0)
+    by = rng.choice([-step, step], size.shape) * rng.uniform(0.5, 1, size.shape)
+    by *= size + (0.1 * size.mean() if size.any() else 1)
     return wrap((x.array + by).astype(x.array.dtype)).requires_grad_()
 
 
