@@ -49,8 +49,7 @@ def _module(source: onnx.ModelProto, folder: Path) -> OnnxModule:
     for tensor in source.graph.initializer:
         weights.arrays[tensor.name] = array_of(tensor, folder)
     if source.graph.sparse_initializer or not source.graph.output:
-        wrong = "it has no outputs, or sparse arrays, which are not supported"
-        raise OnnxError(wrong if source.ByteSize() else "the file is empty")
+        raise OnnxError("the file is empty, has no outputs, or sparse arrays, which are not read")
     inputs = [_input(value) for value in source.graph.input if value.name not in weights.arrays]
     opset = _opset(source)
     given = [*(value.name for value in inputs), *(array.name for array in source.graph.initializer)]

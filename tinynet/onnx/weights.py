@@ -23,12 +23,8 @@ from tinynet.onnx.graph import Graph, Node
 
 _BOTH = {1: "weight", 2: "bias"}
 WORDS = {
-    "Conv": _BOTH,
-    "ConvTranspose": _BOTH,
-    "Gemm": _BOTH,
-    "GroupNormalization": _BOTH,
-    "InstanceNormalization": _BOTH,
-    "LayerNormalization": _BOTH,
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm"), _BOTH),
+    **dict.fromkeys((f"{what}Normalization" for what in ("Group", "Instance", "Layer")), _BOTH),
     "BatchNormalization": {**_BOTH, 3: "running_mean", 4: "running_var"},
     "PRelu": {1: "weight"},
 }
