@@ -112,7 +112,7 @@ def owned(dx: np.ndarray, vjp: VJP, dy: Array, several: Sequence[Array] | None) 
     return np.array(dx) if elsewhere > hasattr(vjp, "place") else dx
 
 
-def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP) -> Any:
+def sum_to_shape(gradient: Array, shape: tuple[int, ...], name: str, vjp: VJP | None) -> Any:
     """Undo broadcasting: sum `gradient` over the axes along which `shape` was stretched.
 
     A value used in several places gets the sum of their gradients (multivariate chain rule).

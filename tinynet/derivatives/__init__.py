@@ -7,7 +7,6 @@ from typing import Any
 
 from tinynet import autograd
 from tinynet.accumulation import accumulate
-from tinynet.autograd import pass_back, wrap
 from tinynet.tensor import Tensor, starting_gradient
 
 
@@ -30,13 +29,15 @@ def grad(
     inputs. only_inputs is PyTorch's and has no effect. Raises RuntimeError for an input that the
     outputs do not depend on, unless `allow_unused`, which gives None for it.
     """
+    from tinynet.derivatives import replay
+
     targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     pairs = _pairs("grad: {} grad_outputs for {} outputs", outputs, grad_outputs)
     starts = [(y, starting_gradient("grad", y, dy)) for y, dy in pairs]
     if not all(x.requires_grad for x in targets):
         raise RuntimeError("grad: one of the inputs does not require a gradient")
     retain_graph = create_graph if retain_graph is None else retain_graph
-    found = gradients(starts, targets, create_graph, retain_graph)
+    found = replay.gradients(starts, targets, create_graph, retain_graph)
     for place, dx in enumerate(found):
         if dx is None and not allow_unused:
             raise RuntimeError(
@@ -66,28 +67,6 @@ def _pairs(unequal: str, outputs: Any, given: Any) -> list[tuple[Tensor, Any]]:
     if len(given) != len(roots):
         raise ValueError(unequal.format(len(given), len(roots)))
     return list(zip(roots, given))
-
-
-def gradients(
-    starts: Sequence[tuple[Tensor, Tensor]],
-    targets: Sequence[Tensor],
-    create_graph: bool,
-    retain_graph: bool,
-) -> list[Tensor | None]:
-    """The gradient of each target, from roots and the gradients of these; None where it has none.
-
-    create_graph: recorded, so that they have gradients themselves.
-    """
-    from tinynet.derivatives import replay
-
-    if create_graph:
-        recorded = replay.pass_back(starts, targets)
-        return [recorded.get(x.node or x) for x in targets]
-    places = [x.node or x for x in targets]
-    passed = replay.leading(starts, set(places))
-    roots = [(y, dy.array) for y, dy in starts if y.node is None or y.node in passed]
-    found = pass_back(roots, retain_graph, set(places), passed)
-    return [wrap(found[place]) if place in found else None for place in places]
 
 
 def backward_recorded(

@@ -19,14 +19,34 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import changes, ops
+from tinynet import autograd, changes, ops
 from tinynet.accumulation import hooked, sum_to_shape
 from tinynet.autograd import Node, OneOf, Use, Variable, wrap
-from tinynet.derivatives import gradients, kernels
+from tinynet.derivatives import kernels
 from tinynet.derivatives.traced import Traced, looked_at
 from tinynet.grad_mode import create_graph
 from tinynet.guard import is_foreign
 from tinynet.tensor import Tensor
+
+
+def gradients(
+    starts: Sequence[tuple[Tensor, Tensor]],
+    targets: Sequence[Variable],
+    create_graph: bool,
+    retain_graph: bool,
+) -> list[Tensor | None]:
+    """The gradient of each target, from roots and the gradients of these; None where it has none.
+
+    create_graph: recorded, so that they have gradients themselves.
+    """
+    if create_graph:
+        recorded = pass_back(starts, targets)
+        return [recorded.get(x.node or x) for x in targets]
+    places = [x.node or x for x in targets]
+    passed = leading(starts, set(places))
+    roots = [(y, dy.array) for y, dy in starts if y.node is None or y.node in passed]
+    found = autograd.pass_back(roots, retain_graph, set(places), passed)
+    return [wrap(found[place]) if place in found else None for place in places]
 
 
 def pass_back(
@@ -147,7 +167,7 @@ def _refuse_lost_values(body: Any, args: Sequence[Any], settings: Any, dy: Tenso
             xs = [_moved(x, step) if isinstance(x, Variable) else x for x in args]
             with np.errstate(all="ignore"):
                 _, y, found = _replayed(body, xs, settings, Traced.given(dy))
-                leaves = [x for x in xs if isinstance(x, Variable)]
+                leaves: list[Any] = [x for x in xs if isinstance(x, Variable)]
                 own = gradients([(y.tensor, dy)], leaves, False, True)
             in_steps = bool(looked_at.get())
             points.append(
@@ -177,7 +197,7 @@ def _beside(
     """
     traced = isinstance(dx, Traced)
     origins = {*record([dx.tensor.node or dx.tensor])} if traced else set()
-    array = sum_to_shape(dx.tensor.array if traced else dx, x.shape, "", _beside)
+    array = sum_to_shape(dx.tensor.array if traced else dx, x.shape, "", None)
     expected = np.zeros(x.shape) if true is None else true.array
     finite = np.isfinite(array) & np.isfinite(expected)
     largest = np.abs(expected).max(initial=0, where=finite)

@@ -23,8 +23,7 @@ import numpy as np
 
 from tinynet import ops
 from tinynet.autograd import Node, wrap
-from tinynet.derivatives import gradients
-from tinynet.derivatives.replay import record
+from tinynet.derivatives.replay import gradients, record
 from tinynet.errors import ShapeError
 from tinynet.grad_mode import create_graph, keeping, recording
 from tinynet.tensor import Tensor

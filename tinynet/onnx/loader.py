@@ -69,11 +69,11 @@ def _check(source: onnx.ModelProto, given: list[str], opset: int) -> None:
 
     given: the names of the inputs and arrays, whose numbers are not looked at.
     """
-    values = (
+    inputs, outputs = (
         [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ()) for name in names]
         for names in (given, (value.name for value in source.graph.output))
     )
-    graph = helper.make_graph(source.graph.node, "graph", *values)
+    graph = helper.make_graph(source.graph.node, "graph", inputs, outputs)
     imports = [helper.make_opsetid("", opset)]
     try:
         onnx.checker.check_model(

@@ -302,7 +302,7 @@ def resize(
     for d, size, scale in zip(named, new, each):
         sizes[d], scales[d] = size, scale
     words = mode, coordinate_transformation_mode, nearest_mode
-    known = ("nearest", "linear", "cubic"), PLACES, ROUNDED
+    known: Sequence[Any] = ("nearest", "linear", "cubic"), PLACES, ROUNDED
     if any(word not in ways for word, ways in zip(words, known)) or min(scales) <= 0:
         raise ValueError(f"the modes {words} or scales {scales!r:.80} are not supported")
     if not 3 <= x.ndim <= 5 or tuple(sizes[:2]) != x.shape[:2] or 0 in x.shape:
