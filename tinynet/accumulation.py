@@ -26,32 +26,33 @@ SMALL = 1 << 14
 """Elements up to which a gradient is copied sooner than it is found out whether it has to be."""
 
 
-class Gradients(dict["Node | Variable", np.ndarray]):
-    """The gradients of nodes and leaves, as far as they are known. No one else has a leaf's array.
+class Gradients:
+    """The gradients of nodes and leaves, as far as `known`. No one else has a leaf's array.
 
     own: the nodes whose array no one else has. nodes: (-number, node) of those that are to be
     visited, a heap, so the newest comes first.
     """
 
-    __slots__ = ("nodes", "own")
+    __slots__ = ("known", "nodes", "own")
 
     def __init__(self, roots: Iterable[tuple[Variable, np.ndarray]]) -> None:
+        self.known: dict[Node | Variable, np.ndarray] = {}
         self.own: set[Node | Variable] = set()
         self.nodes: list[tuple[int, Any]] = []
         for x, dy in roots:
             root = x.node or x
-            if root.number and root not in self:
+            if root.number and root not in self.known:
                 heapq.heappush(self.nodes, (-root.number, root))
             self.add(root, dy)
 
     def add(self, target: Node | Variable, dx: np.ndarray) -> None:
         """Add dx, of the shape and dtype of the target, which others may have."""
-        if target not in self:
-            self[target] = dx if target.number else np.array(dx)
+        if target not in self.known:
+            self.known[target] = dx if target.number else np.array(dx)
         elif target in self.own or not target.number:
-            self[target] += dx
+            self.known[target] += dx
         else:
-            self[target] = np.asarray(self[target] + dx)  # 0 axes add up to a scalar
+            self.known[target] = np.asarray(self.known[target] + dx)  # 0 axes add up to a scalar
             self.own.add(target)
 
 
@@ -71,10 +72,7 @@ def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) 
                 f"backward(): .grad is of shape {x.grad.shape}, what is to be added to it of shape "
                 f"{dx.shape}; set .grad = None before"
             )
-    told = []  # those with hooks
     for x, dx in given:
-        if x.hooks:
-            told.append(x)
         if x.grad is None:
             x.grad = dx
         elif create_graph:
@@ -84,7 +82,7 @@ def accumulate(found: Iterable[tuple[Any, Tensor]], create_graph: bool = False) 
         else:
             x.grad.array += dx.array
             changes.note_change(x.grad.array)
-    for x in told:
+    for x in [x for x, _ in given if x.hooks]:
         for hook in [hook for hook in x.hooks.values() if type(hook) is Afterwards]:
             hook(x)
 

@@ -43,8 +43,6 @@ VJP: TypeAlias = Callable[[Array], Array]
 
 P = ParamSpec("P")
 
-NUMPYS = (np.ndarray, np.generic)
-
 Observer: TypeAlias = "Callable[[str, tuple[Any, ...], dict[str, Any], Tensor], None]"
 
 
@@ -217,20 +215,21 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             check_inputs(name, args, settings)
         records, keeps = recording.get(), keeping.get()
         arrays: list[Any] = list(args)
-        tracked: dict[int, Edge] = {}  # the inputs that want a gradient, by their places
+        edges: list[Edge] = []  # of the inputs that want a gradient
+        places: list[int] = []  # and where these stand
         for place, value in enumerate(args):
             if isinstance(value, Variable):
                 x = arrays[place] = value.array
                 if value.requires_grad:
+                    places.append(place)
                     node = value.node
-                    tracked[place] = node or value, x.shape, x.dtype
-                    if value.keeps if node is None else node.call is not None:
-                        keeps = 1
+                    edges.append((node or value, x.shape, x.dtype))
+                    keeps |= value.keeps if node is None else node.call is not None
                     if node is not None and changes.last > node.number:
                         changes.check_not_stale(x, node, name)
-            elif isinstance(value, NUMPYS):
+            elif hasattr(value, "dtype"):
                 arrays[place] = constant(value, records)
-        call = kept(args, settings) if keeps and tracked and records else None
+        call = kept(args, settings) if keeps and edges and records else None
         try:
             result = run(*arrays, **settings)
         except (ValueError, AttributeError) as error:
@@ -242,15 +241,15 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             )
         y = result[0]
         node = None
-        if tracked and records:
-            vjps, edges = result[1:], [*tracked.values()]
+        if edges and records:
+            vjps = result[1:]
             if y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
                 node = Node(name, vjps, edges, True)
             else:
                 node = Node(name, vjps, edges, view and np.may_share_memory(y, arrays[0]))
-            if None in vjps or [*tracked] != [*range(len(vjps))]:
-                node.vjps, node.without = chosen(name, args, vjps, tracked)
+            if not len(edges) == len(vjps) > places[-1] or not all(vjps):
+                node.vjps, node.without = chosen(name, args, vjps, places)
             if call is not None:
                 y = np.asarray(y)
                 node.call = (body, *call, y)
@@ -288,7 +287,7 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     ... def product(x, w):
     ...     return x * w, *together(lambda dy: (dy * w, dy * x))
     """
-    return [OneOf(function, place) for place in range(count)]
+    return [*map(OneOf, [function] * count, range(count))]
 
 
 def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
@@ -312,12 +311,12 @@ def pass_back(
     passed: the nodes that are visited, and of each the uses that count; None for all.
     """
     gradients = Gradients(roots)
-    queue = gradients.nodes
+    known, queue = gradients.known, gradients.nodes
     found: dict[Node | Variable, Array] = {}
     visit_node = state.visit or visit
     while queue:
         node = heapq.heappop(queue)[1]
-        dy = gradients.pop(node)  # complete by now
+        dy = known.pop(node)  # complete by now
         if node.hooks:
             dy = hooked(node, dy)
         if node.retained is not None or node in wanted:
@@ -325,9 +324,9 @@ def pass_back(
         uses = zip(node.vjps, node.edges) if passed is None else passed[node]
         if uses:
             visit_node(node, uses, dy, gradients, retain_graph)
-    for leaf in [leaf for leaf in gradients if leaf.hooks]:  # every node is consumed by now
-        gradients[leaf] = hooked(leaf, gradients[leaf])
-    return found | gradients
+    for leaf in [leaf for leaf in known if leaf.hooks]:  # every node is consumed by now
+        known[leaf] = hooked(leaf, known[leaf])
+    return found | known
 
 
 def visit(
@@ -356,13 +355,13 @@ def visit(
             dx = vjp(dy)
         if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
             dx = np.asarray(sum_to_shape(dx, shape, node.name, vjp), dtype)
-        if target in gradients:
+        if target in gradients.known:
             gradients.add(target, dx)
-        elif target.number:
-            gradients[target] = dx
+        elif type(target) is Node:
+            gradients.known[target] = dx
             heapq.heappush(gradients.nodes, (-target.number, target))
         else:
-            gradients[target] = owned(dx, vjp, dy, several)
+            gradients.known[target] = owned(dx, vjp, dy, several)
 
 
 @contextlib.contextmanager

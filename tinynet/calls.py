@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,10 @@ class NoGradientError(RuntimeError):
 
 
 def chosen(
-    name: str, args: Sequence[Any], vjps: Sequence[Any], tracked: Collection[int]
+    name: str, args: Sequence[Any], vjps: Sequence[Any], places: Sequence[int]
 ) -> tuple[list[Any], list[int]]:
-    """The gradients of the inputs at the places in `tracked`, and the places of the others."""
-    for place in tracked:
+    """The gradients of the inputs at these places, and the places of the others."""
+    for place in places:
         if place >= len(vjps) or vjps[place] is None:
             error = NoGradientError(
                 f"{name}: input {place} requires a gradient, but the operation has none for it. "
@@ -46,7 +46,7 @@ def chosen(
             )
             error.tensor = args[place]
             raise error
-    return [vjps[place] for place in tracked], [i for i in range(len(vjps)) if i not in tracked]
+    return [vjps[place] for place in places], [i for i in range(len(vjps)) if i not in places]
 
 
 def by_position(
@@ -64,7 +64,7 @@ def constant(value: Any, records: bool) -> Any:
     """An input that is no tensor, as the body gets it. records: the call is recorded."""
     if isinstance(value, np.generic):
         return value.item()  # NumPy's scalars promote no more than Python's
-    return value.copy("K") if records else value  # nobody would notice a change of it
+    return value.copy("K") if records and isinstance(value, np.ndarray) else value  # it may change
 
 
 def kept(args: tuple[Any, ...], settings: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import operator
 import weakref
 from collections.abc import Iterator, Sequence
 from types import FunctionType
@@ -103,8 +102,6 @@ _PLAIN = {
 }  # fmt: skip
 """The types of values that describe an array, or are tuples and lists of such."""
 
-_content = operator.attrgetter("cell_contents")
-
 
 def spent(vjps: Sequence[Any]) -> Sequence[Any]:
     """What is left of a node's closures once the backward pass has consumed them.
@@ -113,14 +110,20 @@ def spent(vjps: Sequence[Any]) -> Sequence[Any]:
     """
     try:
         for vjp in vjps:
-            values = [*map(_content, vjp.__closure__ or ())] if type(vjp) is FunctionType else [vjp]
-            while values:
-                if not _PLAIN.issuperset(map(type, values)):
+            if type(vjp) is not FunctionType:
+                return ()
+            for cell in vjp.__closure__ or ():
+                if type(cell.cell_contents) not in _PLAIN or _keeps(cell.cell_contents):
                     return ()
-                values = [x for value in values if type(value) in (tuple, list) for x in value]
     except ValueError:  # a cell that is still empty
         return ()
     return vjps
+
+
+def _keeps(value: Any) -> bool:
+    """Whether a tuple or list holds an array, or what may hold one."""
+    inside = value if type(value) in (tuple, list) else ()
+    return not _PLAIN.issuperset(map(type, inside)) or any(map(_keeps, inside))
 
 
 def check_saved_values(node: Node) -> None:

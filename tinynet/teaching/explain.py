@@ -105,7 +105,7 @@ class _Graph:
                 f"explain: the loss does not depend on {name}. Is it a parameter of this model, "
                 "does it require a gradient, and is nothing detached on the way?"
             )
-        self.gradients: Any = Gradients([(loss, np.ones_like(loss.array))])
+        self.gradients: Any = (found := Gradients([(loss, np.ones_like(loss.array))])).known
         self.uses: dict[Any, list[tuple[Node, Edge]]] = {}
         for node in reversed(self.nodes):
             if node is tensor.node or node not in self.gradients:
@@ -113,7 +113,7 @@ class _Graph:
             dy = self.gradients[node]
             for vjp, (target, shape, _) in zip(node.vjps, node.edges):
                 if target in reaching:
-                    self.gradients.add(target, sum_to_shape(vjp(dy), shape, node.name, vjp))
+                    found.add(target, sum_to_shape(vjp(dy), shape, node.name, vjp))
                     self.uses.setdefault(target, []).append((node, Edge(node.name, vjp, shape)))
         if tensor.node is not None:  # what was asked for is a result itself
             self.gradients[tensor] = self.gradients[tensor.node]
