@@ -16,7 +16,7 @@ MOST = {
     "kernels": 4181,
     "lab": 2102,
     "models": 402,
-    "nn": 5784,
+    "nn": 5783,
     "onnx": 2354,
     "ops": 3659,
     "optim": 2405,

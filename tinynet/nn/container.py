@@ -35,9 +35,9 @@ class _Row(Module, MutableSequence[Any]):
         return len(self._names())
 
     def __iter__(self) -> Iterator[Any]:
-        own, held, members = self._kind, self.__dict__, self._members.items()
-        names = [name for name, kind in members if kind == own]
-        return iter([x for x in map(held.__getitem__, names) if x is not None])
+        own, held = self._kind, self.__dict__
+        values = [held[name] for name, kind in self._members.items() if kind == own]
+        return iter([x for x in values if x is not None])
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

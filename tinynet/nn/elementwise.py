@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import ops
 from tinynet.creation import full
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
@@ -23,7 +24,7 @@ class ReLU(Module):
         self.inplace = inplace
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x, self.inplace)
+        return F.relu(x, inplace=True) if self.inplace else ops.relu(x)
 
     def extra_repr(self) -> str:
         """`inplace`, if it is."""

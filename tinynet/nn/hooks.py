@@ -84,22 +84,23 @@ def without_kwargs(
     return changed if isinstance(changed, tuple) else (changed,), kwargs
 
 
-def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
-    """The arguments of `forward`, as the module's pre-hooks leave them."""
+def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Watched | None]:
+    """The arguments of `forward`, as the module's pre-hooks leave them; who watches the call."""
     for hook in tuple(module._forward_pre_hooks.values()):
         changed = hook(module, args, kwargs)
         if changed is not None:
             args, kwargs = changed
-    return args, kwargs
+    watched = Watched(module, args) if module._backward_hooks else None
+    return args if watched is None else watched.args, kwargs, watched
 
 
-def after(module: Any, args: Args, kwargs: Kwargs, y: Any) -> Any:
-    """What the module gives, as its forward hooks leave it."""
+def after(module: Any, args: Args, kwargs: Kwargs, y: Any, watched: Watched | None) -> Any:
+    """What the module gives, as its forward hooks leave it; its backward hooks will be called."""
     for hook in tuple(module._forward_hooks.values()):
         changed = hook(module, args, kwargs, y)
         if changed is not None:
             y = changed
-    return y
+    return y if watched is None else watched.watch(y)
 
 
 class Watched:

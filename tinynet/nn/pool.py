@@ -90,14 +90,15 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
 
     Where it is kept how each result was computed, it does its own work.
     """
-    if x.requires_grad and (x.keeps if x.node is None else x.node.call is not None):
+    node, shape = x.node, x.array.shape
+    if x.requires_grad and (x.keeps if node is None else node.call is not None):
         return relu(x)  # type: ignore[no-any-return]
     if here.calls is not None:
-        here.calls.append((relu, x.array.shape, x.array.shape))
+        here.calls.append((relu, shape, shape))
     if not (x.requires_grad and grad_mode.recording.get()):
         return x
-    edge = (x.node or x, x.array.shape, x.array.dtype)
-    return autograd.wrap(x.array.view(), autograd.Node("relu", [_same], [edge], view=True))
+    edge = (node or x, shape, x.array.dtype)
+    return autograd.wrap(x.array, autograd.Node("relu", [_same], [edge], True))
 
 
 def _same(dy: Array) -> Array:

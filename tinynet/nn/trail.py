@@ -60,11 +60,9 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     """
     if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
-    if module._forward_pre_hooks:
-        args, kwargs = hooks.before(module, args, kwargs)
-    watched = hooks.Watched(module, args) if module._backward_hooks else None
-    if watched is not None:
-        args = watched.args
+    hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    if hooked:
+        args, kwargs, watched = hooks.before(module, args, kwargs)
     calls = here.calls
     outermost = calls is None
     if calls is None:
@@ -80,10 +78,8 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     finally:
         if outermost:
             here.calls = None
-    if module._forward_hooks:
-        y = hooks.after(module, args, kwargs, y)
-    if watched is not None:
-        y = watched.watch(y)
+    if hooked:
+        y = hooks.after(module, args, kwargs, y, watched)
     try:
         calls.append((module, args[0].array.shape, y.array.shape))
     except (AttributeError, IndexError):  # no tensors

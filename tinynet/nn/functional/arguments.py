@@ -63,19 +63,19 @@ def named(op: Callable[P, R], names: str, axes: int = 0) -> Callable[P, R]:
 
     @functools.wraps(op, updated=())
     def function(*args: Any, **settings: Any) -> Any:
-        known = not settings or settings.keys() <= after.keys() - order[: len(args)]
-        if not (known and least <= len(args) <= most):
-            try:  # errors, too, in PyTorch's names
-                given = signature.bind(*args, **settings)
-            except TypeError as error:
-                raise TypeError(f"{function.__name__}() {error}") from None
-            args, settings = given.args, given.kwargs
-        if settings:
+        if settings or not least <= len(args) <= most:
+            known = settings.keys() <= after.keys() - order[: len(args)]
+            if not (known and least <= len(args) <= most):
+                try:  # errors, too, in PyTorch's names
+                    given = signature.bind(*args, **settings)
+                except TypeError as error:
+                    raise TypeError(f"{function.__name__}() {error}") from None
+                args, settings = given.args, given.kwargs
             settings = {after[name]: value for name, value in settings.items()}
-        if not axes or getattr(args[0], "ndim", None) != axes - 1:
-            return op(*args, **settings)
-        alone: Any = op
-        return as_batch(lambda x: alone(x, *args[1:], **settings), args[0], axes)
+        if axes and getattr(args[0], "ndim", None) == axes - 1:
+            alone: Any = op
+            return as_batch(lambda x: alone(x, *args[1:], **settings), args[0], axes)
+        return op(*args, **settings)
 
     function.__module__ = "tinynet.nn.functional"
     function.__signature__ = signature  # type: ignore[attr-defined]
