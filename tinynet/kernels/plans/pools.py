@@ -25,9 +25,8 @@ def max_pool2d(x: Array, g: Geometry, relu: bool = False) -> tuple[Array, Any]:
 
 
 def has_nan(y: Array) -> bool:
-    """Whether NaN is among the numbers: then so is the sum of their squares, or else infinity."""
-    with np.errstate(over="ignore"):
-        return math.isnan(np.dot(y.ravel("K"), y.ravel("K")))
+    """Whether NaN is among the numbers: then it is their minimum."""
+    return math.isnan(np.minimum.reduce(y, None, initial=math.inf))
 
 
 def max_pool2d_dx(dy: Array, saved: Any, g: Geometry) -> Array:
@@ -61,10 +60,11 @@ def max_in_pairs(x: Array, relu: bool) -> tuple[Array, Any]:
     Columns are compared before rows: an image of one has short rows, and its longer runs make up
     for the more numbers that are compared.
     """
-    image = batch_last(x)
-    in_rows = np.maximum(image[:, :, ::2], image[:, :, 1::2])
-    largest = np.maximum(in_rows[:, ::2], in_rows[:, 1::2])
-    y = batch_first(np.maximum(largest, 0, out=largest) if relu else largest)
+    _, C, H, W = x.shape
+    pixels = batch_last(x).reshape(-1)
+    in_rows = np.maximum(pixels[::2], pixels[1::2]).reshape(C, H // 2, 2, W // 2)
+    largest = np.maximum(in_rows[:, :, 0], in_rows[:, :, 1])
+    y = batch_first((np.maximum(largest, 0, out=largest) if relu else largest)[..., None])
     return y, (x, y, relu)
 
 
@@ -75,23 +75,23 @@ def max_in_pairs_dx(dy: Array, saved: Any) -> Array:
     winner does not get the other gets: all or nothing.
     """
     x, y, relu = saved
-    with_nan = has_nan(y)
+    (_, C, H, W), with_nan = x.shape, has_nan(y)
 
-    def wins(first: Array, second: Array) -> Array:
-        larger = first >= second
-        return larger | np.isnan(first) if with_nan else larger
+    def share(given: Array, first: Array, second: Array, dfirst: Array, dsecond: Array) -> None:
+        wins = first >= second
+        if with_nan:
+            wins |= np.isnan(first)
+        np.multiply(given, wins, out=dfirst)
+        np.subtract(given, dfirst, out=dsecond)
 
-    image, dy = batch_last(x), batch_last(dy * (y != 0) if relu else dy)
-    left, right = image[:, :, ::2], image[:, :, 1::2]
-    in_rows = np.maximum(left, right)
-    drows, dx = np.empty(in_rows.shape, dy.dtype), np.empty(image.shape, dy.dtype)
-    for given, first_wins, first, second in (
-        (dy, wins(in_rows[:, ::2], in_rows[:, 1::2]), drows[:, ::2], drows[:, 1::2]),
-        (drows, wins(left, right), dx[:, :, ::2], dx[:, :, 1::2]),
-    ):
-        np.multiply(given, first_wins, out=first)
-        np.subtract(given, first, out=second)
-    return batch_first(dx)
+    pixels, dpixels = batch_last(x).reshape(-1), np.empty(x.size, dy.dtype)
+    left, right = pixels[::2], pixels[1::2]
+    in_rows = np.maximum(left, right).reshape(C, H // 2, 2, W // 2)
+    drows = np.empty(in_rows.shape, dy.dtype)
+    given = batch_last(dy * (y != 0) if relu else dy)[..., 0]
+    share(given, in_rows[:, :, 0], in_rows[:, :, 1], drows[:, :, 0], drows[:, :, 1])
+    share(drows.reshape(-1), left, right, dpixels[::2], dpixels[1::2])
+    return batch_first(dpixels.reshape(C, H, W, 1))
 
 
 def sum_pool2d(x: Array, g: Geometry) -> Array:

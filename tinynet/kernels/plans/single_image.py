@@ -53,7 +53,7 @@ def runs(C: int, g: Geometry, dtype: np.dtype, flipped: bool) -> tuple[Any, ...]
     if flipped:
         first = (KH - 1) * down + (KW - 1) * across
         down, across = -down, -across
-    border = (C, high, wide) if g.padded != g.size else None
+    border = (C, high, wide, 1) if g.padded != g.size else None
     inside = slice(None), slice(top, top + H), slice(left, left + W)
     shape = C, KH, KW, (OH - 1) * wide + OW
     return border, inside, shape, (high * wide * step, down, across, step), first
@@ -65,22 +65,22 @@ def unfold(x: Array, g: Geometry, flipped: bool = False) -> Array:
     image = x
     if padded:
         image = np.zeros(padded, x.dtype)
-        image[inside] = x[..., 0]
+        image[inside] = x
     C, KH, KW, run = shape
-    cols = np.empty(shape, x.dtype)
-    cols[...] = strided(image, shape, steps, first)
-    return cols.reshape(C * KH * KW, run)
+    return strided(image, shape, steps, first).reshape(C * KH * KW, run)
 
 
 def multiply(filters: Array, cols: Array, b: Array | None, g: Geometry) -> Array:
     """filters (O, C*KH*KW) times cols, and b -> y (O, OH, OW, 1)."""
     (OH, OW), wide, O = g.out, g.padded[1], len(filters)
     products = np.empty((O, OH * wide), cols.dtype)
-    computed = products[:, : cols.shape[1]]  # the columns after the last window stay as they are
-    np.matmul(filters, cols, out=computed)
-    if b is not None:
-        computed += b[:, None]
-    return np.ascontiguousarray(products.reshape(O, OH, wide)[:, :, :OW])[..., None]
+    np.matmul(filters, cols, out=products[:, : cols.shape[1]])  # what is after stays as it is
+    inside = products.reshape(O, OH, wide)[:, :, :OW]
+    if b is None:
+        return np.ascontiguousarray(inside)[..., None]
+    y = np.empty((O, OH, OW, 1), cols.dtype)
+    np.add(inside, b[:, None, None], out=y[..., 0])
+    return y
 
 
 def conv2d(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
@@ -100,7 +100,7 @@ def conv2d_dw_db(dy: Array, x: Array, g: Geometry) -> tuple[Array, Array]:
     cols = unfold(x, g)
     spread = dy
     if wide > OW:  # zeros for the columns between two rows
-        spread = np.zeros((O, OH, wide), dy.dtype)
-        spread[:, :, :OW] = dy[..., 0]
+        spread = np.zeros((O, OH, wide, 1), dy.dtype)
+        spread[:, :, :OW] = dy
     dw = spread.reshape(O, -1)[:, : cols.shape[1]] @ cols.T
     return dw.reshape(O, len(x), *g.kernel), np.add.reduce(dy.reshape(O, -1), 1)
