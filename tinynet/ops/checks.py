@@ -34,7 +34,7 @@ def check_finite(op: str, y: np.ndarray, **inputs: np.ndarray) -> None:
     Costs one look at y as long as y is finite. An infinite y that finite inputs gave, or -inf
     where it stands for log(0), is a result like any other and passes.
     """
-    if np.isfinite(y) if y.ndim == 0 else np.isfinite(y).all():
+    if math.isfinite(y) if isinstance(y, np.generic) else np.isfinite(y).all():
         return
     for name, values in inputs.items():
         _complain(op, name, values, np.isnan(values), "NaN")

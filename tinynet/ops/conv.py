@@ -186,7 +186,7 @@ def _check_channels(op: str, x: tuple[int, ...], w: tuple[int, ...], groups: int
 
 
 def _check_bias(op: str, b: Array, O: int) -> None:
-    if b is not None and np.shape(b) != (O,):
+    if b is not None and getattr(b, "shape", None) != (O,):
         cure = f": b.reshape({O})" if np.size(b) == O else ""
         raise ShapeError(f"{op}: the bias has shape {np.shape(b)}, {O} filters need ({O},){cure}")
 

@@ -39,7 +39,6 @@ NO_INDEX = -(2**63)
 
 
 @differentiable(rule="L = -log softmax(x)[label], dL/dx = (softmax(x) - [is the label]) / N")
-@may_underflow
 def cross_entropy(
     x: Array,
     target: Array,
@@ -90,6 +89,7 @@ def cross_entropy(
     return y, dx
 
 
+@may_underflow  # of labels the loss is 0 or no smaller than rounding
 def _soft_cross_entropy(
     x: np.ndarray,
     target: np.ndarray,
