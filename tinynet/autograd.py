@@ -345,7 +345,7 @@ def visit(
         changes.check_saved_values(node)
     if not retain_graph:
         node.vjps, node.call = changes.spent(node.vjps), node.call and ()
-    function = several = None  # the last that gave several gradients, and these
+    known, function, several = gradients.known, None, None  # who gave several last, and these
     for vjp, (target, shape, dtype) in uses:
         if type(vjp) is OneOf:
             if vjp.function is not function:
@@ -355,13 +355,13 @@ def visit(
             dx = vjp(dy)
         if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
             dx = np.asarray(sum_to_shape(dx, shape, node.name, vjp), dtype)
-        if target in gradients.known:
+        if target in known:
             gradients.add(target, dx)
         elif type(target) is Node:
-            gradients.known[target] = dx
+            known[target] = dx
             heapq.heappush(gradients.nodes, (-target.number, target))
         else:
-            gradients.known[target] = owned(dx, vjp, dy, several)
+            known[target] = owned(dx, vjp, dy, several)
 
 
 @contextlib.contextmanager
