@@ -22,7 +22,7 @@ from tinynet.training import (
     checkpoint,
     fit,
 )
-from tinynet.training.history import from_columns
+from tinynet.training.history import History, from_columns
 
 EPOCHS, BATCH = 3, 8
 
@@ -251,9 +251,7 @@ def test_the_folder_keeps_the_last_the_best_and_every_kth(few, tmp_path):
         runs[n]["epoch"]
         for n in ("epoch-0002.safetensors", "epoch-0004.safetensors", "last.safetensors")
     ] == [2, 4, 5]
-    best = max(
-        from_columns(runs["last.safetensors"]["history"]), key=lambda r: r["validation_accuracy"]
-    )
+    best = History(from_columns(runs["last.safetensors"]["history"])).best()
     assert runs["best.safetensors"]["epoch"] == best["epoch"]
     assert checkpoint.read(tmp_path / "best.safetensors").chosen_by == "validation_accuracy"
 

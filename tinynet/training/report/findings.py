@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinynet.training.losses import as_scores
 from tinynet.training.metrics import are_classes, confusion_matrix
 
 MISTAKES = 20  # how many are kept to be looked at
@@ -52,14 +53,17 @@ class Findings:
     """Counts of what was taken for what, the surest mistakes, and a few examples that are right.
 
     classes: the names; numbers without them. files: what the examples were read from, if anything.
-    Outputs that are no scores (N, K) of classes for
-    labels (N,) leave it empty, with `len` 0.
+    loss: the name of the model's, which says what a single output means. Outputs that are no scores
+    (N, K) of classes for labels (N,) leave it empty, with `len` 0.
     """
 
-    def __init__(self, classes: Sequence[str] | None = None, keep: int = MISTAKES) -> None:
+    def __init__(
+        self, classes: Sequence[str] | None = None, keep: int = MISTAKES, loss: str | None = None
+    ) -> None:
         self.names = tuple(classes or ())
         self.files: Sequence[str] = ()
         self.keep = keep
+        self.loss = loss
         self.matrix = np.zeros((0, 0), np.int64)
         self.mistakes: list[Example] = []
         self.right: list[Example] = []
@@ -70,6 +74,7 @@ class Findings:
 
     def add(self, x: Any, output: Any, target: Any) -> None:
         """Take note of a batch: its inputs, the model's outputs, and the labels."""
+        output, target = as_scores(output, target, self.loss)
         inputs, scores, labels = (getattr(part, "array", None) for part in (x, output, target))
         first, self.seen = self.seen, self.seen + len(x)
         if scores is None or labels is None or scores.ndim != 2 or not are_classes(scores, labels):

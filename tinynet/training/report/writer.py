@@ -11,12 +11,14 @@ from typing import Any
 
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
+from tinynet.nn.states import snapshot
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.environment import environment
 from tinynet.training.files import atomic_write
-from tinynet.training.folder import LAST, REPORT, is_foreign
+from tinynet.training.folder import LAST, REPORT, chosen_in, is_foreign
 from tinynet.training.history import History, Record, from_columns
 from tinynet.training.loop import evaluate
+from tinynet.training.losses import name_of
 from tinynet.training.report.findings import Findings
 from tinynet.training.report.page import Contents, page
 from tinynet.training.run import Callback, Run
@@ -26,28 +28,38 @@ NO_OPTION = ("data_sha256", "model_sha256", "init_sha256", "keep_every", "save_e
 
 
 class ReportWriter(Callback):
-    """Writes `report.html` into a folder after every epoch, of what the validation found anyway."""
+    """Writes `report.html` into a folder after every epoch, of what the validation found anyway; at
+    the end of the epoch that is loaded from there, if that is not the last.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.told = -1  # the epoch that it was written after
 
     def on_epoch_begin(self, run: Run) -> None:
-        run.findings = Findings(run.about.get("classes"))
+        run.findings = Findings(run.about.get("classes"), loss=name_of(run.loss))
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
+        self.told = run.epoch
         if run.ranks.first:
-            self._write(run)
+            self._write(run, run.epoch)
 
     def on_train_end(self, run: Run) -> None:
-        if not run.ranks.first:
+        if not run.ranks.first or run.validate is None or self.told != run.epoch:
             return
-        restored = any(getattr(callback, "restore", False) for callback in run.callbacks)
-        if restored and run.validate is not None and run.finished():
-            run.findings = Findings(run.about.get("classes"))
-            evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=run.findings.add)
-            self._write(run)  # of the weights that were put back
+        with contextlib.suppress(CheckpointError, OSError):  # of a disk that is full
+            stored, now = read(chosen_in(self.folder)), snapshot(run.model)
+            if stored.run is not None and stored.run["epoch"] != run.epoch:
+                self.on_epoch_begin(run)
+                assert run.findings is not None
+                run.model.load_state_dict(stored.weights)
+                evaluate(
+                    run.model, run.validate, run.loss, metrics={}, after_batch=run.findings.add
+                )
+                self._write(run, stored.run["epoch"])
+                run.model.load_state_dict(now)
 
-    def _write(self, run: Run) -> None:
+    def _write(self, run: Run, epoch: int) -> None:
         assert run.findings is not None
         settings = run.about.get("settings") or {
             "epochs": run.epochs, "seed": run.seed, **run.arguments
@@ -57,7 +69,7 @@ class ReportWriter(Callback):
             run.model,
             run.history,
             run.findings,
-            f"{len(run.findings):,} validation examples",
+            f"{len(run.findings):,} validation examples after epoch {epoch}",
             run.about,
             settings,
             environment(),
@@ -87,6 +99,7 @@ def of_checkpoint(
 ) -> Contents:
     """The contents of a report of a checkpoint, and of the epochs of the run in `folder`."""
     run = stored.run or {}
+    measured_on += f" after epoch {run['epoch']}" if run.get("epoch") else ""
     with contextlib.suppress(CheckpointError):  # there is none, or it is damaged
         run = read(folder / LAST).run or run
     about = {name: getattr(stored, name) for name in ("name", "mean", "std", "input_shape")}
