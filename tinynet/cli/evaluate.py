@@ -114,14 +114,14 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     dataset = data.load(name, args.split, root=root)
     if name == settings.get("data") and ":" in name:
         _warn_of_change(settings, args.split, dataset, root)
-    findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
-    findings.files = dataset.files
-    if len(findings) < len(dataset):
+    found, got = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
+    found.files = dataset.files
+    if len(found) < len(dataset):
         raise ValueError(
-            f"only {len(findings)} of {len(dataset)} examples of {name} have a class that the "
-            f"model knows; it has {len(findings.matrix)}"
+            f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
+            f"model knows; it has {len(found.matrix)}"
         )
-    return Measured(path, model, findings, loss, f"{len(dataset)} {args.split} images", name)
+    return Measured(path, model, found, got["loss"], f"{len(dataset)} {args.split} images", name)
 
 
 def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:

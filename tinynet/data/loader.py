@@ -20,7 +20,8 @@ class DataLoader(dataloader.DataLoader):
 
     Other than its base class, `tinynet.utils.data.DataLoader`, it goes by the place in a batch:
     the first part (N, C, H, W) is the images, which bytes (uint8) make floats in [0, 1], unless a
-    transform made floats of them before. The others are targets and keep their values, bytes too.
+    transform made floats of them before; bytes in rows (N, K) keep their values. The others are
+    targets and keep their values, bytes too.
     Floats come out as `dtype`, integers as int64, bools as they are.
 
     seed: fixes order and augmentation; without it one is drawn from rng, or else from tinynet's
@@ -82,12 +83,10 @@ class DataLoader(dataloader.DataLoader):
         if place == 0 and self.transform is not None:
             array = apply_transform(self.transform, array, rng)
         if place == 0 and array.dtype == np.uint8 and array.ndim > 1:
-            return wrap(np.multiply(array, self.dtype.type(1 / 255), dtype=self.dtype))
-        if array.dtype.kind == "f":
-            return wrap(array.astype(self.dtype, copy=False))
-        if array.dtype.kind in "iu":
-            return wrap(array.astype(np.int64, copy=False))
-        return wrap(array)
+            scale = self.dtype.type(1 / 255 if array.ndim > 2 else 1)
+            return wrap(np.multiply(array, scale, dtype=self.dtype))
+        made = {"f": self.dtype, "i": np.int64, "u": np.int64}.get(array.dtype.kind, array.dtype)
+        return wrap(array.astype(made, copy=False))
 
 
 OWN = ("seed", "rng", "transform", "dtype")

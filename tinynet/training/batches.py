@@ -8,32 +8,35 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinynet import nn
 from tinynet.data import (
     ArrayDataset,
     Compose,
     DataLoader,
-    Normalize,
     Subset,
     random_split,
     stratified_split,
 )
 from tinynet.data.dataset import scales_apart
 from tinynet.errors import DataError
-from tinynet.nn import Module
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.tensor import Tensor
-from tinynet.training.losses import as_loss, name_of
+from tinynet.training.losses import as_loss, name_of, settings_of
+from tinynet.training.preparation import (
+    Images,
+    check_moved,
+    find_normalize,
+    inputs_of,
+    told,
+)
 from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
-
-Images = Callable[..., np.ndarray]
-"""A function of a batch of images (N, C, H, W), such as those of `tinynet.data`."""
 
 Batches: TypeAlias = Iterable[Any]
 """Whatever yields (x, target) pairs of tensors: a DataLoader, a list, a generator."""
@@ -58,33 +61,13 @@ def as_batches(
 
 
 def batches_for(
-    model: Module, data: Any, batch_size: int, transform: Images | None = None
+    model: nn.Module, data: Any, batch_size: int, transform: Images | None = None
 ) -> Batches:
-    """`as_batches`, in the dtype of the model, and with its own transform if it brings one, with a
-    warning of images far from the range of those that it was trained on.
-    """
-    own = own_transform(model, data, transform)
-    if transform is None and (normalize := find_normalize(own)) is not None:
-        _warn_of_scale(data, normalize)
-    return as_batches(data, batch_size, own, dtype_of(model))
+    """`as_batches`, in the dtype of the model, and with its own transform if it brings one."""
+    return as_batches(data, batch_size, own_transform(model, data, transform), dtype_of(model))
 
 
-def _warn_of_scale(data: Any, normalize: Normalize) -> None:
-    images = getattr(source(data)[0], "images", data)
-    if not isinstance(images, np.ndarray) or not images.size:
-        return
-    usual = float((np.abs(normalize.mean) + normalize.std).max())
-    of_bytes = images.dtype == np.uint8
-    peak = 1.0 if of_bytes else float(np.abs(images).max())
-    if not usual / 8 <= peak <= 100 * usual:
-        warnings.warn(
-            f"the images reach {peak:.3g}{', for bytes count from 0 to 1' * of_bytes}; those that "
-            f"the model was trained on were around {usual:.3g}: the results may be meaningless",
-            stacklevel=4,
-        )
-
-
-def dtype_of(model: Module) -> Any:
+def dtype_of(model: nn.Module) -> Any:
     """The dtype of a model's weights, in which it computes; float32 if it has none."""
     return next((p.array.dtype for p in model.parameters()), np.float32)
 
@@ -162,11 +145,19 @@ def as_array(name: str, value: Any) -> np.ndarray:
         ) from error
 
 
-def as_numbers(name: str, value: Any) -> np.ndarray:
-    """Inputs of an array, tensor, list or table; integers in a table, and objects, become floats.
+def as_numbers(
+    name: str, value: Any, model: nn.Module | None = None, columns: Sequence[str] = ()
+) -> np.ndarray:
+    """Inputs of an array, tensor, list or table; integers in a table, and objects, become floats,
+    and so do integers and bools in rows for a model that begins with such numbers.
 
-    Raises DataError for text, what is missing and what is not finite, with its row and column.
+    columns: the names of those of the training, in whose order a table's come. Raises DataError
+    where one is missing, for text, and for what is no finite number, with its row and column.
     """
+    if columns and (own := names_of(value)):
+        if missing := [column for column in columns if column not in own]:
+            raise DataError(f"{name}: there is no column {missing[0]!r:.60}, as in the training")
+        value = value[list(columns)]
     x = as_array(name, value)
     if x.dtype.kind == "O" and x.ndim == 1 and x.size and np.ndim(x[0]):
         x = as_array(name, list(x))  # an array of arrays
@@ -174,40 +165,76 @@ def as_numbers(name: str, value: Any) -> np.ndarray:
     if x.dtype.kind in "OUSmM":
         found: Any = [v if isinstance(v, (Real, np.bool_)) else np.nan for v in x.flat]
         numbers = np.reshape(found, x.shape)
-    if numbers is not x or hasattr(value, "to_numpy"):
+    in_rows = x.ndim == 2 and x.dtype.kind in "iub" and _takes_rows(model)
+    if numbers is not x or hasattr(value, "to_numpy") or in_rows:
         numbers = numbers.astype(np.float32)
     if numbers.dtype.kind != "f" or not x.size or np.isfinite([numbers.min(), numbers.max()]).all():
         return numbers
     wrong = tuple(map(int, np.unravel_index(np.isfinite(numbers).argmin(), x.shape)))
-    columns = list(getattr(value, "columns", range(x.shape[-1])))
-    column = f", column {columns[wrong[1]]!r}" if x.ndim == 2 else ""
+    names = list(getattr(value, "columns", range(x.shape[-1])))
+    column = f", column {names[wrong[1]]!r}" if x.ndim == 2 else ""
     raise DataError(
         f"{name}: row {wrong[0]}{column} is {x.item(*wrong)!r:.60}, from which nothing is learnt: "
         "leave the row or the column out, or put a number in its place"
     )
 
 
-def as_inputs(name: str, data: Any) -> Any:
+def names_of(table: Any) -> tuple[str, ...]:
+    """The names of a table's columns; none of what is no table, or has no names."""
+    names = getattr(table, "columns", ()) if hasattr(table, "to_numpy") else ()
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+
+
+def _takes_rows(model: nn.Module | None) -> bool:
+    """Whether the first layer with weights is for rows of numbers, and not for the indices of an
+    Embedding, say.
+    """
+    layers = () if model is None else model.modules()
+    own = (each for each in layers if next(each.parameters(recurse=False), None) is not None)
+    return isinstance(next(own, None), (nn.Linear, nn.LazyLinear, nn.BatchNorm1d))
+
+
+def as_inputs(name: str, data: Any, model: nn.Module | None = None) -> Any:
     """Inputs in an array, a list or a table as a data set; other data as they are."""
-    return ArrayDataset(as_numbers(name, data)) if is_array(data) else data
+    columns = getattr(getattr(model, "checkpoint", None), "columns", None) or ()
+    return ArrayDataset(as_numbers(name, data, model, columns)) if is_array(data) else data
+
+
+def check_classes(classes: Sequence[str] | None, data: Any) -> None:
+    """Raise DataError for data whose classes have other names than those of the training."""
+    theirs = getattr(source(data)[0], "classes", None)
+    if classes and theirs is not None and list(map(str, theirs)) != list(map(str, classes)):
+        raise DataError(
+            f"the model knows the classes {', '.join(map(str, classes))}; the data has "
+            f"{', '.join(map(str, theirs))}"
+        )
 
 
 def as_examples(
-    data: Any, targets: Any = None, classes: Any = None, loss: Any = None, of: str = ""
+    data: Any,
+    targets: Any = None,
+    model: nn.Module | None = None,
+    classes: Any = None,
+    columns: Sequence[str] = (),
+    loss: Any = None,
+    of: str = "",
 ) -> Any:
-    """Arrays x and y, a pair of them, or tables, as a data set; other data as they are.
+    """Arrays x and y, a pair of them, tables, or a list of examples (x, label), as a data set;
+    other data as they are.
 
-    of: whose x and y they are, for errors, such as "validate: ".
+    model: which decides on integers, see `as_numbers`; columns: as there. of: whose x and y they
+    are, for errors, such as "validate: ".
 
     Labels that are text are numbered by their place in `classes`, those of the training; without,
     in sorted order. Raises DataError for one that is not among them, and for one that is missing;
     where the loss is one of ours, for a number too (a loss of the user's may leave NaN out).
     """
     if targets is None:
-        if not isinstance(data, tuple) or len(data) != 2 or not is_array(data[0]):
+        is_list = isinstance(data, list) and data and all(map(_is_labelled, data))
+        if not is_list and not (isinstance(data, tuple) and len(data) == 2 and is_array(data[0])):
             return data
-        data, targets = data
-    x, y = as_numbers(f"{of}x", data), as_array(f"{of}y", targets)
+        data, targets = map(list, zip(*data)) if is_list else data
+    x, y = as_numbers(f"{of}x", data, model, columns), as_array(f"{of}y", targets)
     if y.dtype.kind in "bUSO" and y.shape[1:] == (1,):
         y = y[:, 0]  # a column of labels
     if y.dtype.kind == "b" and y.ndim == 1:
@@ -215,7 +242,16 @@ def as_examples(
     if y.dtype.kind not in "USO":
         if y.dtype.kind == "f" and name_of(loss) is not None:
             as_numbers(f"{of}y", targets)
-        return ArrayDataset(x, y)
+        places = [str(k) for k in range(len(classes or ()))]
+        if y.dtype.kind in "iu" and places != list(classes or ()) and "".join(classes).isdecimal():
+            warnings.warn(
+                f"{of}the labels are integers, and so each is the place of its class, of which "
+                f"the first is called {classes[0]!r}: give text, y.astype(str), for the names",
+                stacklevel=3,
+            )
+        dataset = ArrayDataset(x, y)
+        dataset.columns = names_of(data)
+        return dataset
     for row, label in enumerate(y.ravel().tolist()):
         if label is None or label != label:  # NaN, as tables have it
             raise DataError(f"{of}the label of example {row} is missing: {label!r}")
@@ -229,7 +265,21 @@ def as_examples(
             f"{known or 'these have no names, so give numbers, or a model that was loaded'}"
         )
     labels = np.array([numbers[text] for text in texts]).reshape(y.shape)
-    return ArrayDataset(x, labels, classes=names)
+    dataset = ArrayDataset(x, labels, classes=names)
+    dataset.columns = names_of(data)
+    return dataset
+
+
+def _is_labelled(example: Any) -> bool:
+    """Whether it is a pair (x, label), and so no batch."""
+    return isinstance(example, (tuple, list)) and len(example) == 2 and np.shape(example[1]) == ()
+
+
+def examples_for(model: Any, data: Any, targets: Any = None, loss: Any = None) -> Any:
+    """`as_examples` with the classes and the columns that a loaded model knows."""
+    known = getattr(model, "checkpoint", None)
+    classes, columns = (getattr(known, name, None) or () for name in ("classes", "columns"))
+    return as_examples(data, targets, model, classes, columns, loss)
 
 
 def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
@@ -238,7 +288,7 @@ def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tu
     if len(rest) > 1:
         raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
     loss = as_loss(rest[0] if rest else loss)
-    return as_examples(data, targets, getattr(model, "classes", None) or (), loss), loss
+    return examples_for(model, data, targets, loss), loss
 
 
 # ----- of `fit` -------------------------------------------------------------------------------
@@ -312,10 +362,14 @@ def training_batches(
     return batches
 
 
-def looked_at(batches: Any, train: Any) -> Iterator[Any]:
-    """The same batches, of `train`, with a warning of inputs that nets hardly learn from."""
+def looked_at(batches: Any, train: Any, about: dict[str, Any]) -> Iterator[Any]:
+    """The same batches, of `train`, with a warning of inputs that nets hardly learn from; what they
+    are like is kept in `about`.
+    """
     for i, batch in enumerate(batches):
         x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
+        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
+            inputs_of(x, about)
         if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
             applied = [getattr(data, "transform", None) for data in (train, source(train)[0])]
             normalize = next(filter(None, map(find_normalize, applied)), None)
@@ -377,36 +431,38 @@ def _overlap(train: Any, validate: Any) -> bool:
     return are_arrays and np.array_equal(one.images, other.images)
 
 
-def about_data(model: Module, train: Any, transform: Images | None, loss: Any) -> dict[str, Any]:
-    """What a checkpoint should know: what `models.build` made the model of, the classes of its
-    data, their normalisation and shape, and the name of the loss; for one of the user's own that
-    of the loss for such targets.
-    """
-    dataset: Any = train if is_dataset(train) else getattr(train, "dataset", None)
-    floats = _targets(train).dtype.kind == "f"
-    about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
-    about |= getattr(model, "built_as", {})
-    if getattr(dataset, "classes", None) is not None:
-        about["classes"] = dataset.classes
-    if dataset is not None and len(dataset):
-        example = dataset[0]
-        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
-        about["box"] = _box(dataset)
-    applied = transform if is_dataset(train) else getattr(train, "transform", None)
-    if (normalize := find_normalize(applied)) is not None:
-        about |= {"mean": normalize.mean, "std": normalize.std}
-    return about
-
-
 LOOKED_AT = 500  # images, to know light strokes on a dark ground
 
 
-def _box(dataset: Any) -> int | None:
-    """How large the strokes are in images that are such, see `strokes.box_of`."""
-    images, rows = source(dataset)
-    if not isinstance(images, ArrayDataset) or images.transform is not None:
-        return None
-    return box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
+def about_data(
+    model: nn.Module, train: Any, transform: Images | None, augment: Images | None, loss: Any
+) -> dict[str, Any]:
+    """What a checkpoint should know: what `models.build` made the model of, the classes of its
+    data, their preparation, columns and shape, and the loss; for one of the user's own the name of
+    that for such targets. Raises ValueError where images are moved, and their targets are not.
+    """
+    dataset: Any = train if is_dataset(train) else getattr(train, "dataset", None)
+    images, rows = source(train)
+    floats = _targets(train).dtype.kind == "f"
+    about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
+    about["loss_settings"] = settings_of(loss)
+    about |= getattr(model, "built_as", {})
+    about["columns"] = getattr(images, "columns", None) or None
+    if getattr(images, "classes", None) is not None:
+        about["classes"] = images.classes
+    by_loader = None if is_dataset(train) else getattr(train, "transform", None)
+    applied = (getattr(images, "transform", None), by_loader, transform)
+    about |= told(applied)
+    if (normalize := find_normalize(augment)) is not None and "mean" not in about:
+        about |= {"mean": normalize.mean, "std": normalize.std}
+    if dataset is not None and len(dataset):
+        example = dataset[0]
+        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
+        if isinstance(example, (tuple, list)) and len(example) == 2:
+            check_moved((*applied, augment), example[1])
+        if isinstance(images, ArrayDataset) and images.transform is None:
+            about["box"] = box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
+    return about
 
 
 def own_transform(model: Any, data: Any, transform: Images | None) -> Images | None:
@@ -414,11 +470,5 @@ def own_transform(model: Any, data: Any, transform: Images | None) -> Images | N
     if transform is not None or not (is_dataset(data) or isinstance(data, (np.ndarray, Tensor))):
         return transform
     own: Images | None = getattr(model, "input_transform", None)
-    return own if find_normalize(getattr(data, "transform", None)) is None else None
-
-
-def find_normalize(transform: Any) -> Normalize | None:
-    """The Normalize in a transform, if there is one."""
-    if isinstance(transform, Compose):
-        return next(filter(None, map(find_normalize, transform.transforms)), None)
-    return transform if isinstance(transform, Normalize) else None
+    inner = getattr(source(data)[0], "transform", None) if is_dataset(data) else None
+    return own if find_normalize(inner) is None else None

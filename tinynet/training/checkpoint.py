@@ -34,6 +34,7 @@ from tinynet.training import safetensors
 from tinynet.training.environment import versions
 from tinynet.training.foreign import is_savez, read_savez
 from tinynet.training.losses import as_loss, name_of
+from tinynet.training.preparation import made
 from tinynet.training.safetensors import Place, path_of, told
 from tinynet.training.tree import pack, unpack
 
@@ -53,8 +54,10 @@ class Checkpoint:
     validation_accuracy, by which this was the best epoch; None for any other. box: the side of the
     figures in light strokes on a dark ground, see `strokes`. fit: how images were resized, see
     `tinynet.data.folder`. loss: the name of the loss that it was trained with, see `losses`, which
-    says what its outputs mean; without, they are scores of classes. run: the state of the run, see
-    `state`; None for a model alone. path: the file.
+    says what its outputs mean; without, they are scores of classes; loss_settings: its settings,
+    such as weight. columns: the names of a table's. steps, inputs, untold: what was done to the
+    images beside, what the network got, and what cannot be kept, see `preparation`. run: the state
+    of the run, see `state`; None for a model alone. path: the file.
     """
 
     weights: dict[str, np.ndarray]
@@ -69,6 +72,11 @@ class Checkpoint:
     box: int | None = None
     fit: str | None = None
     loss: str | None = None
+    loss_settings: dict[str, Any] | None = None
+    columns: tuple[str, ...] | None = None
+    steps: list[Any] | None = None
+    inputs: tuple[float, ...] | None = None
+    untold: str | None = None
     versions: dict[str, str] | None = None
     run: dict[str, Any] | None = None
     path: Path | None = None
@@ -269,6 +277,11 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "box": lambda value: integer("a checkpoint", "box", value, 1),
     "fit": _a(str),
     "loss": lambda value: name_of(as_loss(_a(str)(value))),
+    "loss_settings": _a(Mapping),
+    "columns": _several(str),
+    "steps": lambda value: made(value) and list(value),
+    "inputs": _several(float),
+    "untold": _a(str),
 }
 """What each thing that is known of a model is kept as; raises an error for what cannot be it."""
 

@@ -24,13 +24,14 @@ from tinynet.random import manual_seed
 from tinynet.training.arguments import check_arguments, check_names, description
 from tinynet.training.batches import (
     Batches,
-    Images,
     about_data,
     as_augment,
     as_examples,
+    check_classes,
     dtype_of,
     looked_at,
     own_transform,
+    source,
     split_off,
     targets_and_epochs,
     training_batches,
@@ -43,8 +44,9 @@ from tinynet.training.failures import DivergenceError, check_weights, naming_div
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, clear, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
-from tinynet.training.losses import as_loss
+from tinynet.training.losses import as_loss, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
+from tinynet.training.preparation import Images
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -151,9 +153,15 @@ def fit(
     check_arguments({"model": model})  # before the data, which may be in its place
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    train = as_examples(train, targets, loss=loss)
-    classes = getattr(train, "classes", None) or ()
-    validate = as_examples(validate, classes=classes, loss=loss, of="validate: ")
+    out, checkpoint, init_from = (
+        os.path.expanduser(path) if isinstance(path, (str, os.PathLike)) else path
+        for path in (out, checkpoint, init_from)
+    )
+    train = as_examples(train, targets, model, loss=loss)
+    whole = source(train)[0]
+    classes, columns = getattr(whole, "classes", None) or (), getattr(whole, "columns", ())
+    validate = as_examples(validate, None, model, classes, columns, loss, "validate: ")
+    check_classes(classes, validate)
     augment = as_augment(augment, train)
     check_arguments(locals())
     if validation_split is not None:
@@ -183,8 +191,9 @@ def fit(
     if checkpoint is not None:
         extra.append(BestModel(checkpoint))
     if out is not None:
-        if not any(isinstance(callback, BestModel) for callback in extra):
-            extra.append(BestModel(Path(out) / BEST))
+        best = Path(out) / BEST
+        if not any(isinstance(each, BestModel) and each.path == best for each in extra):
+            extra.append(BestModel(best))
         extra += [ReportWriter(Path(out)), RunFolder(out, keep_every, save_every)]
     elif keep_every is not None or save_every is not None:
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
@@ -197,6 +206,9 @@ def fit(
         phase = phase_of(None if start is None else start.run, epochs)
         left = epochs - phase if isinstance(schedule, str) else epochs
         run: Run | None = None
+        known = about_data(model, train, transform, augment, loss)
+        if start is not None:  # looked at in its first epoch
+            known |= {k: v for k in ("inputs", "box") if (v := getattr(start, k)) is not None}
         try:
             run = Run(
                 model,
@@ -209,7 +221,7 @@ def fit(
                 epochs,
                 clip_grad_norm,
                 seed,
-                {**about_data(model, train, transform, loss), **(about or {})},
+                {**known, **(about or {})},
                 arguments,
                 phase=phase,
                 ranks=ranks,
@@ -370,9 +382,9 @@ def _one_epoch(run: Run) -> Record:
     batches = run.ranks.own_parts(batches)
     trained = train_epoch(
         run.model,
-        batches if run.step or not run.ranks.first else looked_at(batches, run.train),
+        batches if run.step or not run.ranks.first else looked_at(batches, run.train, run.about),
         run.optimizer,
-        run.loss,
+        run.loss if run.step else watched(run.loss),
         metrics=run.metrics,
         clip_grad_norm=run.clip_grad_norm,
         epoch=run.epoch,

@@ -24,7 +24,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, Images, as_inputs, batches_for, data_and_loss, pairs
+from tinynet.training.batches import Batches, as_inputs, batches_for, data_and_loss, pairs
 from tinynet.training.failures import naming_divergence, naming_memory
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss, fitted
@@ -37,6 +37,7 @@ from tinynet.training.metrics import (
     evaluated,
     means_of,
 )
+from tinynet.training.preparation import Images, check_inputs
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -164,6 +165,7 @@ def evaluate(
 
     def measure() -> Iterator[Means]:
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
+            check_inputs(model, x, not total.counts)
             with naming_memory(model, len(x)):
                 output = model(x)
             target = fitted(output, target, loss)
@@ -190,20 +192,20 @@ def predict(
     first part is taken. A model that was loaded brings the transform for data sets and arrays. For
     class probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
-    data = as_inputs("predict: the data", data)
+    data = as_inputs("predict: the data", data, model)
     if getattr(data, "shuffle", False):
         warnings.warn(
             "predict: the DataLoader shuffles, so nobody knows which row belongs to which example; "
             "give it shuffle=False, or the dataset alone",
             stacklevel=2,
         )
-    outputs = []
+    outputs: list[np.ndarray] = []
     with evaluating(model):
         for batch in batches_for(model, data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
+            check_inputs(model, x, not outputs)
             with naming_memory(model, len(x)):
-                scores = model(x)
-            outputs.append(np.ascontiguousarray(scores.array))
+                outputs.append(np.ascontiguousarray(model(x).array))
     if not outputs:
         raise DataError("predict: there is no example to predict")
     return np.concatenate(outputs)

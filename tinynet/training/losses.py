@@ -12,7 +12,10 @@ A single output for bce is the probability of the second of two classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +61,27 @@ def name_of(loss: Any) -> str | None:
     return None
 
 
+def settings_of(loss: Any) -> dict[str, Any]:
+    """The settings of a loss of ours that are not the usual ones, as numbers, texts and lists."""
+    function, _ = LOSSES.get(name_of(loss) or "", (loss, None))
+    if function is loss or name_of(loss) is None:
+        return {}
+    usual = {k: p.default for k, p in inspect.signature(function).parameters.items()}
+    given = getattr(loss, "keywords", None) or {k: getattr(loss, k, None) for k in usual}
+    arrays = {k: getattr(v, "array", v) for k, v in given.items() if k in usual}
+    numbers = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in arrays.items()}
+    return {k: v for k, v in numbers.items() if v is not None and v != usual[k]}
+
+
+def with_settings(name: str, settings: Mapping[str, Any] | None) -> Callable[..., Tensor]:
+    """The loss of this name with such settings."""
+    made = {
+        k: wrap(np.asarray(v, np.float32)) if isinstance(v, list) else v
+        for k, v in (settings or {}).items()
+    }
+    return functools.partial(as_loss(name), **made) if made else as_loss(name)
+
+
 def are_numbers(loss: str) -> bool:
     """Whether a model of this loss predicts numbers, and no classes."""
     return loss not in (*OF_CLASSES, *BINARY)
@@ -76,6 +100,32 @@ def probabilities_of(outputs: np.ndarray, loss: str) -> np.ndarray:
     each = outputs if loss == "bce" else F.sigmoid(wrap(outputs)).array
     each = each.reshape(len(each), -1)
     return np.concatenate([1 - each, each], axis=1) if each.shape[1] == 1 else each
+
+
+def watched(loss: Any) -> Any:
+    """The loss; one of the user's that warns at its first batch if it compares each output with
+    every target, as it happens of (N, 1) and (N,): it is the same once targets change places.
+    """
+    if name_of(loss) is not None:
+        return loss
+    first = iter([True])
+
+    @functools.wraps(loss)
+    def watching(output: Any, target: Any) -> Any:
+        cost = loss(output, target)
+        shapes = {np.shape(output), np.shape(target)}
+        if next(first, False) and shapes == {(len(output),), (len(output), 1)}:
+            x, t = np.asarray(output.detach()), np.asarray(target)
+            moved = loss(wrap(x), wrap(np.roll(t, 1, axis=0)))
+            if np.ptp(x) > 0 < np.ptp(t) and np.allclose(moved.array, cost.array, 1e-5):
+                warnings.warn(
+                    "fit: the loss compares each output with every target, for they have the "
+                    f"shapes {x.shape} and {t.shape}: give it target.reshape(output.shape)",
+                    stacklevel=2,
+                )
+        return cost
+
+    return watching
 
 
 def fitted(output: Any, target: Any, loss: Any) -> Any:

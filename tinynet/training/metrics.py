@@ -153,11 +153,11 @@ METRICS: dict[str, Callable[..., Any]] = {
 
 def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dict[str, float]:
     """The metrics of a batch, by name. loss: which says what a single output means."""
-    if metrics is DEFAULT_METRICS:
-        one = isinstance(output, Tensor) and isinstance(target, Tensor)
-        if not one or not are_classes(output, target):
-            return {}
+    if metrics is DEFAULT_METRICS and not all(isinstance(x, Tensor) for x in (output, target)):
+        return {}
     scores = as_scores(output, target, name_of(loss))
+    if metrics is DEFAULT_METRICS and not are_classes(*scores):
+        return {}
     found = {}
     for name, metric in metrics.items():
         if not of_matrix(metric):

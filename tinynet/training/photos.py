@@ -23,6 +23,7 @@ from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
 from tinynet.training.strokes import WORKING, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
+from tinynet.vision.transforms.base import Transform
 
 CHANNELS = {1: "L", 3: "RGB"}
 
@@ -33,7 +34,7 @@ class Look:
 
     shape: (C, H, W), or (F,) for rows of features. box: see `strokes.box_of`. fit: see
     `data.folder.fitted`. as_is: no more is done than to resize. invert: dark and light are
-    exchanged before anything else.
+    exchanged before anything else. steps: what was done to the training images, see `preparation`.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +42,7 @@ class Look:
     fit: str = "crop"
     as_is: bool = False
     invert: bool = False
+    steps: Transform | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,9 @@ def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
         if strokes.any():
             return (strokes[None] * 255).round().astype(np.uint8), found
     resized = "taken as they are"
+    if look.steps is not None:
+        image = look.steps(grey_or_rgb(opened).convert("RGB") if not look.invert else image)
+        image, resized = image.convert(CHANNELS[C]), "made as those of the training"
     if image.size != (W, H):
         how = {"crop": ", cut to the middle", "pad": ", padded", "stretch": ", stretched"}
         same = image.width * H == image.height * W

@@ -25,21 +25,31 @@ from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS
 from tinynet.devices import check_device, is_device
-from tinynet.errors import CheckpointError, DataError, unknown_name
+from tinynet.errors import CheckpointError, unknown_name
 from tinynet.nn import Module
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
 from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.arguments import check_names
-from tinynet.training.batches import as_examples, batches_for, is_dataset
+from tinynet.training.batches import (
+    as_numbers,
+    batches_for,
+    check_classes,
+    examples_for,
+    is_array,
+    is_dataset,
+    source,
+)
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
-from tinynet.training.history import from_columns
-from tinynet.training.losses import are_numbers, as_scores, probabilities_of
+from tinynet.training.history import Record, from_columns
+from tinynet.training.losses import are_numbers, probabilities_of, with_settings
 from tinynet.training.photos import Batch, Look, prepare
+from tinynet.training.preparation import made
 from tinynet.training.report.findings import MISTAKES, Findings, named
 from tinynet.training.safetensors import Place
+from tinynet.training.strokes import is_dark_around
 
 BATCH = 256  # examples at a time
 
@@ -51,6 +61,7 @@ class Prediction:
     source: the file, or the image's number. label: the likeliest class. probability: how likely.
     probabilities: of all classes by name, the likeliest first. Of a model that predicts numbers
     (see `losses`) these are in `values`, `label` has them as text, and there is no probability.
+    Of one with a class for each place, these are in `map` (H, W), and `label` is that of most.
     """
 
     source: str
@@ -58,6 +69,7 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     values: tuple[float, ...] = ()
+    map: np.ndarray | None = None
 
 
 class Trained(Module):
@@ -155,11 +167,28 @@ class Trained(Module):
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
         stored = self.checkpoint
+        if len(stored.input_shape or ()) != 3 and is_array(images):
+            rows = as_numbers("predict: the data", images, self, stored.columns or ())
+            images = rows[None] if rows.shape == stored.input_shape else rows
+            if stored.input_shape is None:
+                return Batch(images, [f"image {i}" for i in range(len(images))], ["taken as is"])
         if stored.input_shape is None:
-            told = "does not say which shape of image the model takes; the folder of its run does"
-            raise CheckpointError(f"{stored.path} {told}")
-        look = Look(stored.input_shape, stored.box, fit or stored.fit or FITS[0], as_is, invert)
-        return prepare(images, look, broken)
+            raise CheckpointError(
+                f"{stored.path} does not say which shape of image the model takes; the folder of "
+                "its run does, and so does tinynet.save(model, path, input_shape=(C, H, W), "
+                "classes=..., mean=..., std=...); an array (N, ...) is taken as it is"
+            )
+        steps = made(stored.steps or ()) if fit is None else None
+        fit = fit or stored.fit or FITS[0]
+        look = Look(stored.input_shape, stored.box, fit, as_is, invert, steps)
+        left_out: list[str] = []
+        in_folder = isinstance(images, (str, os.PathLike)) and os.path.isdir(
+            os.path.expanduser(images)
+        )
+        found = prepare(images, look, left_out if in_folder and broken is None else broken)
+        for error in left_out:
+            warnings.warn(f"left out: {error}", stacklevel=3)
+        return found
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
@@ -186,13 +215,13 @@ class Trained(Module):
             made = zip(batch.names, texts, rows)
             return [Prediction(name, text, None, {}, tuple(row)) for name, text, row in made]
         probabilities = probabilities_of(outputs, self._loss)
-        if probabilities.ndim > 2:
-            raise CheckpointError(
-                f"the model gives a map {outputs.shape[1:]} of each image, a class for each place: "
-                "training.predict(model, images).argmax(1) has them"
-            )
         names = named(self.classes, probabilities.shape[1])
         found = []
+        if probabilities.ndim > 2:  # (N, K, H, W)
+            for source, map_ in zip(batch.names, probabilities.argmax(1)):
+                most = np.bincount(map_.ravel()).argmax()
+                found.append(Prediction(source, names[most], None, {}, map=map_))
+            return found
         for source, row in zip(batch.names, probabilities.tolist()):
             ranked = sorted(zip(names, row), key=lambda pair: -pair[1])
             found.append(Prediction(source, *ranked[0], dict(ranked)))
@@ -201,8 +230,8 @@ class Trained(Module):
     def evaluate(
         self, data: Any, y: Any = None, root: Any = None, *, split: str = "test"
     ) -> dict[str, Any]:
-        """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of a model
-        that predicts numbers the loss alone.
+        """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of maps
+        without the matrix, and of a model that predicts numbers the loss alone.
 
         evaluate(data) or, of arrays or tables, evaluate(x, y). split, root: of a data set by name,
         see `tinynet.data.load`; evaluate(name, split) will do.
@@ -210,52 +239,52 @@ class Trained(Module):
         if isinstance(data, str):
             data = load_data(data, y or split, root=root)
         y = None if isinstance(y, str) else y
-        found, loss = self.findings(as_examples(data, y, self.classes or ()), 0)
+        found, measured = self.findings(examples_for(self, data, y), 0)
         if not len(found):
-            return {"loss": loss}
-        return {"accuracy": found.accuracy(), "loss": loss, "confusion_matrix": found.matrix}
+            return measured
+        return measured | {"accuracy": found.accuracy(), "confusion_matrix": found.matrix}
 
     def findings(
         self,
         dataset: Any,
         keep: int = MISTAKES,
         watch: Callable[[Any], Any] = lambda batches: batches,
-    ) -> tuple[Findings, float]:
-        """What the model makes of a data set, with so many of its surest mistakes, and the loss.
+    ) -> tuple[Findings, Record]:
+        """What the model makes of a data set, with so many of its surest mistakes, and its figures.
 
         watch: gets the batches, and gives them again one by one. Raises DataError for data with
         other classes.
         """
-        dataset = as_examples(dataset, classes=self.classes or ())
-        theirs = getattr(dataset, "classes", None)
-        if self.classes is not None and theirs is not None and tuple(theirs) != self.classes:
-            raise DataError(
-                f"the model knows the classes {', '.join(self.classes)}; the data has "
-                f"{', '.join(map(str, theirs))}"
-            )
-        self._warn_of_preprocessing()
+        dataset = examples_for(self, dataset)
+        check_classes(self.classes, dataset)
         dataset = self._adapted(dataset)
-        found = Findings(theirs or self.classes, keep)
+        names = self.classes or getattr(source(dataset)[0], "classes", None)
+        found = Findings(names, keep, self._loss)
         batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(
             self,
             watch(batches),
-            self._loss,
-            metrics={},
-            after_batch=lambda x, out, target: found.add(x, *as_scores(out, target, self._loss)),
+            with_settings(self._loss, self.checkpoint.loss_settings),
+            after_batch=found.add,
         )
-        return found, measured["loss"]
+        return found, measured
 
     def _adapted(self, dataset: Any) -> Any:
-        """A data set whose images have another size, or colours, than the model's, with a warning
-        and made as `predict` makes them; any other as it is."""
+        """A data set whose images have another size, or colours, than the model's, or most of them
+        a light ground where its own have a dark one, with a warning and made as `predict` makes
+        them; any other as it is."""
         shape = self.checkpoint.input_shape
         if not isinstance(dataset, ArrayDataset) or dataset.transform is not None:
             return dataset
         theirs = dataset.images.shape[1:]
-        if shape in (None, theirs) or not len(shape) == len(theirs) == 3 or dataset.labels.ndim > 1:
+        if shape is None or not len(shape) == len(theirs) == 3 or dataset.labels.ndim > 1:
             return dataset
         told, wanted = ("x".join(map(str, sizes)) for sizes in (theirs, shape))
+        if shape == theirs:
+            grey = dataset.images[:, 0] / (255 if dataset.images.dtype == np.uint8 else 1)
+            if self.checkpoint.box is None or np.mean(is_dark_around(grey)) >= 0.5:
+                return dataset
+            told, wanted = "dark on light", "light strokes on a dark ground"
         warnings.warn(
             f"the images are {told}, and the model takes {wanted}: they are made so, as `predict` "
             "makes them",
@@ -265,16 +294,7 @@ class Trained(Module):
         return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
 
     def _outputs(self, batch: Batch) -> np.ndarray:
-        self._warn_of_preprocessing()
         return loop.predict(self, batch.pixels)
-
-    def _warn_of_preprocessing(self) -> None:
-        if not self.checkpoint.tells_of_images():
-            warnings.warn(
-                f"{self.checkpoint.path} does not say how images were normalised; they are given "
-                "as 0 to 1: if the model was trained on others, the results are meaningless",
-                stacklevel=4,
-            )
 
 
 def load(
@@ -313,14 +333,15 @@ def load(
         raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-    is_run = isinstance(f, (str, os.PathLike)) and os.path.isdir(f)
+    f = os.path.expanduser(f) if isinstance(f, (str, os.PathLike)) else f
+    is_run = isinstance(f, str) and os.path.isdir(f)
     f = chosen_in(f) if is_run else f  # type: ignore[arg-type]
     if model is not None:
         stored = checkpoints.read(f)
         if not strict:
             return load_fitting(model, stored.weights)
         model.load_state_dict(stored.weights)
-        return Trained(model, stored) if stored.tells_of_images() else model
+        return Trained(model, stored)
     stored = checkpoints.read_any(f)
     if not isinstance(stored, Checkpoint):
         return stored

@@ -1,0 +1,164 @@
+"""What was done to the inputs of a training, so that a loaded model gets the same.
+
+A run keeps the normalisation of its images, the steps that change their size or colour, and what
+the network got: from where to where its inputs ran, their mean and standard deviation. What cannot
+be kept, such as a function of the user's, is named, and whoever then gives bytes or photos is
+warned; so is who gives the network something else than it was trained on.
+"""
+
+from __future__ import annotations
+
+import enum
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinynet.data import Compose, Normalize, RandomRotate, RandomShift
+from tinynet.training.strokes import box_of
+from tinynet.vision import transforms as vision
+
+Images = Callable[..., np.ndarray]
+"""A function of a batch of images (N, C, H, W), such as those of `tinynet.data`."""
+
+KEPT = {
+    made.__name__: made for made in (vision.Resize, vision.CenterCrop, vision.Grayscale, vision.Pad)
+}
+"""The steps that a checkpoint keeps, with what each was made of."""
+
+MOVING = (
+    RandomShift, RandomRotate, vision.RandomCrop, vision.RandomResizedCrop, vision.RandomAffine,
+    vision.RandomHorizontalFlip, vision.RandomVerticalFlip, vision.RandomRotation,
+)  # fmt: skip
+"""What puts pixels elsewhere, at random."""
+
+ENOUGH = 16  # examples, whose mean and deviation say something of all
+
+
+def flat(transforms: Iterable[Any]) -> Iterator[Any]:
+    """The single steps of transforms, in their order."""
+    for transform in transforms:
+        if isinstance(transform, Compose):
+            yield from flat(transform.transforms)
+        elif transform is not None:
+            yield transform
+
+
+def find_normalize(transform: Any) -> Normalize | None:
+    """The Normalize in a transform, if there is one."""
+    return next((step for step in flat([transform]) if isinstance(step, Normalize)), None)
+
+
+def told(transforms: Iterable[Any]) -> dict[str, Any]:
+    """What a checkpoint keeps of the transforms of a training: mean and std, as one normalisation,
+    the steps that change size or colour, and which it cannot keep.
+    """
+    steps: list[list[Any]] = []
+    known: dict[str, Any] = {}
+    mean, std = np.zeros(1), np.ones(1)
+    for step in flat(transforms):
+        if isinstance(step, Normalize):
+            mean, std = mean + std * step.mean, std * step.std
+            known |= {"mean": mean, "std": std}
+        elif type(step) in KEPT.values():
+            made = {k: v.value if isinstance(v, enum.Enum) else v for k, v in vars(step).items()}
+            steps.append([type(step).__name__, made])
+        elif isinstance(step, vision.Lambda) or not type(step).__module__.startswith("tinynet."):
+            known["untold"] = getattr(step, "__name__", type(step).__name__)
+    return known | {"steps": steps or None}
+
+
+def made(steps: Iterable[Any]) -> Compose | None:
+    """The transform of such steps, of which there may be none."""
+    found = [KEPT[name](**settings) for name, settings in steps]
+    return Compose(found) if found else None
+
+
+def check_moved(transforms: Iterable[Any], target: Any) -> None:
+    """Raise ValueError where images are moved at random, and a target that goes with their places
+    would stay.
+    """
+    moved = [type(step).__name__ for step in flat(transforms) if isinstance(step, MOVING)]
+    if moved and len(np.shape(target)) > 1:
+        raise ValueError(
+            f"fit: {moved[0]} moves the image, and its target of shape {np.shape(target)} stays as "
+            "it is: leave it out, or change both alike in the __getitem__ of a data set of yours"
+        )
+
+
+def figures(x: np.ndarray) -> tuple[float, ...]:
+    """The least and the greatest number, mean and standard deviation."""
+    return tuple(float(figure) for figure in (x.min(), x.max(), x.mean(), x.std()))
+
+
+def inputs_of(x: np.ndarray, about: dict[str, Any]) -> None:
+    """Keep in `about` the figures of the first batch of a training, as the network gets it; and how
+    large strokes are in its images, where nobody has looked at these as they are.
+    """
+    about["inputs"] = figures(x)
+    if "box" not in about and x.ndim == 4 and is_prepared(about):
+        low, high = ends_of(about)
+        about["box"] = box_of(((x - low) / (high - low)).clip(0, 1))
+
+
+def ends_of(known: Mapping[str, Any]) -> tuple[float, float]:
+    """Between which numbers images of 0 to 1 lie for the network, once they are normalised.
+
+    known: what a checkpoint says of the inputs.
+    """
+    mean, std = known.get("mean"), known.get("std")
+    if mean is None or std is None:
+        return 0.0, 1.0
+    low, high = (np.divide(np.subtract(end, mean), std) for end in (0, 1))
+    return float(low.min()), float(high.max())
+
+
+def is_prepared(known: Mapping[str, Any]) -> bool:
+    """Whether bytes and photos come to the network as those of the training did."""
+    low, high = ends_of(known)
+    least, most, *_ = known.get("inputs") or (low, high)  # an older file says nothing of it
+    room = (high - low) / 10
+    of_bytes = known.get("mean") is None or 0 <= np.min(known["mean"]) <= np.max(known["mean"]) <= 1
+    return not known.get("untold") and of_bytes and low - room <= least <= most <= high + room
+
+
+def check_inputs(model: Any, x: Any, is_first: bool) -> None:
+    """Warn of a first batch that is unlike what a loaded model was trained on, or may be."""
+    known = getattr(getattr(model, "checkpoint", None), "__dict__", {}) if is_first else {}
+    if not known:
+        return
+    x, ends, prepared = getattr(x, "array", x), ends_of(known), is_prepared(known)
+    usual = (*(ends if prepared else (-3.0, 3.0)), 0.0, 1.0)  # of an older file
+    then = known.get("inputs") or (usual if known.get("mean") is not None else None)
+    if not model.checkpoint.tells_of_images():
+        warnings.warn(
+            f"{model.checkpoint.path} does not say how images were normalised; they are given "
+            "as 0 to 1: if the model was trained on others, the results are meaningless",
+            stacklevel=4,
+        )
+    if then is None or not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.size:
+        return
+    now = figures(x)
+    width, shift = now[3] / (then[3] or 1.0), abs(now[2] - then[2]) / (then[3] or 1.0)
+    room, other = 7 * max(-then[0], then[1]), width < 1 / 8
+    if x.ndim == 4:
+        room, other = (then[1] - then[0]) / 4, not 0.55 < width < 1.8 or shift > 1.5
+    beyond = now[0] < then[0] - room or now[1] > then[1] + room
+    slack = 1e-5 * max(1.0, -ends[0], ends[1])  # for rounding
+    as_photos = x.ndim == 4 and ends[0] - slack <= now[0] <= now[1] <= ends[1] + slack
+    if beyond or (as_photos and not prepared) or (other and len(x) >= ENOUGH):
+        by = f", made by {known['untold']}, which is not kept" if known.get("untold") else ""
+        cure = "prepare them as in the training, or train with transform= of data.standardize or "
+        cure += "vision.transforms, which are kept"
+        if x.ndim == 4 and prepared:
+            cure = "give images as bytes, or from 0 to 1"
+        told_now, told_then = (
+            "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format(*each)
+            for each in (now, then)
+        )
+        warnings.warn(
+            f"the model gets inputs from {told_now}, and was trained on {told_then}{by}: the "
+            f"results may be meaningless; {cure}",
+            stacklevel=4,
+        )
