@@ -573,6 +573,20 @@ def test_the_children_of_a_net_are_torchvisions(name, children):
     assert ", ".join(name for name, _ in net.named_children()) == children
 
 
+def test_hooks_find_every_relu_of_a_residual_net():
+    net = models.ResNet(models.resnet.Bottleneck, [1, 2, 1, 1], num_classes=3).eval()
+    assert [name for name, _ in net.layer2[0].named_children()] == [
+        "conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "relu", "downsample",
+    ]  # fmt: skip
+    seen = []
+    for layer in net.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.register_forward_hook(lambda layer, x, y: seen.append(y.shape))
+    net(tinynet.ones(1, 3, 32, 32))
+    assert seen[:4] == [(1, 64, 16, 16), (1, 64, 8, 8), (1, 64, 8, 8), (1, 256, 8, 8)]
+    assert len(seen) == 1 + 5 * 3
+
+
 def test_several_models_are_called_as_one():
     models = [nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).eval() for _ in range(4)]
     parameters, buffers = tinynet.func.stack_module_state(models)

@@ -9,7 +9,7 @@ new channels with 0. Convolutions start as in He et al. 2015, "Delving deep into
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,51 +37,39 @@ class Shortcut(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """y = relu(x + f(x)) with f two 3x3 convolutions, each normalised.
+    """y = relu(f(x) + x) with f two 3x3 convolutions, each normalised.
 
-    Shapes: x (N, in_channels, H, W) -> y (N, channels, H/stride, W/stride). projection: where
-    the shape changes, the shortcut is a 1x1 convolution, normalised (option B).
+    Shapes: x (N, inplanes, H, W) -> y (N, planes * expansion, H/stride, W/stride).
+    downsample: what takes x to the shape of y, where that is another. Names are torchvision's.
     """
 
-    widening = 1  # output channels for each of `channels`
-    sizes: Sequence[int] = (3, 3)  # of the kernels; the first of 3x3 has the stride
+    expansion = 1  # output channels for each of `planes`
 
     def __init__(
         self,
-        in_channels: int,
-        channels: int,
-        stride: int,
+        inplanes: int,
+        planes: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
         rng: Rng = None,
-        projection: bool = False,
     ) -> None:
         super().__init__()
-        before, wide = in_channels, channels * self.widening
-        for k, size in enumerate(self.sizes, 1):
-            after = wide if k == len(self.sizes) else channels
-            step = stride if k == self.sizes.index(3) + 1 else 1
-            setattr(self, f"conv{k}", conv(before, after, size, step, rng))
-            setattr(self, f"bn{k}", nn.BatchNorm2d(after))
-            before = after
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != wide:
-            self.downsample = Shortcut(wide - in_channels, stride)
-            if projection:
-                shrunk = conv(in_channels, wide, 1, stride, rng)
-                self.downsample = nn.Sequential(shrunk, nn.BatchNorm2d(wide))
+        self._add_layers(inplanes, planes, stride, rng)
+        self.downsample, self.stride = downsample, stride
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = x
-        for k in range(1, len(self.sizes) + 1):
-            y = y.relu() if k > 1 else y
-            y = getattr(self, f"bn{k}")(getattr(self, f"conv{k}")(y))
-        return (y + self.downsample(x)).relu()  # type: ignore[no-any-return]
+    def _add_layers(self, inplanes: int, planes: int, stride: int, rng: Rng) -> None:
+        self.conv1 = conv(inplanes, planes, 3, stride, rng)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU()
+        self.conv2 = conv(planes, planes, 3, 1, rng)
+        self.bn2 = nn.BatchNorm2d(planes)
 
+    def _residual(self, x: Tensor) -> Any:
+        return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
 
-class Bottleneck(BasicBlock):
-    """A block whose 3x3 convolution is between two of 1x1; its output has 4 times `channels`."""
-
-    widening = 4
-    sizes = (1, 3, 1)
+    def forward(self, x: Tensor) -> Any:
+        y = self._residual(x)
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) -> nn.Conv2d:
@@ -93,17 +81,25 @@ def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) 
 
 def stage(
     n: int,
-    in_channels: int,
-    channels: int,
+    inplanes: int,
+    planes: int,
     stride: int,
     rng: Rng = None,
     projection: bool = False,
     block: type[BasicBlock] = BasicBlock,
 ) -> nn.Sequential:
-    """n blocks, of which the first changes the shape."""
-    blocks = [block(in_channels, channels, stride, rng, projection)]
-    blocks += [block(channels * block.widening, channels, 1, rng) for _ in range(n - 1)]
-    return nn.Sequential(*blocks)
+    """n blocks, of which the first changes the shape.
+
+    projection: its shortcut is a 1x1 convolution, normalised (option B), in place of option A.
+    """
+    wide = planes * block.expansion
+    shortcut: nn.Module | None = None
+    if stride != 1 or inplanes != wide:
+        shortcut = Shortcut(wide - inplanes, stride)
+        if projection:
+            shortcut = nn.Sequential(conv(inplanes, wide, 1, stride, rng), nn.BatchNorm2d(wide))
+    blocks = [block(inplanes, planes, stride, shortcut, rng=rng)]
+    return nn.Sequential(*blocks, *(block(wide, planes, rng=rng) for _ in range(n - 1)))
 
 
 def _resnet(
