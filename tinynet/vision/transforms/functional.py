@@ -16,6 +16,7 @@ import numpy as np
 
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, integer, unknown_name
+from tinynet.ops.resize import interpolation as matrix
 from tinynet.tensor import Tensor
 from tinynet.vision.transforms.images import as_pil, of_images, pixels_of
 
@@ -28,18 +29,20 @@ class InterpolationMode(enum.Enum):
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
+    BICUBIC = "bicubic"  # by `resize` alone
 
     @classmethod
     def of(cls, value: Any) -> InterpolationMode:
         """The mode of that name, or of Pillow's number for it."""
         names = [mode.value for mode in cls]
-        value = {0: "nearest", 2: "bilinear"}.get(value, value)
+        value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value)
         if value not in names and not isinstance(value, cls):
             raise unknown_name("interpolation", value, names)
         return cls(value)
 
 
-NEAREST, BILINEAR = InterpolationMode.NEAREST, InterpolationMode.BILINEAR
+NEAREST, BILINEAR, BICUBIC = InterpolationMode
+_weights = functools.lru_cache(64)(matrix)
 
 # ----- places -------------------------------------------------------------------------------------
 
@@ -113,20 +116,41 @@ def resize(
     """Images of another size: (height, width), or a number for the shorter side.
 
     Each new pixel is a weighted mean of old ones along rows, then along columns. antialias: where
-    the image gets smaller, the mean is over all pixels that a new one covers.
+    the image gets smaller, the mean is over all pixels that a new one covers; bytes are rounded
+    after each of both, as by Pillow.
     """
     H, W = x.shape[2:]
     height, width = resized(H, W, size)
-    if InterpolationMode.of(interpolation) is NEAREST:
-        rows = ((np.arange(height) + 0.5) * (H / height)).astype(np.intp)
-        columns = ((np.arange(width) + 0.5) * (W / width)).astype(np.intp)
+    mode = InterpolationMode.of(interpolation)
+    if mode is NEAREST:
+        rows, columns = (_nearest(*sizes, x.dtype) for sizes in ((H, height), (W, width)))
         return x[:, :, rows[:, None], columns]
-    if (height, width) == (H, W):
-        return x
-    y = as_float(x)
-    y = y @ _weights(W, width, bool(antialias)).T.astype(y.dtype)  # (N, C, H, width)
-    y = _weights(H, height, bool(antialias)).astype(y.dtype) @ y  # (N, C, height, width)
+    y = x if antialias else as_float(x)
+    for axis, old, new in ((3, W, width), (2, H, height)):
+        if old != new:
+            w = _weights(old, new, old / new, mode is BICUBIC, False, bool(antialias))  # (new, old)
+            y = _weighted(y, w, axis)
     return as_before(y, x.dtype)
+
+
+def _nearest(old: int, new: int, dtype: np.dtype) -> np.ndarray:
+    """The pixel for each of `new` in a row: of floats the one at its edge, as torchvision takes it
+    for tensors, else the one at its middle, as Pillow does, which adds up the steps."""
+    if dtype.kind == "f":
+        return (np.arange(new, dtype=np.float32) * np.float32(old / new)).astype(np.intp)
+    steps = np.full(new, old / new)
+    steps[0] /= 2
+    return np.minimum(np.cumsum(steps).astype(np.intp), old - 1)
+
+
+def _weighted(x: np.ndarray, w: np.ndarray, axis: int) -> np.ndarray:
+    """The product of w with an axis of x; of bytes that of Pillow, whose weights have 22 bits."""
+    one, dtype = (2**22, np.dtype(float)) if x.dtype == np.uint8 else (1, as_float(x[:0]).dtype)
+    if one > 1:
+        w = np.rint(w * one)  # the products are whole numbers, and exact
+    w, y = w.astype(dtype), x.astype(dtype, copy=False)
+    y = w @ y if axis == 2 else y @ w.T
+    return as_before(y if one == 1 else np.floor(y / one + 0.5), x.dtype)
 
 
 def resized(H: int, W: int, size: int | Sequence[int]) -> tuple[int, int]:
@@ -139,19 +163,6 @@ def resized(H: int, W: int, size: int | Sequence[int]) -> tuple[int, int]:
         raise ValueError(f"resize: size must be a number or (height, width), got {size}")
     short, long = sides[0], int(sides[0] * max(H, W) / min(H, W))
     return (short, long) if H <= W else (long, short)
-
-
-@functools.lru_cache(64)
-def _weights(old: int, new: int, antialias: bool) -> np.ndarray:
-    """How much each of `old` pixels in a row counts for each of `new` ones: (new, old)."""
-    step = old / new
-    centers = (np.arange(new) + 0.5) * step
-    width = max(step, 1.0) if antialias else 1.0
-    t = np.abs(np.arange(old) + 0.5 - centers[:, None]) / width
-    weights = np.maximum(1 - t, 0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights.flags.writeable = False
-    return weights
 
 
 @of_images
@@ -225,6 +236,8 @@ def warp(
     """
     N, C, H, W = x.shape
     mode = InterpolationMode.of(interpolation)
+    if mode is BICUBIC:
+        raise ValueError("images are turned by nearest or bilinear interpolation, not by bicubic")
     dtype = as_float(x[:0]).dtype
     m = back.astype(dtype)[..., None, None]  # (N, 2, 3, 1, 1)
     u = (np.arange(W) - (W - 1) / 2).astype(dtype)  # (W,)
