@@ -22,6 +22,7 @@ from tinynet.vision.transforms.images import as_pil, of_images, pixels_of
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # of red, green and blue, as the eye sees them
+GREY_BITS = np.array([19595, 38470, 7471], np.uint32)  # the same in parts of 2^16, as Pillow has it
 
 
 class InterpolationMode(enum.Enum):
@@ -110,17 +111,18 @@ def resize(
     x: np.ndarray,
     size: int | Sequence[int],
     interpolation: Any = BILINEAR,
-    *,
+    max_size: int | None = None,
     antialias: bool | None = True,
 ) -> np.ndarray:
     """Images of another size: (height, width), or a number for the shorter side.
 
+    max_size: the most for the longer side, where a number is given for the shorter.
     Each new pixel is a weighted mean of old ones along rows, then along columns. antialias: where
     the image gets smaller, the mean is over all pixels that a new one covers; bytes are rounded
     after each of both, as by Pillow.
     """
     H, W = x.shape[2:]
-    height, width = resized(H, W, size)
+    height, width = resized(H, W, size, max_size)
     mode = InterpolationMode.of(interpolation)
     if mode is NEAREST:
         rows, columns = (_nearest(*sizes, x.dtype) for sizes in ((H, height), (W, width)))
@@ -153,7 +155,7 @@ def _weighted(x: np.ndarray, w: np.ndarray, axis: int) -> np.ndarray:
     return as_before(y if one == 1 else np.floor(y / one + 0.5), x.dtype)
 
 
-def resized(H: int, W: int, size: int | Sequence[int]) -> tuple[int, int]:
+def resized(H: int, W: int, size: Any, max_size: int | None = None) -> tuple[int, int]:
     """The height and width of an image (H, W) once it is resized."""
     sides = [size] if isinstance(size, (int, np.integer)) else list(size)
     sides = [integer("resize", "size", n, 1) for n in sides]
@@ -162,6 +164,8 @@ def resized(H: int, W: int, size: int | Sequence[int]) -> tuple[int, int]:
     if len(sides) != 1:
         raise ValueError(f"resize: size must be a number or (height, width), got {size}")
     short, long = sides[0], int(sides[0] * max(H, W) / min(H, W))
+    if max_size is not None and long > max_size:
+        short, long = int(max_size * short / long), max_size
     return (short, long) if H <= W else (long, short)
 
 
@@ -351,9 +355,10 @@ def normalize(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
 @of_images
 def rgb_to_grayscale(x: np.ndarray, num_output_channels: int = 1) -> np.ndarray:
     """The brightness of each pixel as the eye sees it, in one channel or in three alike."""
-    if x.shape[1] == 3:
-        grey: np.ndarray = np.einsum("c,nchw->nhw", GREY, as_float(x))
-        x = grey[:, None].astype(x.dtype)
+    if x.shape[1] == 3 and x.dtype == np.uint8:
+        x = (((np.einsum("c,nchw->nhw", GREY_BITS, x) + 2**15) >> 16)[:, None]).astype(np.uint8)
+    elif x.shape[1] == 3:
+        x = np.einsum("c,nchw->nhw", GREY, as_float(x))[:, None].astype(x.dtype)
     return x[:, :1].repeat(num_output_channels, axis=1)
 
 
@@ -367,7 +372,8 @@ def adjust_brightness(x: np.ndarray, brightness_factor: Any) -> np.ndarray:
 def adjust_contrast(x: np.ndarray, contrast_factor: Any) -> np.ndarray:
     """Between its mean grey (0), the image (1) and beyond; a number or (N,)."""
     grey = as_float(rgb_to_grayscale(x)) if x.shape[1] == 3 else as_float(x)
-    return _blend(x, grey.mean(axis=(1, 2, 3), keepdims=True), contrast_factor)
+    mean = grey.mean(axis=(1, 2, 3), keepdims=True)
+    return _blend(x, np.floor(mean + 0.5) if x.dtype == np.uint8 else mean, contrast_factor)
 
 
 @of_images
@@ -380,7 +386,7 @@ def _blend(x: np.ndarray, other: Any, factor: Any) -> np.ndarray:
     r = np.asarray(factor, np.float32).reshape(-1, 1, 1, 1)
     if (r < 0).any():
         raise ValueError(f"the factor of an adjustment must be 0 or more, got {factor}")
-    y: np.ndarray = r * as_float(x) + (1 - r) * other
+    y: np.ndarray = other + r * (as_float(x) - other)
     return y.clip(0, 255 if x.dtype == np.uint8 else 1).astype(x.dtype)
 
 
