@@ -128,11 +128,19 @@ def _in_dtype(name: str, dtype: np.dtype[Any]) -> Callable[..., Tensor]:
 
 
 class Size(tuple[int, ...]):
-    """What `size()` gives: a shape that knows its number of elements."""
+    """A shape: a tuple that knows its number of elements; messages show it as a tuple."""
+
+    __slots__ = ()
 
     def numel(self) -> int:
         """The product of the sizes."""
         return math.prod(self)
+
+    def __repr__(self) -> str:
+        return f"tinynet.Size({list(self)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(tuple.__repr__(self), spec)
 
 
 class RemovableHandle(contextlib.AbstractContextManager["RemovableHandle"]):
@@ -198,9 +206,9 @@ class Tensor(Methods):
     # ----- what it is -------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """Sizes of the axes."""
-        return self.array.shape
+        return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -239,7 +247,7 @@ class Tensor(Methods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
-        return Size(self.shape) if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[dim]
 
     def __len__(self) -> builtins.int:
         if self.ndim == 0:

@@ -159,7 +159,7 @@ class Conv2d(_Convolution):
 
     >>> import tinynet
     >>> Conv2d(3, 8, kernel_size=3, padding=1)(tinynet.ones(2, 3, 16, 16)).shape
-    (2, 8, 16, 16)
+    tinynet.Size([2, 8, 16, 16])
     """
 
     function = staticmethod(F.conv2d)
@@ -173,7 +173,7 @@ class Conv1d(_Convolution):
 
     >>> import tinynet
     >>> Conv1d(3, 8, kernel_size=5, stride=2)(tinynet.ones(2, 3, 16)).shape
-    (2, 8, 6)
+    tinynet.Size([2, 8, 6])
     """
 
     axes = 1
@@ -250,7 +250,7 @@ class ConvTranspose2d(_ConvTranspose):
 
     >>> import tinynet
     >>> ConvTranspose2d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7, 7)).shape
-    (2, 3, 14, 14)
+    tinynet.Size([2, 3, 14, 14])
     """
 
     function = staticmethod(F.conv_transpose2d)
@@ -263,7 +263,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     >>> import tinynet
     >>> ConvTranspose1d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7)).shape
-    (2, 3, 14)
+    tinynet.Size([2, 3, 14])
     """
 
     axes = 1

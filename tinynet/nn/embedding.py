@@ -27,7 +27,7 @@ class Embedding(Module):
 
     >>> import tinynet
     >>> Embedding(10, 3)(tinynet.tensor([[1, 2], [4, 5]])).shape
-    (2, 2, 3)
+    tinynet.Size([2, 2, 3])
     """
 
     def __init__(

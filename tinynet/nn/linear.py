@@ -28,7 +28,7 @@ class Linear(Module):
 
     >>> import tinynet
     >>> Linear(3, 2)(tinynet.ones(5, 3)).shape
-    (5, 2)
+    tinynet.Size([5, 2])
     """
 
     _shown = ("in_features", "out_features", "bias")
