@@ -586,6 +586,10 @@ class Methods(Variable):
         """input ** exponent."""
     def prod(self, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """Product over `dim` (all axes if None)."""
+    def put(self, index: Data, source: Data, accumulate: bool = False) -> Tensor:
+        """A copy of x with `source` at places counted through the whole tensor, or added there."""
+    def put_(self, index: Data, source: Data, accumulate: bool = False) -> Tensor:
+        """A copy of x with `source` at places counted through the whole tensor, or added there."""
     def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear') -> Tensor:
         """The element below which the share q of all stands, in order along `dim`."""
     def rad2deg(self) -> Any:
@@ -644,6 +648,10 @@ class Methods(Variable):
         """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
     def select(self, dim: int, index: int) -> Tensor:
         """The slice `index` along `dim`, without that axis."""
+    def sgn(self) -> Any:
+        """-1, 0 or 1. Gradient: 0, on the steps too, as in PyTorch."""
+    def sgn_(self) -> Tensor:
+        """-1, 0 or 1. Gradient: 0, on the steps too, as in PyTorch."""
     def sigmoid(self) -> Tensor:
         """Logistic function, y = 1 / (1 + e^-x)."""
     def sigmoid_(self) -> Tensor:

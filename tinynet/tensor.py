@@ -362,7 +362,7 @@ class Tensor(Methods):
     def item(self) -> builtins.float | builtins.int | builtins.bool:
         """The value of a tensor with a single element, as a Python number."""
         if self.numel() != 1:
-            raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
+            raise ShapeError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self._value().item()  # type: ignore[no-any-return]
 
     def tobytes(self) -> bytes:
@@ -412,7 +412,9 @@ class Tensor(Methods):
 
     float, double = _in_dtype("float", float32), _in_dtype("double", float64)
     long, int = _in_dtype("long", int64), _in_dtype("int", int32)
+    short, char = _in_dtype("short", int16), _in_dtype("char", int8)
     bool, byte = _in_dtype("bool", bool_), _in_dtype("byte", uint8)
+    half = _in_dtype("half", np.dtype(np.float16))  # which raises
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -430,7 +432,15 @@ class Tensor(Methods):
         return steps if dim is None else steps[dim]
 
     nbytes = property(lambda self: self.array.nbytes, doc="Bytes of all elements.")
-    is_cuda, is_sparse, layout = False, False, "strided"
+    itemsize = property(lambda self: self.array.itemsize, doc="Bytes of an element.")
+    is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
+    is_cpu, layout = True, "strided"
+
+    def is_complex(self) -> builtins.bool:
+        """False: there are no complex tensors, and no others that these methods ask for."""
+        return False
+
+    is_inference = is_conj = is_pinned = is_shared = is_complex
 
     def get_device(self) -> builtins.int:
         """-1, PyTorch's number of the CPU."""
@@ -512,7 +522,7 @@ class Tensor(Methods):
 
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
-            raise ValueError(
+            raise ShapeError(
                 f"the truth value of a tensor of shape {self.shape} is ambiguous; use .any() or "
                 ".all()"
             )
@@ -604,7 +614,7 @@ class Tensor(Methods):
     __ipow__ = overwriting(operator.pow, "**=")
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index = arrays_of(index)
+        index = _places(index)
         value = value if isinstance(value, Variable) else as_array(value)
         tracked = self.requires_grad or getattr(value, "requires_grad", False)
         if tracked and grad_mode.recording.get():
@@ -776,7 +786,7 @@ class Tensor(Methods):
         return pointwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     def __getitem__(self, index: Any) -> Tensor:
-        y = ops.getitem(self, arrays_of(index))
+        y = ops.getitem(self, _places(index))
         if y.array.base is not None:
             y.origin = self, index
         return y
@@ -803,6 +813,15 @@ def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
             "equal, as in backward(tinynet.ones_like(y))"
         )
     return start if start.dtype == y.dtype else start.astype(y.dtype)
+
+
+def _places(index: Any) -> Any:
+    """An index of arrays and numbers; bytes are a mask, as in PyTorch."""
+    if type(index) is tuple:
+        return tuple(map(_places, index))
+    index = arrays_of(index)
+    is_mask = isinstance(index, np.ndarray) and index.dtype == uint8 and index.ndim
+    return index != 0 if is_mask else index
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "argwhere", "diag", "diag_embed", "diagonal", "gather", "index_add",
     "index_copy", "index_fill", "index_put", "index_select", "masked_fill", "masked_scatter",
-    "masked_select", "narrow", "nonzero", "scatter", "scatter_add", "scatter_reduce", "select",
-    "take", "take_along_dim", "trace", "tril", "triu",
+    "masked_select", "narrow", "nonzero", "put", "scatter", "scatter_add", "scatter_reduce",
+    "select", "take", "take_along_dim", "trace", "tril", "triu",
 ]  # fmt: skip
 
 Data = Any
@@ -189,6 +189,12 @@ def index_put(input: Data, indices: Any, values: Data, accumulate: bool = False)
     """A copy of x with x[indices] = values, or += values, repeats included."""
     index = tuple(array_of(i) for i in indices)
     return (ops.add_at if accumulate else ops.setitem)(input, values, index)
+
+
+def put(input: Data, index: Data, source: Data, accumulate: bool = False) -> Tensor:
+    """A copy of x with `source` at places counted through the whole tensor, or added there."""
+    flat, places = ops.reshape(input, (-1,)), _index("put", index)
+    return ops.reshape(index_put(flat, (places,), source, accumulate), tuple(input.shape))
 
 
 def take(input: Data, index: Data) -> Tensor:

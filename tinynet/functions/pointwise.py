@@ -417,4 +417,7 @@ CLASSES = {
 
 def in_type(input: Data, dtype: Any = None) -> Any:
     """The tensor in another dtype; without one that of the dtype, as "torch.FloatTensor"."""
+    if isinstance(dtype, (str, type)):
+        names = {f"torch.{kind}": name for name, kind in CLASSES.items()}
+        dtype = get_default_dtype() if dtype is type(input) else names.get(dtype, dtype)
     return f"torch.{CLASSES[input.dtype.name]}" if dtype is None else input.to(dtype=dtype)

@@ -20,6 +20,7 @@ from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, one_of
 from tinynet.ops.conv import check_output_padding, conv_padding
 from tinynet.ops.windows import pair
+from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
@@ -75,7 +76,8 @@ class _Conv(Module):
     ) -> None:
         self.weight = Parameter(empty(*channels, *self.kernel_size))
         self.bias = Parameter(empty(self.out_channels)) if bias else None
-        self.reset_parameters(rng)
+        with use_rng(default_rng(rng)):
+            self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
     def _check(self, x: Tensor) -> None:

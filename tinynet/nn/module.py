@@ -17,6 +17,7 @@ names and kinds in the order of assignment, and everything else here is a walk o
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
@@ -312,7 +313,7 @@ class Module(Hooked, OwnState):
         the dict keeps the values of now. destination: the dict to fill. prefix: begins the names,
         such as "net.". keep_vars: the tensors themselves, with their gradients.
         """
-        state = {} if destination is None else destination
+        state = OrderedDict() if destination is None else destination
         self._save_to_state_dict(state, prefix, keep_vars)
         for name, child in self.named_children():
             child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
