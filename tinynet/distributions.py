@@ -124,7 +124,7 @@ class Categorical(Distribution):
         rows = self.probs.detach().reshape(-1, self.probs.shape[-1])
         count = math.prod(sample_shape)
         drawn = creation.multinomial(rows, max(count, 1), replacement=True)[:, :count]
-        return drawn.T.reshape(*sample_shape, *self.batch_shape)
+        return drawn.t().reshape(*sample_shape, *self.batch_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of classes."""

@@ -394,8 +394,8 @@ class Methods(Variable):
         """Sums of products over the last axes of two tensors."""
     def inverse(self) -> Tensor:
         """The matrix y with x y = 1."""
-    def is_floating_point(self) -> bool:
-        """Whether the elements are floats."""
+    def is_floating_point(self) -> Any:
+        """Whether of floats."""
     def isclose(self, other: Data, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
         """Where |input - other| <= atol + rtol * |other|."""
     def isfinite(self) -> Tensor:
@@ -560,7 +560,7 @@ class Methods(Variable):
         """Negation, y = -x. Gradient: dx = -dy. Keeps nothing."""
     def negative_(self) -> Tensor:
         """Negation, y = -x. Gradient: dx = -dy. Keeps nothing."""
-    def nelement(self) -> int:
+    def nelement(self) -> Any:
         """The number of elements."""
     def nonzero(self, *, as_tuple: bool = False) -> Any:
         """The places of the elements that are not 0: a row each, or with as_tuple an index."""
@@ -570,7 +570,7 @@ class Methods(Variable):
         """input != other, element by element."""
     def not_equal_(self, other: Data) -> Tensor:
         """input != other, element by element."""
-    def numel(self) -> int:
+    def numel(self) -> Any:
         """The number of elements."""
     def outer(self, vec2: Data) -> Tensor:
         """Each element of one vector times each of another: (N), (M) -> (N, M)."""

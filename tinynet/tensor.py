@@ -234,15 +234,9 @@ class Tensor(Methods):
         """The record of the operation that made it, None for a leaf."""
         return None if self.node is None else _grad_fn(self.node)
 
-    @property
-    def is_leaf(self) -> builtins.bool:
-        """Whether no recorded operation made it."""
-        return self.node is None
+    is_leaf = property(lambda self: self.node is None, doc="Whether no operation made it.")
 
-    def dim(self) -> builtins.int:
-        """Number of axes, as in PyTorch."""
-        return self.array.ndim
-
+    dim = named("dim", "Number of axes, as in PyTorch.", lambda self: self.array.ndim)
     ndimension = dim
 
     def size(self, dim: int | None = None) -> Any:
@@ -365,13 +359,8 @@ class Tensor(Methods):
             raise ShapeError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self._value().item()  # type: ignore[no-any-return]
 
-    def tobytes(self) -> bytes:
-        """The bytes of the elements in C order, by NumPy's name."""
-        return self._value().tobytes()
-
-    def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return self._value().tolist()
+    tobytes = named("tobytes", "The bytes in C order.", lambda self: self._value().tobytes())
+    tolist = named("tolist", "Nested lists of numbers.", lambda self: self._value().tolist())
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
@@ -406,25 +395,22 @@ class Tensor(Methods):
 
     device = Device("cpu")
 
-    def type_as(self, other: Tensor) -> Tensor:
-        """The tensor in the dtype of another."""
-        return self.to(other)
-
+    type_as = named("type_as", "In the dtype of another.", lambda self, other: self.to(other))
     float, double = _in_dtype("float", float32), _in_dtype("double", float64)
     long, int = _in_dtype("long", int64), _in_dtype("int", int32)
     short, char = _in_dtype("short", int16), _in_dtype("char", int8)
     bool, byte = _in_dtype("bool", bool_), _in_dtype("byte", uint8)
     half = _in_dtype("half", np.dtype(np.float16))  # which raises
 
+    is_contiguous = named(
+        "is_contiguous", "Whether in C order.", lambda self: self.array.flags.c_contiguous
+    )
+
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
         if self.is_contiguous():
             return self
         return ops.reshape(self.flatten(), self.shape) if self.ndim else self
-
-    def is_contiguous(self) -> builtins.bool:
-        """Whether the elements lie in C order."""
-        return self.array.flags.c_contiguous
 
     def stride(self, dim: builtins.int | None = None) -> Any:
         """How many elements further the next one lies along each axis."""
@@ -436,27 +422,16 @@ class Tensor(Methods):
     is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
     is_cpu, layout = True, "strided"
 
-    def is_complex(self) -> builtins.bool:
-        """False: there are no complex tensors, and no others that these methods ask for."""
-        return False
-
+    is_complex = named("is_complex", "False, as there are none.", lambda self: False)
     is_inference = is_conj = is_pinned = is_shared = is_complex
 
-    def get_device(self) -> builtins.int:
-        """-1, PyTorch's number of the CPU."""
-        return -1
-
-    def element_size(self) -> builtins.int:
-        """Bytes of an element."""
-        return self.array.itemsize
+    get_device = named("get_device", "-1, PyTorch's number of the CPU.", lambda self: -1)
+    element_size = named("element_size", "Bytes of an element.", lambda self: self.array.itemsize)
+    data_ptr = named("data_ptr", "Where its memory is.", lambda self: self.array.ctypes.data)
 
     def new(self, *data: Any) -> Tensor:
         """A tensor of the same dtype, from sizes or data, as older scripts make it."""
         return Tensor(*data, dtype=self.dtype)
-
-    def data_ptr(self) -> builtins.int:
-        """Where its memory begins."""
-        return self.array.ctypes.data
 
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""
@@ -580,8 +555,7 @@ class Tensor(Methods):
     __neg__ = ops.neg
     __abs__ = ops.abs
 
-    def __pos__(self) -> Tensor:
-        return self
+    __pos__ = pointwise.positive
 
     def __invert__(self) -> Tensor:
         if self.dtype.kind == "f":
@@ -631,9 +605,7 @@ class Tensor(Methods):
                 ) from error
             changes.note_change(self.array)
 
-    def zero_(self) -> Tensor:
-        """Set every element to 0, in place."""
-        return self.fill_(0)
+    zero_ = named("zero_", "Set every element to 0, in place.", lambda self: self.fill_(0))
 
     def fill_(self, value: Operand) -> Tensor:
         """Set every element to a number, in place."""
@@ -771,15 +743,8 @@ class Tensor(Methods):
 
     # ----- beside what methods.py has from tables -----------------------------------------------
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        """Axes in reverse order."""
-        return shaping.transpose(self)
-
-    @property
-    def mT(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        """The last two axes swapped."""
-        return shaping.swapaxes(self, -1, -2)
+    T = property(shaping.transpose, doc="Axes in reverse order.")
+    mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import ops
-from tinynet.autograd import wrap
+from tinynet.autograd import Variable, wrap
 from tinynet.errors import no_such_axis
 from tinynet.functions.common import (
     Dim,
@@ -356,16 +356,8 @@ def block_diag(*tensors: Data) -> Tensor:
     return ops.cat(rows, 0)
 
 
-def numel(input: Data) -> int:
-    """The number of elements."""
-    return math.prod(input.shape)
-
-
-def is_tensor(obj: Any) -> bool:
-    """Whether it is a Tensor."""
-    return hasattr(obj, "requires_grad") and hasattr(obj, "array")
-
-
+numel = named("numel", "The number of elements.", lambda input: math.prod(input.shape))
+is_tensor = named("is_tensor", "Whether it is a Tensor.", lambda obj: isinstance(obj, Variable))
 tril_indices = named(
     "tril_indices", "Rows and columns of the places of a lower triangle, as a (2, n) tensor.",
     lambda row, col, offset=0: wrap(np.stack(np.tril_indices(row, offset, col))),

@@ -9,6 +9,7 @@ new channels with 0. Convolutions start as in He et al. 2015, "Delving deep into
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ class BasicBlock(nn.Module):
     """
 
     expansion = 1  # output channels for each of `planes`
+    sizes: Sequence[int] = (3, 3)  # of the kernels; the first of 3x3 has the stride
+    relu_after = 1  # the convolution behind which the ReLU, which all share, is named
 
     def __init__(
         self,
@@ -54,21 +57,21 @@ class BasicBlock(nn.Module):
         rng: Rng = None,
     ) -> None:
         super().__init__()
-        self._add_layers(inplanes, planes, stride, rng)
+        for k, size in enumerate(self.sizes, 1):
+            after = planes * (self.expansion if k == len(self.sizes) else 1)
+            step = stride if k == self.sizes.index(3) + 1 else 1
+            setattr(self, f"conv{k}", conv(inplanes, after, size, step, rng))
+            setattr(self, f"bn{k}", nn.BatchNorm2d(after))
+            if k == self.relu_after:
+                self.relu = nn.ReLU()
+            inplanes = after
         self.downsample, self.stride = downsample, stride
 
-    def _add_layers(self, inplanes: int, planes: int, stride: int, rng: Rng) -> None:
-        self.conv1 = conv(inplanes, planes, 3, stride, rng)
-        self.bn1 = nn.BatchNorm2d(planes)
-        self.relu = nn.ReLU()
-        self.conv2 = conv(planes, planes, 3, 1, rng)
-        self.bn2 = nn.BatchNorm2d(planes)
-
-    def _residual(self, x: Tensor) -> Any:
-        return self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-
     def forward(self, x: Tensor) -> Any:
-        y = self._residual(x)
+        y = x
+        for k in range(1, len(self.sizes) + 1):
+            y = self.relu(y) if k > 1 else y
+            y = getattr(self, f"bn{k}")(getattr(self, f"conv{k}")(y))
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 

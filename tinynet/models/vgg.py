@@ -33,7 +33,7 @@ def features(name: str, in_channels: int, batch_norm: bool, rng: Rng) -> nn.Sequ
         for _ in range(depth):
             conv = nn.Conv2d(channels, width, kernel_size=3, padding=1, rng=rng)
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", rng=rng)
-            nn.init.zeros_(conv.bias)  # type: ignore[type-var]
+            nn.init.zeros_(conv.bias)
             layers += [conv, *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
             channels = width
         layers.append(nn.MaxPool2d(2))

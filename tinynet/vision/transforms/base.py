@@ -50,21 +50,17 @@ class Transform:
     takes_batches = True
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
-        x, back = as_batch(type(self).__name__, image)
-        self.check(x)
+        name = type(self).__name__
+        x, back = as_batch(name, image)
+        if self.needs_float and x.dtype.kind != "f":
+            raise TypeError(
+                f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
+            )
         return back(self.apply(x, default_rng(rng)))
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The transformed batch (N, C, H, W); `x` itself stays as it is."""
         raise NotImplementedError(f"{type(self).__name__} needs apply(x, rng)")
-
-    def check(self, x: np.ndarray) -> None:
-        """Raise ShapeError or TypeError for what this transform cannot take."""
-        name = type(self).__name__
-        if self.needs_float and x.dtype.kind != "f":
-            raise TypeError(
-                f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
-            )
 
     def __repr__(self) -> str:
         shown = []

@@ -147,18 +147,17 @@ def _nearest(old: int, new: int, dtype: np.dtype) -> np.ndarray:
 
 def _weighted(x: np.ndarray, w: np.ndarray, axis: int) -> np.ndarray:
     """The product of w with an axis of x; of bytes that of Pillow, whose weights have 22 bits."""
-    one, dtype = (2**22, np.dtype(float)) if x.dtype == np.uint8 else (1, as_float(x[:0]).dtype)
-    if one > 1:
-        w = np.rint(w * one)  # the products are whole numbers, and exact
-    w, y = w.astype(dtype), x.astype(dtype, copy=False)
+    exact = x.dtype == np.uint8  # then the products are whole numbers
+    y = x.astype(float) if exact else as_float(x)
+    w = (np.rint(w * 2**22) if exact else w).astype(y.dtype)
     y = w @ y if axis == 2 else y @ w.T
-    return as_before(y if one == 1 else np.floor(y / one + 0.5), x.dtype)
+    return as_before(np.floor(y / 2**22 + 0.5) if exact else y, x.dtype)
 
 
 def resized(H: int, W: int, size: Any, max_size: int | None = None) -> tuple[int, int]:
     """The height and width of an image (H, W) once it is resized."""
-    sides = [size] if isinstance(size, (int, np.integer)) else list(size)
-    sides = [integer("resize", "size", n, 1) for n in sides]
+    given = [size] if isinstance(size, (int, np.integer)) else list(size)
+    sides = [integer("resize", "size", n, 1) for n in given]
     if len(sides) == 2:
         return sides[0], sides[1]
     if len(sides) != 1:
@@ -425,9 +424,8 @@ def to_tensor(pic: Any) -> Tensor:
 
     Of a tensor, the bytes become 0..1.
     """
-    if isinstance(pic, Tensor):
-        return wrap(scaled(pic.array))
-    return wrap(np.ascontiguousarray(scaled(pixels_of(pic, "to_tensor"))))
+    x = pic.array if isinstance(pic, Tensor) else pixels_of(pic, "to_tensor")
+    return wrap(np.ascontiguousarray(scaled(x)))
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:
