@@ -821,6 +821,9 @@ def test_typed_constructors_and_sizes():
     assert not isinstance(torch.ones(2), torch.LongTensor)
     assert torch.Size([2, 3]) == (2, 3)
     assert torch.Size([2, 3]).numel() == 6
+    assert isinstance(x.shape, torch.Size)
+    assert repr(x.shape) == "tinynet.Size([2, 3])"
+    assert f"{x.shape}" == "(2, 3)"
     with pytest.raises(TypeError, match="requires_grad= and dtype= go by name"):
         torch.Tensor([1.0], True)
 

@@ -193,6 +193,33 @@ def test_an_erased_rectangle_has_its_size_and_value():
 # ----- mistakes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("mode", [0, 2, 3])
+@pytest.mark.parametrize("size", [(5, 9), (12, 4), (31, 9), (12, 23)])
+@pytest.mark.parametrize("c", [1, 3])
+def test_bytes_are_resized_as_pillow_does(c, size, mode):
+    there = np.asarray(pil(c).resize(size[::-1], mode))
+    assert np.array_equal(np.asarray(F.resize(pil(c), size, mode)), there)
+
+
+def test_a_longer_side_has_a_limit():
+    assert T.Resize(10, max_size=11)(pil()).size == (8, 11)
+    assert T.Resize(6, max_size=11)(pil()).size == (6, 8)
+
+
+def test_greys_are_pillows():
+    from PIL import ImageEnhance
+
+    grey = pil().convert("L")
+    assert np.array_equal(np.asarray(F.rgb_to_grayscale(pil())), np.asarray(grey))
+    for change, enhanced in (
+        (F.adjust_brightness, ImageEnhance.Brightness), (F.adjust_contrast, ImageEnhance.Contrast),
+        (F.adjust_saturation, ImageEnhance.Color),
+    ):  # fmt: skip
+        for factor in (0.0, 0.3, 1.7):
+            there = np.asarray(enhanced(pil()).enhance(factor))
+            assert np.array_equal(np.asarray(change(pil(), factor)), there)
+
+
 WRONG = [
     (lambda: T.Normalize(0, 0), ValueError, "std must be positive"),
     (lambda: T.Normalize(0.5, 0.5)(pil()), TypeError, r"needs floats, got uint8: .* or ToTensor"),

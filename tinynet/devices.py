@@ -59,7 +59,7 @@ def is_device(value: Any) -> bool:
     """Whether an argument names a device, and not a dtype."""
     if isinstance(value, str):
         return value.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta")
-    return isinstance(value, device)
+    return isinstance(value, (device, int)) and not isinstance(value, bool)
 
 
 def dtype_of_to(

@@ -113,7 +113,7 @@ class Methods(Variable):
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True, *, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """The order that sorts the elements along `dim`; equal ones stay in their order."""
     def argwhere(self) -> Any:
-        """The places of the elements that are not 0, a row each."""
+        """Places of what is not 0, a row each."""
     def as_strided(self, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0) -> Tensor:
         """Element (i, j, ...) is number offset + i stride_0 + j stride_1 + ... of the input in C order."""
     def asin(self) -> Tensor:

@@ -610,6 +610,12 @@ def clamped_in_the_closure(lib):
     return x.detach(), *(loss.detach() for loss in losses)
 
 
+def at_least_so_many_axes(lib):
+    x, y = lib.tensor(1.0), lib.ones(2, 3)
+    several = lib.atleast_1d(x, y)
+    return lib.atleast_2d(x), lib.atleast_3d(y), *several, *lib.atleast_2d([x, y])
+
+
 def averaged_states(lib):
     state = lib.nn.BatchNorm2d(2).state_dict()
     state["num_batches_tracked"] += 5
@@ -644,11 +650,12 @@ def of_ones_own_start(lib):
     return tuple(p.detach() for layer in made for p in layer.parameters())
 
 
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8")
 @pytest.mark.parametrize(
     "made",
     [
-        masked_by_bytes, typed_by_name, of_a_shape, clamped_in_the_closure, averaged_states,
-        of_ones_own_start,
+        masked_by_bytes, at_least_so_many_axes, typed_by_name, of_a_shape, clamped_in_the_closure,
+        averaged_states, of_ones_own_start,
     ],
 )  # fmt: skip
 def test_idioms_mean_the_same(made):

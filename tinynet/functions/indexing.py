@@ -262,10 +262,7 @@ def nonzero(input: Data, *, as_tuple: bool = False) -> Any:
     return wrap(np.argwhere(array_of(input)))
 
 
-argwhere = named(
-    "argwhere", "The places of the elements that are not 0, a row each.",
-    lambda input: wrap(np.argwhere(array_of(input))),
-)  # fmt: skip
+argwhere = named("argwhere", "Places of what is not 0, a row each.", lambda input: nonzero(input))
 
 
 # ----- diagonals and triangles --------------------------------------------------------------------
