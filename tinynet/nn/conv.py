@@ -55,7 +55,7 @@ class _Conv(Module):
         self.stride = self._sizes("stride", stride, 1)
         self.dilation = self._sizes("dilation", dilation, 1)
         self.groups = integer(layer, "groups", groups)
-        self.transposed, self.output_padding = "Transpose" in layer, (0,) * self.axes
+        self.transposed, self.output_padding = "Transpose" in layer, self._sizes("padding", 0, 0)
         checks.check_groups(
             layer, self.groups, in_channels=self.in_channels, out_channels=self.out_channels
         )
