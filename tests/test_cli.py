@@ -485,7 +485,7 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--augment", "rotate:9999"], "'9999' is no angle from 0 to 180 degrees"),
         (["train", "--validation", "-0.1"], "'-0.1' is no share; 0.1 means a tenth, 0 none"),
         (["train", "--resume", "--init-from", "r"], "leave --init-from out"),
-        (["train", "--augment", "flip:3"], "p must be a number from 0 to 1"),
+        (["train", "--augment", "flip:3"], "p must be from 0 to 1"),
         (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
         (["train", "--lr", "0"], "'0' is no number greater than 0"),

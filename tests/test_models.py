@@ -120,7 +120,7 @@ def test_the_shortcut_takes_every_second_pixel_and_fills_new_channels_with_zero(
 
 
 def test_residual_blocks_start_near_the_identity_of_their_input():
-    block = models.resnet.BasicBlock(4, 4, 1, rng()).eval()
+    block = models.resnet.BasicBlock(4, 4, rng=rng()).eval()
     block.bn2.weight.array[:] = 0
     x = tinynet.rand(2, 4, 5, 5, rng=rng())
     np.testing.assert_allclose(block(x).numpy(), x.numpy(), rtol=1e-6)

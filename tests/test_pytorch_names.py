@@ -821,6 +821,9 @@ def test_typed_constructors_and_sizes():
     assert not isinstance(torch.ones(2), torch.LongTensor)
     assert torch.Size([2, 3]) == (2, 3)
     assert torch.Size([2, 3]).numel() == 6
+    assert isinstance(x.shape, torch.Size)
+    assert repr(x.shape) == "tinynet.Size([2, 3])"
+    assert f"{x.shape}" == "(2, 3)"
     with pytest.raises(TypeError, match="requires_grad= and dtype= go by name"):
         torch.Tensor([1.0], True)
 
@@ -836,7 +839,7 @@ def test_every_operation_has_a_form_that_overwrites():
     assert np.allclose(leaf.grad.array, np.cos(1))
     with pytest.raises(torch.ShapeError, match="add_: the result has shape"):
         x.add_(square)
-    for name in ("nothing_", "half", "_become_"):
+    for name in ("nothing_", "_become_"):
         assert not hasattr(x, name)
 
 

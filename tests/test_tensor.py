@@ -919,12 +919,37 @@ def test_what_an_index_took_is_changed_in_place_in_the_whole(change):
 
 def test_what_looks_like_a_view_but_is_a_copy_may_change():
     x = tinynet.ones(2, 3, requires_grad=True) * 1
-    for copied in (x[[0, 0]], x[:, [0, 1]], x[x > 0], x.T.reshape(6), x[0, 0]):
+    for copied in (x[[0, 0]], x[:, [0, 1]], x[x > 0], x.T.reshape(6)):
         copied += 1
         assert (copied.array == 2).all()
     assert (x.array == 1).all()
     x[x > 0] *= 3
     assert (x.array == 3).all()
+
+
+def element_plus(y, w):
+    y[0, 1] += w[0]
+
+
+def element_times_itself(y, w):
+    part = y[1, 0]
+    part *= w[1]
+    part *= part
+
+
+@pytest.mark.parametrize("change", [element_plus, element_times_itself])
+def test_a_single_element_is_a_view(change):
+    x, w = leaf([1.0, -2.0], [3.0, 0.5], dtype=np.float64), leaf(2.0, -3.0, dtype=np.float64)
+
+    def changed(x, w):
+        y = x * 1
+        change(y, w)
+        return y * y
+
+    assert gradcheck(changed, [x, w])
+    array = x.detach().clone()
+    change(array, w.detach())
+    assert np.array_equal(changed(x, w).array, array.array * array.array)
 
 
 def test_a_row_of_a_plain_buffer_takes_tracked_values():

@@ -193,19 +193,47 @@ def test_an_erased_rectangle_has_its_size_and_value():
 # ----- mistakes -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("mode", [0, 2, 3])
+@pytest.mark.parametrize("size", [(5, 9), (12, 4), (31, 9), (12, 23)])
+@pytest.mark.parametrize("c", [1, 3])
+def test_bytes_are_resized_as_pillow_does(c, size, mode):
+    there = np.asarray(pil(c).resize(size[::-1], mode))
+    assert np.array_equal(np.asarray(F.resize(pil(c), size, mode)), there)
+
+
+def test_a_longer_side_has_a_limit():
+    assert T.Resize(10, max_size=11)(pil()).size == (8, 11)
+    assert T.Resize(6, max_size=11)(pil()).size == (6, 8)
+
+
+def test_greys_are_pillows():
+    from PIL import ImageEnhance
+
+    grey = pil().convert("L")
+    assert np.array_equal(np.asarray(F.rgb_to_grayscale(pil())), np.asarray(grey))
+    for change, enhanced in (
+        (F.adjust_brightness, ImageEnhance.Brightness), (F.adjust_contrast, ImageEnhance.Contrast),
+        (F.adjust_saturation, ImageEnhance.Color),
+    ):  # fmt: skip
+        for factor in (0.0, 0.3, 1.7):
+            there = np.asarray(enhanced(pil()).enhance(factor))
+            assert np.array_equal(np.asarray(change(pil(), factor)), there)
+
+
 WRONG = [
     (lambda: T.Normalize(0, 0), ValueError, "std must be positive"),
     (lambda: T.Normalize(0.5, 0.5)(pil()), TypeError, r"needs floats, got uint8: .* or ToTensor"),
     (lambda: T.RandomCrop(20)(pil()), ShapeError, r"size \(20, 20\) is larger .* \(12, 9\)"),
     (lambda: T.Resize("2"), TypeError, "size must be an integer"),
+    (lambda: T.RandomRotation(3, 3)(pil()), ValueError, "not by bicubic"),
     (lambda: T.Resize((1, 2, 3)), ValueError, r"a number or \(height, width\)"),
     (lambda: T.Resize(9, "bilinaer"), ValueError, "did you mean 'bilinear'"),
     (lambda: T.Pad((1, 2, 3))(pil()), ValueError, "padding must be 1, 2 or 4 numbers"),
     (lambda: T.Pad(1, 0, "edges")(pil()), ValueError, "did you mean 'edge'"),
-    (lambda: T.RandomRotation(-3), ValueError, "RandomRotation: degrees must be a number from 0"),
+    (lambda: T.RandomRotation(-3), ValueError, "RandomRotation: degrees must be 0 or more"),
     (lambda: T.RandomRotation((3, 1)), ValueError, r"a pair \(least, most\), got \(3, 1\)"),
-    (lambda: T.RandomRotation(3, 3), ValueError, "unknown interpolation 3"),
-    (lambda: T.RandomAffine(0, (2, 0)), ValueError, "translate must be a number from 0 to 1"),
+    (lambda: T.RandomRotation(3, 9), ValueError, "unknown interpolation 9"),
+    (lambda: T.RandomAffine(0, (2, 0)), ValueError, "translate must be from 0 to 1"),
     (lambda: T.RandomAffine(0, scale=(0, 1)), ValueError, "scale must be above 0"),
     (lambda: T.ColorJitter(hue=0.6), ValueError, "hue must be from -0.5 to 0.5"),
     (lambda: T.ColorJitter((-1, 1)), ValueError, "brightness must be 0 or more"),

@@ -155,6 +155,7 @@ _LATER = {
     "linalg": (
         "chain_matmul", "cross", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet",
     ),
+    "func": ("vmap",),
     "nn.summary": ("summary",),
     "preamble": (
         "are_deterministic_algorithms_enabled", "backends", "channels_last", "contiguous_format",

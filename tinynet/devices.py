@@ -6,6 +6,7 @@ on a GPU is told so.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from contextlib import nullcontext
 from typing import Any
@@ -58,7 +59,7 @@ def is_device(value: Any) -> bool:
     """Whether an argument names a device, and not a dtype."""
     if isinstance(value, str):
         return value.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta")
-    return isinstance(value, device)
+    return isinstance(value, (device, int)) and not isinstance(value, bool)
 
 
 def dtype_of_to(
@@ -105,14 +106,19 @@ class NoDevice:
         vars(self).update(switches)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what an import statement asks for
+            raise AttributeError(name)
         if name == "amp":
             return importlib.import_module("tinynet.amp")
         if name not in _ANSWERS:
-            raise AttributeError(
-                f"tinynet.{self.name}.{name}: tinynet computes on the CPU; ask "
-                f"tinynet.{self.name}.is_available() first"
-            )
+            return functools.partial(self._refuse, name)
         return lambda *args, **settings: _ANSWERS[name]
+
+    def _refuse(self, name: str, *args: Any, **settings: Any) -> Any:
+        raise RuntimeError(
+            f"tinynet.{self.name}.{name}: tinynet computes on the CPU; ask "
+            f"tinynet.{self.name}.is_available() first"
+        )
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), "amp", *_ANSWERS])

@@ -70,6 +70,10 @@ class Normal(Distribution):
         z: Tensor = (value - self.loc) / self.scale
         return -(z * z) / 2 - ops.log(self.scale) - math.log(2 * math.pi) / 2
 
+    def cdf(self, value: Any) -> Tensor:
+        """The probability of at most `value`, (1 + erf((x - loc) / (scale sqrt 2))) / 2."""
+        return (1 + ops.erf((value - self.loc) / (self.scale * math.sqrt(2)))) / 2
+
     def entropy(self) -> Tensor:
         """log(scale sqrt(2 pi e))."""
         return ops.log(self.scale) + (1 + math.log(2 * math.pi)) / 2
@@ -124,7 +128,7 @@ class Categorical(Distribution):
         rows = self.probs.detach().reshape(-1, self.probs.shape[-1])
         count = math.prod(sample_shape)
         drawn = creation.multinomial(rows, max(count, 1), replacement=True)[:, :count]
-        return drawn.T.reshape(*sample_shape, *self.batch_shape)
+        return drawn.t().reshape(*sample_shape, *self.batch_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of classes."""

@@ -8,7 +8,8 @@ from typing import Any
 
 TITLES = {
     "astype": "to_copy", "batch_norm": "native_batch_norm", "clip": "clamp",
-    "conv2d": "convolution", "cross_entropy": "nll_loss", "layer_norm": "native_layer_norm",
+    "conv2d": "convolution", "cross_entropy": "nll_loss", "getitem": "select",
+    "layer_norm": "native_layer_norm",
     "linear": "addmm", "matmul": "mm", "max_pool2d": "max_pool2d_with_indices", "reshape": "view",
     "vector_norm": "linalg_vector_norm",
 }  # fmt: skip

@@ -30,7 +30,8 @@ OTHER_NAMES = {
     "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "clip": "clamp", "copy": "clone",
     "fix": "trunc", "ger": "outer", "greater": "gt", "greater_equal": "ge", "less": "lt",
     "less_equal": "le", "moveaxis": "movedim", "negative": "neg", "nelement": "numel",
-    "not_equal": "ne", "swapdims": "swapaxes", "view": "reshape", "view_as": "reshape_as",
+    "not_equal": "ne", "sgn": "sign", "swapdims": "swapaxes", "view": "reshape",
+    "view_as": "reshape_as",
 }  # fmt: skip
 """Second names of methods, most of them of functions too."""
 
@@ -52,7 +53,7 @@ OVERWRITING = (
     "logical_or logical_xor logit lt masked_fill masked_scatter mul multiply nan_to_num ne neg "
     "negative not_equal pow rad2deg reciprocal relu remainder renorm round rsqrt scatter "
     "scatter_add scatter_reduce sigmoid sign silu sin sinc sinh sqrt square sub subtract tan tanh "
-    "tril triu true_divide trunc xlogy"
+    "put sgn tril triu true_divide trunc xlogy"
 )
 """Methods that have a form with an underscore behind the name, which overwrites the tensor."""
 

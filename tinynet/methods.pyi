@@ -113,7 +113,7 @@ class Methods(Variable):
     def argsort(self, dim: int = -1, descending: bool = False, stable: bool = True, *, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """The order that sorts the elements along `dim`; equal ones stay in their order."""
     def argwhere(self) -> Any:
-        """The places of the elements that are not 0, a row each."""
+        """Places of what is not 0, a row each."""
     def as_strided(self, size: Sequence[int], stride: Sequence[int], storage_offset: int = 0) -> Tensor:
         """Element (i, j, ...) is number offset + i stride_0 + j stride_1 + ... of the input in C order."""
     def asin(self) -> Tensor:
@@ -394,8 +394,8 @@ class Methods(Variable):
         """Sums of products over the last axes of two tensors."""
     def inverse(self) -> Tensor:
         """The matrix y with x y = 1."""
-    def is_floating_point(self) -> bool:
-        """Whether the elements are floats."""
+    def is_floating_point(self) -> Any:
+        """Whether of floats."""
     def isclose(self, other: Data, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
         """Where |input - other| <= atol + rtol * |other|."""
     def isfinite(self) -> Tensor:
@@ -560,7 +560,7 @@ class Methods(Variable):
         """Negation, y = -x. Gradient: dx = -dy. Keeps nothing."""
     def negative_(self) -> Tensor:
         """Negation, y = -x. Gradient: dx = -dy. Keeps nothing."""
-    def nelement(self) -> int:
+    def nelement(self) -> Any:
         """The number of elements."""
     def nonzero(self, *, as_tuple: bool = False) -> Any:
         """The places of the elements that are not 0: a row each, or with as_tuple an index."""
@@ -570,7 +570,7 @@ class Methods(Variable):
         """input != other, element by element."""
     def not_equal_(self, other: Data) -> Tensor:
         """input != other, element by element."""
-    def numel(self) -> int:
+    def numel(self) -> Any:
         """The number of elements."""
     def outer(self, vec2: Data) -> Tensor:
         """Each element of one vector times each of another: (N), (M) -> (N, M)."""
@@ -586,6 +586,10 @@ class Methods(Variable):
         """input ** exponent."""
     def prod(self, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """Product over `dim` (all axes if None)."""
+    def put(self, index: Data, source: Data, accumulate: bool = False) -> Tensor:
+        """A copy of x with `source` at places counted through the whole tensor, or added there."""
+    def put_(self, index: Data, source: Data, accumulate: bool = False) -> Tensor:
+        """A copy of x with `source` at places counted through the whole tensor, or added there."""
     def quantile(self, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = 'linear') -> Tensor:
         """The element below which the share q of all stands, in order along `dim`."""
     def rad2deg(self) -> Any:
@@ -644,6 +648,10 @@ class Methods(Variable):
         """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
     def select(self, dim: int, index: int) -> Tensor:
         """The slice `index` along `dim`, without that axis."""
+    def sgn(self) -> Any:
+        """-1, 0 or 1. Gradient: 0, on the steps too, as in PyTorch."""
+    def sgn_(self) -> Tensor:
+        """-1, 0 or 1. Gradient: 0, on the steps too, as in PyTorch."""
     def sigmoid(self) -> Tensor:
         """Logistic function, y = 1 / (1 + e^-x)."""
     def sigmoid_(self) -> Tensor:

@@ -30,7 +30,7 @@ backends = NoDevice(
 Device: TypeAlias = "device | str | int | None"
 Number: TypeAlias = "int | float | bool"
 channels_last, contiguous_format, preserve_format = "channels last", "contiguous", "preserved"
-strided = "strided"
+strided, set_default_device = "strided", check_device
 
 
 def get_rng_state() -> Tensor:
@@ -55,11 +55,6 @@ def checkpoint(
 ) -> Any:
     """function(*args, **settings), with the same gradients; nothing is computed twice."""
     return function(*args, **settings)
-
-
-def set_default_device(device: Any) -> None:
-    """RuntimeError unless it is the CPU, where everything lies."""
-    check_device(device)
 
 
 _ANSWERS = {

@@ -128,11 +128,19 @@ def _in_dtype(name: str, dtype: np.dtype[Any]) -> Callable[..., Tensor]:
 
 
 class Size(tuple[int, ...]):
-    """What `size()` gives: a shape that knows its number of elements."""
+    """A shape: a tuple that knows its number of elements; messages show it as a tuple."""
+
+    __slots__ = ()
 
     def numel(self) -> int:
         """The product of the sizes."""
         return math.prod(self)
+
+    def __repr__(self) -> str:
+        return f"tinynet.Size({list(self)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(tuple.__repr__(self), spec)
 
 
 class RemovableHandle(contextlib.AbstractContextManager["RemovableHandle"]):
@@ -198,9 +206,9 @@ class Tensor(Methods):
     # ----- what it is -------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """Sizes of the axes."""
-        return self.array.shape
+        return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -226,20 +234,14 @@ class Tensor(Methods):
         """The record of the operation that made it, None for a leaf."""
         return None if self.node is None else _grad_fn(self.node)
 
-    @property
-    def is_leaf(self) -> builtins.bool:
-        """Whether no recorded operation made it."""
-        return self.node is None
+    is_leaf = property(lambda self: self.node is None, doc="Whether no operation made it.")
 
-    def dim(self) -> builtins.int:
-        """Number of axes, as in PyTorch."""
-        return self.array.ndim
-
+    dim = named("dim", "Number of axes, as in PyTorch.", lambda self: self.array.ndim)
     ndimension = dim
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis, as in PyTorch. NumPy's `size` is `numel()`."""
-        return Size(self.shape) if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[dim]
 
     def __len__(self) -> builtins.int:
         if self.ndim == 0:
@@ -354,16 +356,11 @@ class Tensor(Methods):
     def item(self) -> builtins.float | builtins.int | builtins.bool:
         """The value of a tensor with a single element, as a Python number."""
         if self.numel() != 1:
-            raise ValueError(f"item() needs a single element, this tensor has shape {self.shape}")
+            raise ShapeError(f"item() needs a single element, this tensor has shape {self.shape}")
         return self._value().item()  # type: ignore[no-any-return]
 
-    def tobytes(self) -> bytes:
-        """The bytes of the elements in C order, by NumPy's name."""
-        return self._value().tobytes()
-
-    def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
-        return self._value().tolist()
+    tobytes = named("tobytes", "The bytes in C order.", lambda self: self._value().tobytes())
+    tolist = named("tolist", "Nested lists of numbers.", lambda self: self._value().tolist())
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """The same values in another dtype; the gradient comes back in the old one."""
@@ -398,13 +395,16 @@ class Tensor(Methods):
 
     device = Device("cpu")
 
-    def type_as(self, other: Tensor) -> Tensor:
-        """The tensor in the dtype of another."""
-        return self.to(other)
-
+    type_as = named("type_as", "In the dtype of another.", lambda self, other: self.to(other))
     float, double = _in_dtype("float", float32), _in_dtype("double", float64)
     long, int = _in_dtype("long", int64), _in_dtype("int", int32)
+    short, char = _in_dtype("short", int16), _in_dtype("char", int8)
     bool, byte = _in_dtype("bool", bool_), _in_dtype("byte", uint8)
+    half = _in_dtype("half", np.dtype(np.float16))  # which raises
+
+    is_contiguous = named(
+        "is_contiguous", "Whether in C order.", lambda self: self.array.flags.c_contiguous
+    )
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -412,33 +412,26 @@ class Tensor(Methods):
             return self
         return ops.reshape(self.flatten(), self.shape) if self.ndim else self
 
-    def is_contiguous(self) -> builtins.bool:
-        """Whether the elements lie in C order."""
-        return self.array.flags.c_contiguous
-
     def stride(self, dim: builtins.int | None = None) -> Any:
         """How many elements further the next one lies along each axis."""
         steps = tuple(n // self.array.itemsize for n in self.array.strides)
         return steps if dim is None else steps[dim]
 
     nbytes = property(lambda self: self.array.nbytes, doc="Bytes of all elements.")
-    is_cuda, is_sparse, layout = False, False, "strided"
+    itemsize = property(lambda self: self.array.itemsize, doc="Bytes of an element.")
+    is_cuda = is_sparse = is_quantized = is_meta = is_nested = False
+    is_cpu, layout = True, "strided"
 
-    def get_device(self) -> builtins.int:
-        """-1, PyTorch's number of the CPU."""
-        return -1
+    is_complex = named("is_complex", "False, as there are none.", lambda self: False)
+    is_inference = is_conj = is_pinned = is_shared = is_complex
 
-    def element_size(self) -> builtins.int:
-        """Bytes of an element."""
-        return self.array.itemsize
+    get_device = named("get_device", "-1, PyTorch's number of the CPU.", lambda self: -1)
+    element_size = named("element_size", "Bytes of an element.", lambda self: self.array.itemsize)
+    data_ptr = named("data_ptr", "Where its memory is.", lambda self: self.array.ctypes.data)
 
     def new(self, *data: Any) -> Tensor:
         """A tensor of the same dtype, from sizes or data, as older scripts make it."""
         return Tensor(*data, dtype=self.dtype)
-
-    def data_ptr(self) -> builtins.int:
-        """Where its memory begins."""
-        return self.array.ctypes.data
 
     def new_tensor(self, data: Any, **settings: Any) -> Tensor:
         """A tensor of `data` in the dtype of this one."""
@@ -504,7 +497,7 @@ class Tensor(Methods):
 
     def __bool__(self) -> builtins.bool:
         if self.numel() != 1:
-            raise ValueError(
+            raise ShapeError(
                 f"the truth value of a tensor of shape {self.shape} is ambiguous; use .any() or "
                 ".all()"
             )
@@ -562,8 +555,7 @@ class Tensor(Methods):
     __neg__ = ops.neg
     __abs__ = ops.abs
 
-    def __pos__(self) -> Tensor:
-        return self
+    __pos__ = pointwise.positive
 
     def __invert__(self) -> Tensor:
         if self.dtype.kind == "f":
@@ -596,7 +588,7 @@ class Tensor(Methods):
     __ipow__ = overwriting(operator.pow, "**=")
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        index = arrays_of(index)
+        index = _places(index)
         value = value if isinstance(value, Variable) else as_array(value)
         tracked = self.requires_grad or getattr(value, "requires_grad", False)
         if tracked and grad_mode.recording.get():
@@ -613,9 +605,7 @@ class Tensor(Methods):
                 ) from error
             changes.note_change(self.array)
 
-    def zero_(self) -> Tensor:
-        """Set every element to 0, in place."""
-        return self.fill_(0)
+    zero_ = named("zero_", "Set every element to 0, in place.", lambda self: self.fill_(0))
 
     def fill_(self, value: Operand) -> Tensor:
         """Set every element to a number, in place."""
@@ -753,22 +743,15 @@ class Tensor(Methods):
 
     # ----- beside what methods.py has from tables -----------------------------------------------
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        """Axes in reverse order."""
-        return shaping.transpose(self)
-
-    @property
-    def mT(self) -> Tensor:  # noqa: N802 (NumPy's name)
-        """The last two axes swapped."""
-        return shaping.swapaxes(self, -1, -2)
+    T = property(shaping.transpose, doc="Axes in reverse order.")
+    mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
         return pointwise.where(condition, self, other)  # type: ignore[no-any-return]
 
     def __getitem__(self, index: Any) -> Tensor:
-        y = ops.getitem(self, arrays_of(index))
+        y = ops.getitem(self, _places(index))
         if y.array.base is not None:
             y.origin = self, index
         return y
@@ -795,6 +778,15 @@ def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
             "equal, as in backward(tinynet.ones_like(y))"
         )
     return start if start.dtype == y.dtype else start.astype(y.dtype)
+
+
+def _places(index: Any) -> Any:
+    """An index of arrays and numbers; bytes are a mask, as in PyTorch."""
+    if type(index) is tuple:
+        return tuple(map(_places, index))
+    index = arrays_of(index)
+    is_mask = isinstance(index, np.ndarray) and index.dtype == uint8 and index.ndim
+    return index != 0 if is_mask else index
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:

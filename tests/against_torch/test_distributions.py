@@ -34,7 +34,7 @@ def described(lib, name, first, second):
     p, q = kind(**tensors), kind(**{key: lib.tensor(x) for key, x in second.items()})
     found = [
         p.log_prob(lib.tensor(VALUES[name])), p.entropy(), lib.distributions.kl_divergence(p, q),
-        p.probs if hasattr(p, "probs") else p.stddev,
+        p.probs if hasattr(p, "probs") else p.stddev + p.cdf(lib.tensor(VALUES[name])),
     ]  # fmt: skip
     sum((part * part).sum() for part in found).backward()
     return [x.detach().numpy() for x in found] + [x.grad.numpy() for x in tensors.values()]

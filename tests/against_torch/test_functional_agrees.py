@@ -219,6 +219,11 @@ CASES = [
                 for mode in ("bilinear", "bicubic")
                 for corners in (False, True)
             ],
+            *[
+                {"size": size, "mode": mode, "antialias": True}
+                for mode in ("bilinear", "bicubic")
+                for size in ((2, 3), (3, 11))
+            ],
             {"size": (3, 4), "mode": "area"},
         ]
     ],

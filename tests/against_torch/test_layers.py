@@ -409,7 +409,7 @@ class TorchBlock(torch.nn.Module):
 @pytest.mark.parametrize(("c", "o", "stride"), [(4, 4, 1), (4, 8, 2)])
 @pytest.mark.parametrize("size", [6, 7])
 def test_a_residual_block_agrees(c, o, stride, size):
-    ours = models.resnet.BasicBlock(c, o, stride).double()
+    (ours,) = models.resnet.stage(1, c, o, stride).double()
     theirs = TorchBlock(c, o, stride).double()
     ours.load_state_dict(theirs.state_dict())
     assert_agree(ours, theirs, array(3, c, size, size))

@@ -573,6 +573,112 @@ def test_the_children_of_a_net_are_torchvisions(name, children):
     assert ", ".join(name for name, _ in net.named_children()) == children
 
 
+def masked_by_bytes(lib):
+    x = lib.tensor([1.0, -2.0, 3.0])
+    y = x.clone()
+    y[(x > 0).byte().bool()] = 0
+    return x[(x > 0).byte()], x[lib.ByteTensor([1, 0, 1])], y
+
+
+def typed_by_name(lib):
+    x = lib.ones(2)
+    return x.type("torch.DoubleTensor"), x.long().type(lib.Tensor), x.double().type(x.type())
+
+
+def of_a_shape(lib):
+    y = lib.ones(2, 3)
+    return (
+        lib.Tensor(y.shape).zero_(),
+        y.new(y.shape).fill_(2),
+        y.clone().put_(lib.tensor([1, 4]), lib.tensor([8.0, 9.0]), accumulate=True),
+    )
+
+
+def clamped_in_the_closure(lib):
+    x = lib.tensor([0.9, 0.2, 0.5], requires_grad=True)
+    t, optimizer = lib.tensor([1.5, -0.3, 0.4]), lib.optim.LBFGS([x])
+
+    def closure():
+        with lib.no_grad():
+            x.clamp_(0, 1)
+        optimizer.zero_grad()
+        loss = ((x - t) ** 4).sum() + (x[0] * x[1] - 0.3) ** 2
+        loss.backward()
+        return loss
+
+    losses = [optimizer.step(closure) for _ in range(3)]
+    return x.detach(), *(loss.detach() for loss in losses)
+
+
+def at_least_so_many_axes(lib):
+    x, y = lib.tensor(1.0), lib.ones(2, 3)
+    several = lib.atleast_1d(x, y)
+    return lib.atleast_2d(x), lib.atleast_3d(y), *several, *lib.atleast_2d([x, y])
+
+
+def averaged_states(lib):
+    state = lib.nn.BatchNorm2d(2).state_dict()
+    state["num_batches_tracked"] += 5
+    net = lib.nn.BatchNorm2d(2)
+    net.load_state_dict({name: value / 2 for name, value in state.items()})
+    return tuple(net.state_dict().values())
+
+
+def of_ones_own_start(lib):
+    class Zero(lib.nn.BatchNorm2d):
+        def reset_parameters(self):
+            super().reset_parameters()
+            lib.nn.init.zeros_(self.weight)
+
+    class Twos(lib.nn.Linear):
+        def reset_parameters(self):
+            lib.nn.init.constant_(self.weight, 2.0)
+            lib.nn.init.zeros_(self.bias)
+
+    class Halves(lib.nn.Embedding):
+        def reset_parameters(self):
+            lib.nn.init.constant_(self.weight, 0.5)
+
+    class Thirds(lib.nn.Conv2d):
+        def reset_parameters(self):
+            lib.nn.init.constant_(self.weight, 1 / 3)
+
+    slope = lib.nn.PReLU(2, init=0.3)
+    lib.nn.init.zeros_(slope.weight)
+    slope.reset_parameters()
+    made = Zero(2), Twos(2, 1), Halves(2, 3), Thirds(1, 2, 3, bias=False), slope
+    return tuple(p.detach() for layer in made for p in layer.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:indexing with dtype torch.uint8")
+@pytest.mark.parametrize(
+    "made",
+    [
+        masked_by_bytes, at_least_so_many_axes, typed_by_name, of_a_shape, clamped_in_the_closure,
+        averaged_states, of_ones_own_start,
+    ],
+)  # fmt: skip
+def test_idioms_mean_the_same(made):
+    for ours, theirs in zip(made(tinynet), made(torch), strict=True):
+        assert ours.dtype.name == str(theirs.dtype).removeprefix("torch.")
+        assert ours.shape == tuple(theirs.shape)
+        close(ours, theirs)
+
+
+def test_hooks_find_every_relu_of_a_residual_net():
+    net = models.ResNet(models.resnet.Bottleneck, [1, 2, 1, 1], num_classes=3).eval()
+    assert [name for name, _ in net.layer2[0].named_children()] == [
+        "conv1", "bn1", "conv2", "bn2", "conv3", "bn3", "relu", "downsample",
+    ]  # fmt: skip
+    seen = []
+    for layer in net.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.register_forward_hook(lambda layer, x, y: seen.append(y.shape))
+    net(tinynet.ones(1, 3, 32, 32))
+    assert seen[:4] == [(1, 64, 16, 16), (1, 64, 8, 8), (1, 64, 8, 8), (1, 256, 8, 8)]
+    assert len(seen) == 1 + 5 * 3
+
+
 def test_several_models_are_called_as_one():
     models = [nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).eval() for _ in range(4)]
     parameters, buffers = tinynet.func.stack_module_state(models)

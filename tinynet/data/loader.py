@@ -31,7 +31,7 @@ class DataLoader(dataloader.DataLoader):
     >>> from tinynet.data import ArrayDataset
     >>> loader = DataLoader(ArrayDataset(np.zeros((5, 1, 4, 4), np.uint8), np.arange(5)), 2)
     >>> [images.shape for images, labels in loader]
-    [(2, 1, 4, 4), (2, 1, 4, 4), (1, 1, 4, 4)]
+    [tinynet.Size([2, 1, 4, 4]), tinynet.Size([2, 1, 4, 4]), tinynet.Size([1, 1, 4, 4])]
     """
 
     def __init__(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "argwhere", "diag", "diag_embed", "diagonal", "gather", "index_add",
     "index_copy", "index_fill", "index_put", "index_select", "masked_fill", "masked_scatter",
-    "masked_select", "narrow", "nonzero", "scatter", "scatter_add", "scatter_reduce", "select",
-    "take", "take_along_dim", "trace", "tril", "triu",
+    "masked_select", "narrow", "nonzero", "put", "scatter", "scatter_add", "scatter_reduce",
+    "select", "take", "take_along_dim", "trace", "tril", "triu",
 ]  # fmt: skip
 
 Data = Any
@@ -191,6 +191,12 @@ def index_put(input: Data, indices: Any, values: Data, accumulate: bool = False)
     return (ops.add_at if accumulate else ops.setitem)(input, values, index)
 
 
+def put(input: Data, index: Data, source: Data, accumulate: bool = False) -> Tensor:
+    """A copy of x with `source` at places counted through the whole tensor, or added there."""
+    flat, places = ops.reshape(input, (-1,)), _index("put", index)
+    return ops.reshape(index_put(flat, (places,), source, accumulate), tuple(input.shape))
+
+
 def take(input: Data, index: Data) -> Tensor:
     """The elements at places counted through the whole tensor."""
     return ops.getitem(ops.reshape(input, (-1,)), _index("take", index))
@@ -256,10 +262,7 @@ def nonzero(input: Data, *, as_tuple: bool = False) -> Any:
     return wrap(np.argwhere(array_of(input)))
 
 
-argwhere = named(
-    "argwhere", "The places of the elements that are not 0, a row each.",
-    lambda input: wrap(np.argwhere(array_of(input))),
-)  # fmt: skip
+argwhere = named("argwhere", "Places of what is not 0, a row each.", lambda input: nonzero(input))
 
 
 # ----- diagonals and triangles --------------------------------------------------------------------

@@ -274,6 +274,9 @@ def sinc(input: Data) -> Tensor:
     return ops.where(near, series, ops.div(ops.sin(away), away))
 
 
+is_floating_point = named(
+    "is_floating_point", "Whether of floats.", lambda input: array_of(input).dtype.kind == "f"
+)
 square = named("square", "Each element times itself.", lambda input: ops.mul(input, input))
 frac = named(
     "frac", "What stands behind the point.", lambda input: ops.sub(input, ops.trunc(input))
@@ -392,11 +395,6 @@ def allclose(
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 
 
-def is_floating_point(input: Data) -> bool:
-    """Whether the elements are floats."""
-    return bool(array_of(input).dtype.kind == "f")
-
-
 def equal(input: Data, other: Data) -> bool:
     """Whether two tensors have one shape and equal elements."""
     return np.array_equal(array_of(input), array_of(other))
@@ -417,4 +415,7 @@ CLASSES = {
 
 def in_type(input: Data, dtype: Any = None) -> Any:
     """The tensor in another dtype; without one that of the dtype, as "torch.FloatTensor"."""
+    if isinstance(dtype, (str, type)):
+        names: dict[Any, Any] = {f"torch.{kind}": name for name, kind in CLASSES.items()}
+        dtype = get_default_dtype() if dtype is type(input) else names.get(dtype, dtype)
     return f"torch.{CLASSES[input.dtype.name]}" if dtype is None else input.to(dtype=dtype)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import builtins
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynet import ops
-from tinynet.autograd import wrap
+from tinynet.autograd import Variable, wrap
 from tinynet.errors import no_such_axis
 from tinynet.functions.common import (
     Dim,
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from tinynet.tensor import Tensor
 
 __all__ = [
-    "as_strided", "block_diag", "broadcast_tensors", "broadcast_to", "cartesian_prod", "chunk",
-    "column_stack", "combinations", "dstack", "expand", "expand_as", "flip", "fliplr", "flipud",
-    "hstack", "is_tensor", "meshgrid", "movedim", "numel", "permute", "ravel", "repeat",
-    "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "split", "squeeze",
-    "swapaxes", "t", "tensor_split", "tile", "transpose", "tril_indices", "triu_indices",
-    "unbind", "unflatten", "vstack",
+    "as_strided", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors",
+    "broadcast_to", "cartesian_prod", "chunk", "column_stack", "combinations", "dstack", "expand",
+    "expand_as", "flip", "fliplr", "flipud", "hstack", "is_tensor", "meshgrid", "movedim", "numel",
+    "permute", "ravel", "repeat", "repeat_interleave", "reshape", "reshape_as", "roll", "rot90",
+    "split", "squeeze", "swapaxes", "t", "tensor_split", "tile", "transpose", "tril_indices",
+    "triu_indices", "unbind", "unflatten", "vstack",
 ]  # fmt: skip
 
 Data = Any
@@ -263,24 +263,26 @@ def unbind(input: Data, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(ops.squeeze(piece, dim) for piece in pieces)
 
 
-def _joined(tensors: Sequence[Data], least: Any, axis: int) -> Tensor:
-    """Joined along an axis, with the axes of size 1 that NumPy's atleast_1d, _2d or _3d adds."""
-    return ops.cat([ops.reshape(x, least(array_of(x)).shape) for x in tensors], axis)
+def _at_least(least: Any) -> Callable[..., Any]:
+    """Axes of size 1 added as NumPy does it: to a tensor, or to several, which give a tuple."""
+
+    def widened(*tensors: Any) -> Any:
+        listed = isinstance(tensors[0], (list, tuple))
+        each = tensors[0] if listed else tensors
+        y = tuple(ops.reshape(x, least(array_of(x)).shape) for x in each)
+        return y if listed or len(y) > 1 else y[0]
+
+    return named(least.__name__, _at_least.__doc__, widened)
+
+
+atleast_1d, atleast_2d, atleast_3d = map(_at_least, (np.atleast_1d, np.atleast_2d, np.atleast_3d))
+vstack = named("vstack", "Joined as rows.", lambda tensors: ops.cat(atleast_2d(tensors), 0))
+dstack = named("dstack", "Joined at axis 2.", lambda tensors: ops.cat(atleast_3d(tensors), 2))
 
 
 def hstack(tensors: Sequence[Data]) -> Tensor:
     """Joined along the second axis, vectors along their only one."""
-    return _joined(tensors, np.atleast_1d, int(any(len(x.shape) > 1 for x in tensors)))
-
-
-def vstack(tensors: Sequence[Data]) -> Tensor:
-    """Joined along the first axis, vectors as rows."""
-    return _joined(tensors, np.atleast_2d, 0)
-
-
-def dstack(tensors: Sequence[Data]) -> Tensor:
-    """Joined along the third axis."""
-    return _joined(tensors, np.atleast_3d, 2)
+    return ops.cat(atleast_1d(tensors), int(any(len(x.shape) > 1 for x in tensors)))
 
 
 def column_stack(tensors: Sequence[Data]) -> Tensor:
@@ -356,16 +358,8 @@ def block_diag(*tensors: Data) -> Tensor:
     return ops.cat(rows, 0)
 
 
-def numel(input: Data) -> int:
-    """The number of elements."""
-    return math.prod(input.shape)
-
-
-def is_tensor(obj: Any) -> bool:
-    """Whether it is a Tensor."""
-    return hasattr(obj, "requires_grad") and hasattr(obj, "array")
-
-
+numel = named("numel", "The number of elements.", lambda input: math.prod(input.shape))
+is_tensor = named("is_tensor", "Whether it is a Tensor.", lambda obj: isinstance(obj, Variable))
 tril_indices = named(
     "tril_indices", "Rows and columns of the places of a lower triangle, as a (2, n) tensor.",
     lambda row, col, offset=0: wrap(np.stack(np.tril_indices(row, offset, col))),

@@ -10,6 +10,7 @@ new channels with 0. Convolutions start as in He et al. 2015, "Delving deep into
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,51 +38,41 @@ class Shortcut(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """y = relu(x + f(x)) with f two 3x3 convolutions, each normalised.
+    """y = relu(f(x) + x) with f two 3x3 convolutions, each normalised.
 
-    Shapes: x (N, in_channels, H, W) -> y (N, channels, H/stride, W/stride). projection: where
-    the shape changes, the shortcut is a 1x1 convolution, normalised (option B).
+    Shapes: x (N, inplanes, H, W) -> y (N, planes * expansion, H/stride, W/stride).
+    downsample: what takes x to the shape of y, where that is another. Names are torchvision's.
     """
 
-    widening = 1  # output channels for each of `channels`
+    expansion = 1  # output channels for each of `planes`
     sizes: Sequence[int] = (3, 3)  # of the kernels; the first of 3x3 has the stride
+    relu_after = 1  # the convolution behind which the ReLU, which all share, is named
 
     def __init__(
         self,
-        in_channels: int,
-        channels: int,
-        stride: int,
+        inplanes: int,
+        planes: int,
+        stride: int = 1,
+        downsample: nn.Module | None = None,
         rng: Rng = None,
-        projection: bool = False,
     ) -> None:
         super().__init__()
-        before, wide = in_channels, channels * self.widening
         for k, size in enumerate(self.sizes, 1):
-            after = wide if k == len(self.sizes) else channels
+            after = planes * (self.expansion if k == len(self.sizes) else 1)
             step = stride if k == self.sizes.index(3) + 1 else 1
-            setattr(self, f"conv{k}", conv(before, after, size, step, rng))
+            setattr(self, f"conv{k}", conv(inplanes, after, size, step, rng))
             setattr(self, f"bn{k}", nn.BatchNorm2d(after))
-            before = after
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or in_channels != wide:
-            self.downsample = Shortcut(wide - in_channels, stride)
-            if projection:
-                shrunk = conv(in_channels, wide, 1, stride, rng)
-                self.downsample = nn.Sequential(shrunk, nn.BatchNorm2d(wide))
+            if k == self.relu_after:
+                self.relu = nn.ReLU()
+            inplanes = after
+        self.downsample, self.stride = downsample, stride
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         y = x
         for k in range(1, len(self.sizes) + 1):
-            y = y.relu() if k > 1 else y
+            y = self.relu(y) if k > 1 else y
             y = getattr(self, f"bn{k}")(getattr(self, f"conv{k}")(y))
-        return (y + self.downsample(x)).relu()  # type: ignore[no-any-return]
-
-
-class Bottleneck(BasicBlock):
-    """A block whose 3x3 convolution is between two of 1x1; its output has 4 times `channels`."""
-
-    widening = 4
-    sizes = (1, 3, 1)
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) -> nn.Conv2d:
@@ -93,17 +84,25 @@ def conv(in_channels: int, out_channels: int, size: int, stride: int, rng: Rng) 
 
 def stage(
     n: int,
-    in_channels: int,
-    channels: int,
+    inplanes: int,
+    planes: int,
     stride: int,
     rng: Rng = None,
     projection: bool = False,
     block: type[BasicBlock] = BasicBlock,
 ) -> nn.Sequential:
-    """n blocks, of which the first changes the shape."""
-    blocks = [block(in_channels, channels, stride, rng, projection)]
-    blocks += [block(channels * block.widening, channels, 1, rng) for _ in range(n - 1)]
-    return nn.Sequential(*blocks)
+    """n blocks, of which the first changes the shape.
+
+    projection: its shortcut is a 1x1 convolution, normalised (option B), in place of option A.
+    """
+    wide = planes * block.expansion
+    shortcut: nn.Module | None = None
+    if stride != 1 or inplanes != wide:
+        shortcut = Shortcut(wide - inplanes, stride)
+        if projection:
+            shortcut = nn.Sequential(conv(inplanes, wide, 1, stride, rng), nn.BatchNorm2d(wide))
+    blocks = [block(inplanes, planes, stride, shortcut, rng=rng)]
+    return nn.Sequential(*blocks, *(block(wide, planes, rng=rng) for _ in range(n - 1)))
 
 
 def _resnet(

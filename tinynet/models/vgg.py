@@ -25,42 +25,31 @@ ImageSize = int | tuple[int, int]
 Rng = np.random.Generator | None
 
 
-def vgg(
-    name: str,
-    num_classes: int,
-    in_channels: int,
-    image_size: ImageSize | None,
-    batch_norm: bool,
-    dropout: float,
-    rng: Rng,
-) -> nn.Sequential:
-    """A net of the family; image_size None: of any, of which the mean over 7x7 parts is taken."""
-    H, W = pair(name, "image_size", 224 if image_size is None else image_size, 32)
-    features: list[nn.Module] = []
+def features(name: str, in_channels: int, batch_norm: bool, rng: Rng) -> nn.Sequential:
+    """The convolutions and poolings of the net of that name."""
+    layers: list[nn.Module] = []
     channels = in_channels
     for width, depth in zip(WIDTHS, DEPTHS[name]):
         for _ in range(depth):
             conv = nn.Conv2d(channels, width, kernel_size=3, padding=1, rng=rng)
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu", rng=rng)
-            nn.init.zeros_(conv.bias)  # type: ignore[type-var]
-            features += [conv, *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
+            nn.init.zeros_(conv.bias)
+            layers += [conv, *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
             channels = width
-        features.append(nn.MaxPool2d(2))
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
+
+
+def classifier(pixels: int, num_classes: int, dropout: float, rng: Rng) -> nn.Sequential:
+    """The linear layers, for so many pixels of what the last pooling leaves."""
     return nn.Sequential(
-        {
-            "features": nn.Sequential(*features),
-            **({"avgpool": nn.AdaptiveAvgPool2d(7)} if image_size is None else {}),
-            "flatten": nn.Flatten(),
-            "classifier": nn.Sequential(
-                nn.Linear(channels * (H // 32) * (W // 32), 4096, rng=rng),
-                nn.ReLU(),
-                nn.Dropout(dropout),
-                nn.Linear(4096, 4096, rng=rng),
-                nn.ReLU(),
-                nn.Dropout(dropout),
-                nn.Linear(4096, num_classes, rng=rng),
-            ),
-        }
+        nn.Linear(WIDTHS[-1] * pixels, 4096, rng=rng),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(4096, 4096, rng=rng),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(4096, num_classes, rng=rng),
     )
 
 
@@ -75,7 +64,14 @@ def _of_depth(name: str) -> Callable[..., nn.Sequential]:
         dropout: float = 0.5,
         rng: Rng = None,
     ) -> nn.Sequential:
-        return vgg(name, num_classes, in_channels, image_size, batch_norm, dropout, rng)
+        H, W = pair(name, "image_size", image_size, 32)
+        return nn.Sequential(
+            {
+                "features": features(name, in_channels, batch_norm, rng),
+                "flatten": nn.Flatten(),
+                "classifier": classifier((H // 32) * (W // 32), num_classes, dropout, rng),
+            }
+        )
 
     model.__name__ = model.__qualname__ = name
     model.__doc__ = f"""VGG with {name.removeprefix("vgg")} layers that learn.

@@ -103,7 +103,7 @@ class Sequential(_Row):
     >>> from tinynet.nn import Flatten, Linear
     >>> model = Sequential(Flatten(), Linear(64, 10))
     >>> model(tinynet.ones(5, 1, 8, 8)).shape
-    (5, 10)
+    tinynet.Size([5, 10])
     """
 
     def __init__(self, *layers: Module | Mapping[str, Module]) -> None:
@@ -154,7 +154,7 @@ class ParameterList(_Row):
     >>> import tinynet
     >>> scales = ParameterList([tinynet.ones(3), tinynet.ones(2)])
     >>> len(scales), scales[-1].shape
-    (2, (2,))
+    (2, tinynet.Size([2]))
     """
 
     _kind = PARAMETER

@@ -20,6 +20,7 @@ from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, one_of
 from tinynet.ops.conv import check_output_padding, conv_padding
 from tinynet.ops.windows import pair
+from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
@@ -54,6 +55,7 @@ class _Conv(Module):
         self.stride = self._sizes("stride", stride, 1)
         self.dilation = self._sizes("dilation", dilation, 1)
         self.groups = integer(layer, "groups", groups)
+        self.transposed, self.output_padding = "Transpose" in layer, self._sizes("padding", 0, 0)
         checks.check_groups(
             layer, self.groups, in_channels=self.in_channels, out_channels=self.out_channels
         )
@@ -75,7 +77,8 @@ class _Conv(Module):
     ) -> None:
         self.weight = Parameter(empty(*channels, *self.kernel_size))
         self.bias = Parameter(empty(self.out_channels)) if bias else None
-        self.reset_parameters(rng)
+        with use_rng(default_rng(rng)):
+            self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
     def _check(self, x: Tensor) -> None:
@@ -159,7 +162,7 @@ class Conv2d(_Convolution):
 
     >>> import tinynet
     >>> Conv2d(3, 8, kernel_size=3, padding=1)(tinynet.ones(2, 3, 16, 16)).shape
-    (2, 8, 16, 16)
+    tinynet.Size([2, 8, 16, 16])
     """
 
     function = staticmethod(F.conv2d)
@@ -173,7 +176,7 @@ class Conv1d(_Convolution):
 
     >>> import tinynet
     >>> Conv1d(3, 8, kernel_size=5, stride=2)(tinynet.ones(2, 3, 16)).shape
-    (2, 8, 6)
+    tinynet.Size([2, 8, 6])
     """
 
     axes = 1
@@ -250,7 +253,7 @@ class ConvTranspose2d(_ConvTranspose):
 
     >>> import tinynet
     >>> ConvTranspose2d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7, 7)).shape
-    (2, 3, 14, 14)
+    tinynet.Size([2, 3, 14, 14])
     """
 
     function = staticmethod(F.conv_transpose2d)
@@ -263,7 +266,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     >>> import tinynet
     >>> ConvTranspose1d(8, 3, kernel_size=2, stride=2)(tinynet.ones(2, 8, 7)).shape
-    (2, 3, 14)
+    tinynet.Size([2, 3, 14])
     """
 
     axes = 1

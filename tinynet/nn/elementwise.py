@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tinynet import ops
-from tinynet.creation import full
+from tinynet.creation import empty
 from tinynet.nn import functional as F
+from tinynet.nn.init import constant_
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer
@@ -46,8 +47,13 @@ class PReLU(Module):
         super().__init__()
         self.num_parameters = integer("PReLU", "num_parameters", num_parameters)
         self.init = init
-        self.weight = Parameter(full((self.num_parameters,), init))
+        self.weight = Parameter(empty(self.num_parameters))
+        self.reset_parameters()
         self.to(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Every slope as at first."""
+        constant_(self.weight, self.init)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.prelu(x, self.weight)

@@ -13,6 +13,7 @@ from tinynet.nn import init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, one_of
+from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 E = TypeVar("E", bound="Embedding")
@@ -27,7 +28,7 @@ class Embedding(Module):
 
     >>> import tinynet
     >>> Embedding(10, 3)(tinynet.tensor([[1, 2], [4, 5]])).shape
-    (2, 2, 3)
+    tinynet.Size([2, 2, 3])
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class Embedding(Module):
         if self.weight.shape != shape:
             raise ShapeError(f"Embedding: the weight has shape {self.weight.shape}, not {shape}")
         if _weight is None:
-            self.reset_parameters(rng)
+            with use_rng(default_rng(rng)):
+                self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:

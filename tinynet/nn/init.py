@@ -23,6 +23,7 @@ import numpy as np
 
 from tinynet import changes
 from tinynet.errors import ShapeError, unknown_name
+from tinynet.functions.common import named
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
@@ -89,14 +90,8 @@ def constant_(tensor: T, val: float) -> T:
     return tensor
 
 
-def zeros_(tensor: T) -> T:
-    """0 everywhere."""
-    return constant_(tensor, 0)
-
-
-def ones_(tensor: T) -> T:
-    """1 everywhere."""
-    return constant_(tensor, 1)
+zeros_ = named("zeros_", "0 everywhere.", lambda tensor: constant_(tensor, 0))
+ones_ = named("ones_", "1 everywhere.", lambda tensor: constant_(tensor, 1))
 
 
 def xavier_uniform_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:

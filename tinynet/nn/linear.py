@@ -15,6 +15,7 @@ from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
 from tinynet.ops.checks import check_float, integer
+from tinynet.random import default_rng, use_rng
 from tinynet.tensor import Tensor
 
 
@@ -28,7 +29,7 @@ class Linear(Module):
 
     >>> import tinynet
     >>> Linear(3, 2)(tinynet.ones(5, 3)).shape
-    (5, 2)
+    tinynet.Size([5, 2])
     """
 
     _shown = ("in_features", "out_features", "bias")
@@ -48,7 +49,8 @@ class Linear(Module):
         self.out_features = integer("Linear", "out_features", out_features)
         self.weight = Parameter(empty(self.out_features, self.in_features))
         self.bias = Parameter(empty(self.out_features)) if bias else None
-        self.reset_parameters(rng)
+        with use_rng(default_rng(rng)):
+            self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
     def reset_parameters(self, rng: np.random.Generator | None = None) -> None:

@@ -16,13 +16,14 @@ names and kinds in the order of assignment, and everything else here is a walk o
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tinynet.devices import check_device, dtype_of_to
 from tinynet.errors import unknown_name
@@ -278,23 +279,9 @@ class Module(Hooked, OwnState):
         check_device("cuda" if device is None else device)
         return self
 
-    def astype(self: Self, dtype: DTypeLike) -> Self:
-        """`to` by NumPy's name."""
-        return self.to(dtype)
-
-    type = astype
-
-    def float(self: Self) -> Self:
-        """Convert to float32."""
-        return self.to(float32)
-
-    def double(self: Self) -> Self:
-        """Convert to float64."""
-        return self.to(float64)
-
-    def half(self: Self) -> Self:
-        """TypeError: floats are float32 and float64."""
-        return self.to(np.float16)
+    astype = type = to
+    float, double = functools.partialmethod(to, float32), functools.partialmethod(to, float64)
+    half = functools.partialmethod(to, np.float16)  # raises: floats are float32 and float64
 
     # ----- state ------------------------------------------------------------------------------
 
@@ -312,7 +299,7 @@ class Module(Hooked, OwnState):
         the dict keeps the values of now. destination: the dict to fill. prefix: begins the names,
         such as "net.". keep_vars: the tensors themselves, with their gradients.
         """
-        state = {} if destination is None else destination
+        state = OrderedDict() if destination is None else destination
         self._save_to_state_dict(state, prefix, keep_vars)
         for name, child in self.named_children():
             child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)

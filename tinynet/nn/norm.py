@@ -28,6 +28,7 @@ class _Norm(Module):
     def _make(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         self.weight = Parameter(ones(shape)) if weight else None
         self.bias = Parameter(zeros(shape)) if weight and bias else None
+        self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
@@ -84,11 +85,11 @@ class _NormBase(_Norm):
         self.reset_running_stats()
         super().reset_parameters()
 
-    def _check_axes(self, x: Tensor) -> None:
-        raise NotImplementedError
+    def _check_input_dim(self, x: Tensor) -> None:
+        """ShapeError for what is not to be normalised here; of any shape if not overridden."""
 
     def forward(self, x: Tensor) -> Tensor:
-        self._check_axes(x)
+        self._check_input_dim(x)
         mean, var = self.running_mean, self.running_var
         by_batch = self.training or mean is None
         share = self._share_of_new() if self.training else 0.0
@@ -123,7 +124,7 @@ class BatchNorm1d(_BatchNorm):
     plain mean of all batches. Source: Ioffe & Szegedy 2015, "Batch normalization".
     """
 
-    def _check_axes(self, x: Tensor) -> None:
+    def _check_input_dim(self, x: Tensor) -> None:
         shape = x.shape
         if len(shape) in (2, 3) and shape[1] == self.num_features:
             return
@@ -143,7 +144,7 @@ class BatchNorm2d(_BatchNorm):
     those of each channel over N, H and W. The rest is as for BatchNorm1d.
     """
 
-    def _check_axes(self, x: Tensor) -> None:
+    def _check_input_dim(self, x: Tensor) -> None:
         shape = x.shape
         if len(shape) != 4 or shape[1] != self.num_features:
             checks.check_images("BatchNorm2d", "num_features", self.num_features, x, alone=False)

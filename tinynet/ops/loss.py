@@ -431,7 +431,8 @@ def labels_of(
         raise _nolabels_of(op, target, x, axis)
     if target.size == 0:
         return target, None
-    if ignore_index < 0 and np.maximum.reduce(_unsigned(target), None) < C:
+    unsigned = target.view(f"u{target.itemsize}")  # where negative ones are very large
+    if ignore_index < 0 and np.maximum.reduce(unsigned, None) < C:
         return target, None
     lowest, highest = int(target.min()), int(target.max())
     counted = None
@@ -451,11 +452,6 @@ def labels_of(
             f"has {C} classes, so labels go from 0 to {C - 1}{hint}. {cure}."
         )
     return target, counted
-
-
-def _unsigned(labels: np.ndarray) -> np.ndarray:
-    """The labels with negative ones as very large ones, so that one look finds both."""
-    return labels.view(f"u{labels.itemsize}")
 
 
 def _nolabels_of(op: str, target: np.ndarray, x: np.ndarray, axis: int) -> Exception:

@@ -31,20 +31,15 @@ def max_unpool2d(x: Array, places: Array, size: Pair) -> Op:
             f"{op}: indices into an image of {H}x{W} are integers from 0 to {H * W - 1}, got "
             f"{places.dtype} up to {places.max()}; pass the output_size that was pooled"
         )
-    index = in_images(places)
-    y = np.zeros_like(x, shape=(len(index[0]), H * W))
+    images = x.shape[0] * x.shape[1]
+    index = np.arange(images)[:, None], places.reshape(images, -1)
+    y = np.zeros_like(x, shape=(images, H * W))
     y[index] = x.reshape(index[1].shape)
 
     def dx(dy: Array) -> Array:
         return dy.reshape(y.shape)[index].reshape(places.shape)
 
     return y.reshape(*x.shape[:2], H, W), dx
-
-
-def in_images(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The index of places (N, C, H, W) in images of the shape (N*C, pixels)."""
-    images = places.shape[0] * places.shape[1]
-    return np.arange(images)[:, None], places.reshape(images, -1)
 
 
 def of_maxima(x: np.ndarray, g: Geometry) -> np.ndarray:

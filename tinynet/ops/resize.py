@@ -86,34 +86,38 @@ def nearest(length: int, out: int, scale: float, exact: bool) -> np.ndarray:
 
 
 def interpolation(
-    length: int, out: int, scale: float, cubic: bool, align_corners: bool
+    length: int, out: int, scale: float, cubic: bool, align_corners: bool, antialias: bool = False
 ) -> np.ndarray:
     """The matrix (out, length) of linear or cubic interpolation.
 
     The middle of place p of the result is at (p + 1/2) scale - 1/2 among the old places; with
-    align_corners the first and last places coincide. Beyond the edge the edge goes on.
-    Source: Keys, "Cubic convolution interpolation for digital image processing", 1981, a = -3/4.
+    align_corners the first and last places coincide. Beyond the edge the edge goes on; antialias:
+    nothing is there, and where the result is smaller, the kernel is as much wider as a step is.
+    Source: Keys, "Cubic convolution interpolation for digital image processing", 1981, a = -3/4,
+    with antialias a = -1/2 as in Pillow.
     """
     p = np.arange(out)
-    at = p * scale if align_corners else (p + 0.5) * scale - 0.5
+    at = p * scale if align_corners and not antialias else (p + 0.5) * scale - 0.5
+    kernel, reach = (_cubic, 2) if cubic else (_linear, 1)
+    if antialias:
+        weights = kernel((np.arange(length) - at[:, None]) / max(scale, 1), -0.5)
+        return np.asarray(weights / weights.sum(1, keepdims=True))
     if not cubic and not align_corners:
         at = np.maximum(at, 0)
-    kernel, reach = (_cubic, 2) if cubic else (_linear, 1)
     matrix = np.zeros((out, length))
     for tap in range(1 - reach, 1 + reach):
         place = np.floor(at) + tap
-        weight = kernel(at - place)
-        np.add.at(matrix, (p, np.clip(place, 0, length - 1).astype(int)), weight)
+        np.add.at(matrix, (p, np.clip(place, 0, length - 1).astype(int)), kernel(at - place, -0.75))
     return matrix
 
 
-def _linear(distance: np.ndarray) -> np.ndarray:
+def _linear(distance: np.ndarray, a: float) -> np.ndarray:
     return np.asarray(np.maximum(1 - np.abs(distance), 0))
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' kernel: a cubic up to distance 1, another up to 2, which there has the slope -3/4."""
-    d, a = np.abs(distance), -0.75
+def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
+    """Keys' kernel: a cubic up to distance 1, another up to 2, which there has the slope a."""
+    d = np.abs(distance)
     near = ((a + 2) * d - (a + 3)) * d * d + 1
     far = (((d - 5) * d + 8) * d - 4) * a
     return np.where(d <= 1, near, np.where(d < 2, far, 0))

@@ -309,6 +309,8 @@ def getitem(x: Array, index: Array) -> Op:
     shape = x.shape
     try:
         y = x[index]
+        if isinstance(y, np.generic):  # a view, as of a part with axes
+            y = x[(*index, ...) if isinstance(index, tuple) else (index, ...)]
     except IndexError as error:
         raise IndexError(f"{error}; the tensor has shape {shape}") from error
 

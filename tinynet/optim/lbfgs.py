@@ -78,9 +78,13 @@ class LBFGS(Optimizer):
             g = np.concatenate([grad.ravel() for grad in grads])
             return Point(length, float(losses[-1]), float(g @ d), g)
 
-        x = np.concatenate([p.array.ravel() for p in params])
+        def now() -> Array:
+            return np.concatenate([p.array.ravel() for p in params])
+
+        x = now()
         d = 0 * x
         here = at(0.0)
+        x = now()  # a closure may change the parameters, such as keep them within bounds
         for iteration in range(1, settings["max_iter"] + 1):
             g = here.gradient
             if np.abs(g).max(initial=0) <= settings["tolerance_grad"]:
@@ -96,7 +100,7 @@ class LBFGS(Optimizer):
             else:  # the next step begins with the loss of the last
                 here = start._replace(length=t) if last else at(t)
             state["s"] = here.length * d
-            x = x + state["s"]
+            x = x + state["s"] if last or settings["line_search_fn"] else now()
             if not math.isfinite(here.loss):
                 raise FloatingPointError(f"LBFGS: loss {here.loss} after a step of {t:g}; lower lr")
             changes = abs(here.loss - start.loss), np.abs(state["s"]).max()

@@ -107,11 +107,6 @@ class Optimizer:
         optional = [name for name, switch in self.optional_state.items() if settings[switch]]
         return (*self.required_state, *optional)
 
-    def initial_value(self, name: str, settings: Settings) -> float:
-        """What the array `name` is filled with before the first step."""
-        start = self.initial_state.get(name, 0.0)
-        return float(settings[start] if isinstance(start, str) else start)
-
     def check_together(self, settings: Settings) -> None:
         """Raise ValueError if the settings, each fine alone, do not go together."""
 
@@ -211,7 +206,8 @@ class Optimizer:
                 state.setdefault("step", 0)
                 for name in names:
                     if name not in state:
-                        state[name] = np.full_like(p.array, self.initial_value(name, settings))
+                        start: Any = self.initial_state.get(name, 0.0)
+                        state[name] = np.full_like(p.array, settings.get(start, start))
                 state["step"] += 1
                 self._executor.update(formula, p.array, g, state, names)
                 note_change(p.array)

@@ -27,7 +27,7 @@ from tinynet.errors import DataError, no_attribute
 from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset, default_collate
 from tinynet.vision.transforms.base import Compose, PILToTensor, ToTensor, apply_transform
-from tinynet.vision.transforms.images import as_pil, pillow
+from tinynet.vision.transforms.images import as_pil
 
 __all__ = [
     "CIFAR10", "CIFAR100", "KMNIST", "MNIST", "FakeData", "FashionMNIST", "ImageFolder",
@@ -205,7 +205,7 @@ class ImageFolder(VisionDataset):
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.loader = loader or open_rgb
-        valid = is_valid_file or is_image
+        valid = is_valid_file or (lambda path: Path(path).suffix.lower() in SUFFIXES)
         if not os.path.isdir(root):
             raise DataError(f"ImageFolder: {root}: there is no such folder")
         self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
@@ -231,11 +231,6 @@ class ImageFolder(VisionDataset):
         return self.changed(self.loader(path), target)
 
 
-def is_image(path: str) -> bool:
-    """Whether a file has the suffix of an image."""
-    return Path(path).suffix.lower() in SUFFIXES
-
-
 def open_rgb(path: str) -> Any:
     """The image of a file as a PIL image in RGB."""
     with open_file(path) as stream:
@@ -245,10 +240,9 @@ def open_rgb(path: str) -> Any:
 def picture(x: np.ndarray) -> Any:
     """Bytes (C, H, W) as a PIL image, or as a tensor where there is no Pillow."""
     try:
-        pillow()
+        return as_pil(x)
     except ImportError:
         return wrap(x)
-    return as_pil(x)
 
 
 def makes_tensors(transform: Any) -> bool:

@@ -7,102 +7,99 @@ weights: download them from their makers and load them with `load_state_dict`. S
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinynet import nn
 from tinynet.aliases import NOT_HERE, Missing
 from tinynet.errors import no_attribute
-from tinynet.models.resnet import BasicBlock, Bottleneck, conv, stage
-from tinynet.models.vgg import vgg
+from tinynet.models.resnet import BasicBlock, conv, stage
+from tinynet.models.vgg import DEPTHS, classifier, features
 from tinynet.nn.pool import fused
 
 __all__ = [
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11", "vgg11_bn", "vgg13",
-    "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "VGG", "ResNet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11",
+    "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
 ]  # fmt: skip
 
 
-class _Net(nn.Sequential):
-    """Layers in a row, torchvision's children; images become vectors before the last of them."""
+class Bottleneck(BasicBlock):
+    """The 3x3 convolution stands between two of 1x1; the output has 4 times `planes`."""
+
+    expansion, sizes, relu_after = 4, (1, 3, 1), 3
+
+
+class ResNet(nn.Module):
+    """Residual blocks in four stages, of `layers` blocks each: x (N, 3, H, W) -> (N, num_classes).
+
+    He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", table 1.
+    """
+
+    def __init__(self, block: Any, layers: Sequence[int], num_classes: int = 1000) -> None:
+        super().__init__()
+        self.conv1 = conv(3, 64, 7, 2, None)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        width = 64
+        for k, (n, planes) in enumerate(zip(layers, (64, 128, 256, 512), strict=True)):
+            blocks = stage(n, width, planes, 2 if k else 1, projection=True, block=block)
+            self.add_module(f"layer{k + 1}", blocks)
+            width = planes * block.expansion
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(width, num_classes)
 
     def forward(self, x: Any) -> Any:
-        *body, last = self
-        for layer in fused(iter(body)):
-            x = layer(x)
-        return last(x.flatten(1))
+        stem = fused([self.conv1, self.bn1, self.relu, self.maxpool])
+        stages = [getattr(self, f"layer{k}") for k in (1, 2, 3, 4)]
+        for part in (*stem, *stages, self.avgpool):
+            x = part(x)
+        return self.fc(x.flatten(1))
 
 
-def _net(name: str, doc: str, make: Callable[..., nn.Sequential]) -> Callable[..., nn.Sequential]:
-    """torchvision's function of that name; make(num_classes, **settings) makes the net."""
+class VGG(nn.Module):
+    """`features`, their mean over 7x7 parts, and a classifier: see `tinynet.models.vgg`."""
+
+    def __init__(self, features: nn.Module, num_classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = features
+        self.avgpool = nn.AdaptiveAvgPool2d((7, 7))
+        self.classifier = classifier(49, num_classes, dropout, None)
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+
+def _net(name: str, make: Callable[..., nn.Module], *args: Any) -> Callable[..., nn.Module]:
+    """torchvision's function of that name; make(*args, **settings) makes the net."""
 
     def model(
-        *,
-        weights: Any = None,
-        progress: bool = True,
-        num_classes: int = 1000,
-        pretrained: bool = False,
-        **settings: Any,
-    ) -> nn.Sequential:
+        weights: Any = None, progress: bool = True, pretrained: bool = False, **settings: Any
+    ) -> nn.Module:
         if weights or pretrained:
             raise ValueError(
                 f"{name}: tinynet brings no trained weights; load a file with load_state_dict"
             )
-        named = make(num_classes, **settings).named_children()
-        return _Net({name: layer for name, layer in named if not isinstance(layer, nn.Flatten)})
+        return make(*args, **settings)
 
-    model.__name__ = model.__qualname__ = make.__qualname__ = name
-    model.__doc__ = doc
+    model.__name__ = model.__qualname__ = name
+    model.__doc__ = f"{name} for images (N, 3, H, W) from 32x32 on, num_classes=1000."
     return model
 
 
-def _resnet(layers: int, block: type[BasicBlock], *depths: int) -> Callable[..., nn.Sequential]:
-    def make(num_classes: int) -> nn.Sequential:
-        stages, before = {}, 64
-        for k, n in enumerate(depths):
-            stages[f"layer{k + 1}"] = stage(
-                n, before, 64 * 2**k, 2 if k else 1, projection=True, block=block
-            )
-            before = 64 * 2**k * block.widening
-        return nn.Sequential(
-            {
-                "conv1": conv(3, 64, 7, 2, None),
-                "bn1": nn.BatchNorm2d(64),
-                "relu": nn.ReLU(),
-                "maxpool": nn.MaxPool2d(3, 2, padding=1),
-                **stages,
-                "avgpool": nn.AdaptiveAvgPool2d(1),
-                "fc": nn.Linear(before, num_classes),
-            }
-        )
-
-    doc = f"""ResNet-{layers}: x (N, 3, H, W) -> scores (N, num_classes).
-
-    He, Zhang, Ren & Sun 2015, "Deep residual learning for image recognition", table 1.
-    """
-    return _net(f"resnet{layers}", doc, make)
+def _vgg(plan: str, batch_norm: bool, **settings: Any) -> VGG:
+    return VGG(features(plan, 3, batch_norm, None), **settings)
 
 
-resnet18 = _resnet(18, BasicBlock, 2, 2, 2, 2)
-resnet34 = _resnet(34, BasicBlock, 3, 4, 6, 3)
-resnet50 = _resnet(50, Bottleneck, 3, 4, 6, 3)
-resnet101 = _resnet(101, Bottleneck, 3, 4, 23, 3)
-resnet152 = _resnet(152, Bottleneck, 3, 8, 36, 3)
-
-
-def _vgg(name: str) -> Callable[..., nn.Sequential]:
-    def make(num_classes: int, dropout: float = 0.5) -> nn.Sequential:
-        plan, batch_norm = name.removesuffix("_bn"), name.endswith("_bn")
-        return vgg(plan, num_classes, 3, None, batch_norm, dropout, None)
-
-    doc = f"{name}, for images (N, 3, H, W) from 32x32 on, dropout=0.5; see `tinynet.models.vgg`."
-    return _net(name, doc, make)
-
-
-vgg11, vgg11_bn = _vgg("vgg11"), _vgg("vgg11_bn")
-vgg13, vgg13_bn = _vgg("vgg13"), _vgg("vgg13_bn")
-vgg16, vgg16_bn = _vgg("vgg16"), _vgg("vgg16_bn")
-vgg19, vgg19_bn = _vgg("vgg19"), _vgg("vgg19_bn")
+resnet18 = _net("resnet18", ResNet, BasicBlock, (2, 2, 2, 2))
+resnet34 = _net("resnet34", ResNet, BasicBlock, (3, 4, 6, 3))
+resnet50 = _net("resnet50", ResNet, Bottleneck, (3, 4, 6, 3))
+resnet101 = _net("resnet101", ResNet, Bottleneck, (3, 4, 23, 3))
+resnet152 = _net("resnet152", ResNet, Bottleneck, (3, 8, 36, 3))
+vgg11, vgg13, vgg16, vgg19 = (_net(plan, _vgg, plan, False) for plan in DEPTHS)
+vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn = (_net(f"{p}_bn", _vgg, p, True) for p in DEPTHS)
+resnet = vgg = sys.modules[__name__]  # torchvision's modules of them
 
 
 def __getattr__(name: str) -> Any:

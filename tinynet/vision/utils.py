@@ -44,7 +44,7 @@ def make_grid(
         axes = (1, 2, 3) if scale_each else (0, 1, 2, 3)
         low, high = x.min(axes, keepdims=True), x.max(axes, keepdims=True)
         low, high = (low, high) if value_range is None else value_range
-        x = (np.clip(x, low, high) - low) / np.maximum(np.subtract(high, low), 1e-5)
+        x = (np.clip(x, low, high) - low) / np.maximum(np.subtract(high, low, dtype=x.dtype), 1e-5)
     N, C, H, W = x.shape
     if N == 1:
         return wrap(x[0].copy())

@@ -100,21 +100,25 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Images of another size: (N, C, H, W) -> (N, C, *size), or size times scale_factor.
 
     mode: "nearest", "nearest-exact" (from the middle of each place), "bilinear", "bicubic", "area"
     (the mean of regions); for signals (N, C, L) "linear". align_corners: the corner pixels stay
     where they are (None is False). recompute_scale_factor: the factor is worked out from the sizes.
+    antialias: in a smaller image of "bilinear" or "bicubic", each pixel is a mean of all it covers.
 
     >>> interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]], dtype=tinynet.float64)
     """
     x = tensor_of(input)
     _check_mode(x, mode, align_corners)
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"interpolate: antialias=True needs bilinear or bicubic, not {mode!r}")
     sizes, steps = _new_sizes(x, size, scale_factor, bool(recompute_scale_factor))
     matrices = [
-        _weights(mode, bool(align_corners), n, out, step)
+        _weights(mode, bool(align_corners), n, out, step, antialias)
         for n, out, step in zip(x.shape[2:], sizes, steps)
     ]
     return resize.resample(x, matrices)
@@ -158,7 +162,9 @@ def _new_sizes(
     return sizes, [n / out for n, out in zip(old, sizes)]
 
 
-def _weights(mode: str, align_corners: bool, length: int, out: int, step: float) -> np.ndarray:
+def _weights(
+    mode: str, align_corners: bool, length: int, out: int, step: float, antialias: bool
+) -> np.ndarray:
     """The matrix (out, length) of one axis."""
     if mode == "area":
         return resize.averaging(length, out)
@@ -166,7 +172,7 @@ def _weights(mode: str, align_corners: bool, length: int, out: int, step: float)
         return resize.nearest(length, out, step, mode == "nearest-exact")
     if align_corners:
         step = (length - 1) / (out - 1) if out > 1 else 0.0
-    return resize.interpolation(length, out, step, mode == "bicubic", align_corners)
+    return resize.interpolation(length, out, step, mode == "bicubic", align_corners, antialias)
 
 
 upsample = interpolate

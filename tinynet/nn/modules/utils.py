@@ -7,10 +7,7 @@ from typing import Any
 
 
 def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
-    def repeated(x: Any) -> tuple[Any, ...]:
-        return tuple(x) if isinstance(x, Iterable) else (x,) * n
-
-    return repeated
+    return lambda x: tuple(x) if isinstance(x, Iterable) else (x,) * n
 
 
 _single, _pair, _triple = map(_ntuple, (1, 2, 3))

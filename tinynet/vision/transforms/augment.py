@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinynet.errors import ShapeError
+from tinynet.ops.checks import within
 from tinynet.vision.transforms import functional as F
-from tinynet.vision.transforms.base import Transform, interval, number
+from tinynet.vision.transforms.base import Transform, interval
 
 __all__ = [
     "ColorJitter", "GaussianBlur", "RandomAffine", "RandomCrop", "RandomErasing", "RandomGrayscale",
@@ -21,7 +22,7 @@ __all__ = [
 # ----- windows ------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RandomCrop(Transform):
     """Cut a window of `size` at a random place from each image.
 
@@ -58,7 +59,7 @@ class RandomCrop(Transform):
         return np.ascontiguousarray(windows[np.arange(N), :, top, left])
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RandomResizedCrop(Transform):
     """A window of random size and shape, resized to `size`.
 
@@ -91,7 +92,7 @@ class RandomResizedCrop(Transform):
         return y
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RandomErasing(Transform):
     """Overwrite a rectangle of random size and shape with probability p.
 
@@ -107,7 +108,7 @@ class RandomErasing(Transform):
     inplace: bool = False
 
     def __post_init__(self) -> None:
-        number("RandomErasing", "p", self.p, 1)
+        within("RandomErasing", "p", self.p, 0, 1)
         self.scale = interval("RandomErasing", "scale", self.scale)
         self.ratio = interval("RandomErasing", "ratio", self.ratio)
         if isinstance(self.value, str) and self.value != "random":
@@ -149,7 +150,7 @@ def random_window(
 # ----- mirrored and turned ------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Sometimes(Transform):
     """A change of each image, `changed`, with probability p."""
 
@@ -157,7 +158,7 @@ class _Sometimes(Transform):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        number(type(self).__name__, "p", self.p, 1)
+        within(type(self).__name__, "p", self.p, 0, 1)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         chosen = rng.random(len(x)) < self.p
@@ -178,7 +179,7 @@ class RandomVerticalFlip(_Sometimes):
     changed = staticmethod(F.vflip)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RandomGrayscale(_Sometimes):
     """Take the colours from each image with probability `p`; the channels stay, all alike."""
 
@@ -190,7 +191,7 @@ class RandomGrayscale(_Sometimes):
         return F.rgb_to_grayscale(x, x.shape[1])
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RandomRotation(Transform):
     """Turn each image by an angle from [-degrees, degrees], or from degrees = (least, most).
 
@@ -211,7 +212,7 @@ class RandomRotation(Transform):
         return F.rotate(x, angles, self.interpolation, center=self.center, fill=self.fill)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RandomAffine(Transform):
     """Turn, move, scale and shear each image, about its middle or another `center`.
 
@@ -232,9 +233,8 @@ class RandomAffine(Transform):
         shear = self.shear or 0
         pairs = (shear[:2], shear[2:] or 0) if isinstance(shear, (tuple, list)) else (shear, 0)
         self.degrees = interval("RandomAffine", "degrees", self.degrees)
-        self.translate = [
-            number("RandomAffine", "translate", t, 1) for t in self.translate or (0, 0)
-        ]
+        far = self.translate or (0, 0)
+        self.translate = [within("RandomAffine", "translate", t, 0, 1) for t in far]
         self.scale = interval("RandomAffine", "scale", self.scale or (1, 1))
         self.shear = [interval("RandomAffine", "shear", pair) for pair in pairs]
         self.interpolation = F.InterpolationMode.of(self.interpolation)
@@ -255,7 +255,7 @@ class RandomAffine(Transform):
 # ----- colour -------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ColorJitter(Transform):
     """Change brightness, contrast, saturation and hue, in a random order.
 
@@ -292,7 +292,7 @@ class ColorJitter(Transform):
         return x
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class GaussianBlur(Transform):
     """`functional.gaussian_blur` with sigma from (least, most), or always the same number."""
 

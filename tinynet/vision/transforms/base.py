@@ -8,14 +8,14 @@ from tinynet's default one.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tinynet.errors import check_function
+from tinynet.ops.checks import within
 from tinynet.random import default_rng
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.images import as_batch
@@ -50,25 +50,25 @@ class Transform:
     takes_batches = True
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
-        x, back = as_batch(type(self).__name__, image)
-        self.check(x)
+        name = type(self).__name__
+        x, back = as_batch(name, image)
+        if self.needs_float and x.dtype.kind != "f":
+            raise TypeError(
+                f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
+            )
         return back(self.apply(x, default_rng(rng)))
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The transformed batch (N, C, H, W); `x` itself stays as it is."""
         raise NotImplementedError(f"{type(self).__name__} needs apply(x, rng)")
 
-    def check(self, x: np.ndarray) -> None:
-        """Raise ShapeError or TypeError for what this transform cannot take."""
-        name = type(self).__name__
-        if self.needs_float and x.dtype.kind != "f":
-            raise TypeError(
-                f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
-            )
-
     def __repr__(self) -> str:
-        values = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+        shown = []
+        for name, value in vars(self).items():
+            value = tuple(value.tolist()) if isinstance(value, np.ndarray) else value
+            if not callable(value):
+                shown.append(f"{name}={getattr(value, 'value', value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 # ----- several as one -----------------------------------------------------------------------------
@@ -93,7 +93,8 @@ class Compose(Transform):
         return image
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.transforms!r})"
+        lines = "".join(f"    {transform}\n" for transform in self.transforms)
+        return f"{type(self).__name__}(\n{lines})"
 
 
 class RandomApply(Compose):
@@ -103,7 +104,7 @@ class RandomApply(Compose):
 
     def __init__(self, transforms: Sequence[Callable[..., Any]], p: float = 0.5) -> None:
         super().__init__(transforms)
-        self.p = number("RandomApply", "p", p, 1)
+        self.p = within("RandomApply", "p", p, 0, 1)
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
         return super().__call__(image, rng) if default_rng(rng).random() < self.p else image
@@ -142,7 +143,7 @@ class PILToTensor(Transform):
         return image if _is_batch(image) else F.pil_to_tensor(image)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ToPILImage(Transform):
     """A tensor (C, H, W), or an array (H, W) or (H, W, C), as a PIL image; floats are 0..1."""
 
@@ -185,7 +186,7 @@ class Normalize(Transform):
         return F.normalize(x, self.mean, self.std)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Grayscale(Transform):
     """Colours as grey, in one channel or in three alike."""
 
@@ -198,20 +199,21 @@ class Grayscale(Transform):
 # ----- size ---------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Resize(Transform):
     """Another size: (height, width), or a number for the shorter side; see `functional.resize`."""
 
     size: int | Sequence[int]
     interpolation: Any = F.BILINEAR
-    antialias: bool | None = field(default=True, kw_only=True)
+    max_size: int | None = None
+    antialias: bool | None = True
 
     def __post_init__(self) -> None:
         F.resized(1, 1, self.size)
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return F.resize(x, self.size, self.interpolation, antialias=self.antialias)
+        return F.resize(x, self.size, self.interpolation, self.max_size, self.antialias)
 
 
 class CenterCrop(Transform):
@@ -224,7 +226,7 @@ class CenterCrop(Transform):
         return F.center_crop(x, self.size)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Pad(Transform):
     """Pixels added on the sides; see `functional.pad`."""
 
@@ -239,16 +241,6 @@ class Pad(Transform):
 # ----- arguments ----------------------------------------------------------------------------------
 
 
-def number(owner: str, name: str, value: float, most: float = math.inf) -> float:
-    """A number from 0 to `most`, or a TypeError or ValueError that names it."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} must be a number, got {value!r:.60}")
-    if not (0 <= value <= most and math.isfinite(value)):
-        upper = "or more" if most == math.inf else f"to {most}"
-        raise ValueError(f"{owner}: {name} must be a number from 0 {upper}, got {value}")
-    return value
-
-
 def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
     """(least, most), also of one number: that much below and above `center`."""
     if isinstance(value, (tuple, list)):
@@ -257,7 +249,7 @@ def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[floa
                 f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
             )
         return value[0], value[1]
-    amount = number(owner, name, value)
+    amount = within(owner, name, value, 0, math.inf)
     return center - amount, center + amount
 
 

@@ -16,11 +16,13 @@ import numpy as np
 
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, integer, unknown_name
+from tinynet.ops.resize import interpolation as matrix
 from tinynet.tensor import Tensor
 from tinynet.vision.transforms.images import as_pil, of_images, pixels_of
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # of red, green and blue, as the eye sees them
+GREY_BITS = np.array([19595, 38470, 7471], np.uint32)  # the same in parts of 2^16, as Pillow has it
 
 
 class InterpolationMode(enum.Enum):
@@ -28,18 +30,20 @@ class InterpolationMode(enum.Enum):
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
+    BICUBIC = "bicubic"  # by `resize` alone
 
     @classmethod
     def of(cls, value: Any) -> InterpolationMode:
         """The mode of that name, or of Pillow's number for it."""
         names = [mode.value for mode in cls]
-        value = {0: "nearest", 2: "bilinear"}.get(value, value)
+        value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value)
         if value not in names and not isinstance(value, cls):
             raise unknown_name("interpolation", value, names)
         return cls(value)
 
 
-NEAREST, BILINEAR = InterpolationMode.NEAREST, InterpolationMode.BILINEAR
+NEAREST, BILINEAR, BICUBIC = InterpolationMode
+_weights = functools.lru_cache(64)(matrix)
 
 # ----- places -------------------------------------------------------------------------------------
 
@@ -107,51 +111,61 @@ def resize(
     x: np.ndarray,
     size: int | Sequence[int],
     interpolation: Any = BILINEAR,
-    *,
+    max_size: int | None = None,
     antialias: bool | None = True,
 ) -> np.ndarray:
     """Images of another size: (height, width), or a number for the shorter side.
 
+    max_size: the most for the longer side, where a number is given for the shorter.
     Each new pixel is a weighted mean of old ones along rows, then along columns. antialias: where
-    the image gets smaller, the mean is over all pixels that a new one covers.
+    the image gets smaller, the mean is over all pixels that a new one covers; bytes are rounded
+    after each of both, as by Pillow.
     """
     H, W = x.shape[2:]
-    height, width = resized(H, W, size)
-    if InterpolationMode.of(interpolation) is NEAREST:
-        rows = ((np.arange(height) + 0.5) * (H / height)).astype(np.intp)
-        columns = ((np.arange(width) + 0.5) * (W / width)).astype(np.intp)
+    height, width = resized(H, W, size, max_size)
+    mode = InterpolationMode.of(interpolation)
+    if mode is NEAREST:
+        rows, columns = (_nearest(*sizes, x.dtype) for sizes in ((H, height), (W, width)))
         return x[:, :, rows[:, None], columns]
-    if (height, width) == (H, W):
-        return x
-    y = as_float(x)
-    y = y @ _weights(W, width, bool(antialias)).T.astype(y.dtype)  # (N, C, H, width)
-    y = _weights(H, height, bool(antialias)).astype(y.dtype) @ y  # (N, C, height, width)
+    y = x if antialias else as_float(x)
+    for axis, old, new in ((3, W, width), (2, H, height)):
+        if old != new:
+            w = _weights(old, new, old / new, mode is BICUBIC, False, bool(antialias))  # (new, old)
+            y = _weighted(y, w, axis)
     return as_before(y, x.dtype)
 
 
-def resized(H: int, W: int, size: int | Sequence[int]) -> tuple[int, int]:
+def _nearest(old: int, new: int, dtype: np.dtype) -> np.ndarray:
+    """The pixel for each of `new` in a row: of floats the one at its edge, as torchvision takes it
+    for tensors, else the one at its middle, as Pillow does, which adds up the steps."""
+    if dtype.kind == "f":
+        return (np.arange(new, dtype=np.float32) * np.float32(old / new)).astype(np.intp)
+    steps = np.full(new, old / new)
+    steps[0] /= 2
+    return np.minimum(np.cumsum(steps).astype(np.intp), old - 1)
+
+
+def _weighted(x: np.ndarray, w: np.ndarray, axis: int) -> np.ndarray:
+    """The product of w with an axis of x; of bytes that of Pillow, whose weights have 22 bits."""
+    exact = x.dtype == np.uint8  # then the products are whole numbers
+    y = x.astype(float) if exact else as_float(x)
+    w = (np.rint(w * 2**22) if exact else w).astype(y.dtype)
+    y = w @ y if axis == 2 else y @ w.T
+    return as_before(np.floor(y / 2**22 + 0.5) if exact else y, x.dtype)
+
+
+def resized(H: int, W: int, size: Any, max_size: int | None = None) -> tuple[int, int]:
     """The height and width of an image (H, W) once it is resized."""
-    sides = [size] if isinstance(size, (int, np.integer)) else list(size)
-    sides = [integer("resize", "size", n, 1) for n in sides]
+    given = [size] if isinstance(size, (int, np.integer)) else list(size)
+    sides = [integer("resize", "size", n, 1) for n in given]
     if len(sides) == 2:
         return sides[0], sides[1]
     if len(sides) != 1:
         raise ValueError(f"resize: size must be a number or (height, width), got {size}")
     short, long = sides[0], int(sides[0] * max(H, W) / min(H, W))
+    if max_size is not None and long > max_size:
+        short, long = int(max_size * short / long), max_size
     return (short, long) if H <= W else (long, short)
-
-
-@functools.lru_cache(64)
-def _weights(old: int, new: int, antialias: bool) -> np.ndarray:
-    """How much each of `old` pixels in a row counts for each of `new` ones: (new, old)."""
-    step = old / new
-    centers = (np.arange(new) + 0.5) * step
-    width = max(step, 1.0) if antialias else 1.0
-    t = np.abs(np.arange(old) + 0.5 - centers[:, None]) / width
-    weights = np.maximum(1 - t, 0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights.flags.writeable = False
-    return weights
 
 
 @of_images
@@ -225,6 +239,8 @@ def warp(
     """
     N, C, H, W = x.shape
     mode = InterpolationMode.of(interpolation)
+    if mode is BICUBIC:
+        raise ValueError("images are turned by nearest or bilinear interpolation, not by bicubic")
     dtype = as_float(x[:0]).dtype
     m = back.astype(dtype)[..., None, None]  # (N, 2, 3, 1, 1)
     u = (np.arange(W) - (W - 1) / 2).astype(dtype)  # (W,)
@@ -338,9 +354,10 @@ def normalize(x: np.ndarray, mean: Any, std: Any) -> np.ndarray:
 @of_images
 def rgb_to_grayscale(x: np.ndarray, num_output_channels: int = 1) -> np.ndarray:
     """The brightness of each pixel as the eye sees it, in one channel or in three alike."""
-    if x.shape[1] == 3:
-        grey: np.ndarray = np.einsum("c,nchw->nhw", GREY, as_float(x))
-        x = grey[:, None].astype(x.dtype)
+    if x.shape[1] == 3 and x.dtype == np.uint8:
+        x = (((np.einsum("c,nchw->nhw", GREY_BITS, x) + 2**15) >> 16)[:, None]).astype(np.uint8)
+    elif x.shape[1] == 3:
+        x = np.einsum("c,nchw->nhw", GREY, as_float(x))[:, None].astype(x.dtype)
     return x[:, :1].repeat(num_output_channels, axis=1)
 
 
@@ -354,7 +371,8 @@ def adjust_brightness(x: np.ndarray, brightness_factor: Any) -> np.ndarray:
 def adjust_contrast(x: np.ndarray, contrast_factor: Any) -> np.ndarray:
     """Between its mean grey (0), the image (1) and beyond; a number or (N,)."""
     grey = as_float(rgb_to_grayscale(x)) if x.shape[1] == 3 else as_float(x)
-    return _blend(x, grey.mean(axis=(1, 2, 3), keepdims=True), contrast_factor)
+    mean = grey.mean(axis=(1, 2, 3), keepdims=True)
+    return _blend(x, np.floor(mean + 0.5) if x.dtype == np.uint8 else mean, contrast_factor)
 
 
 @of_images
@@ -367,7 +385,7 @@ def _blend(x: np.ndarray, other: Any, factor: Any) -> np.ndarray:
     r = np.asarray(factor, np.float32).reshape(-1, 1, 1, 1)
     if (r < 0).any():
         raise ValueError(f"the factor of an adjustment must be 0 or more, got {factor}")
-    y: np.ndarray = r * as_float(x) + (1 - r) * other
+    y: np.ndarray = other + r * (as_float(x) - other)
     return y.clip(0, 255 if x.dtype == np.uint8 else 1).astype(x.dtype)
 
 
@@ -406,9 +424,8 @@ def to_tensor(pic: Any) -> Tensor:
 
     Of a tensor, the bytes become 0..1.
     """
-    if isinstance(pic, Tensor):
-        return wrap(scaled(pic.array))
-    return wrap(np.ascontiguousarray(scaled(pixels_of(pic, "to_tensor"))))
+    x = pic.array if isinstance(pic, Tensor) else pixels_of(pic, "to_tensor")
+    return wrap(np.ascontiguousarray(scaled(x)))
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:
