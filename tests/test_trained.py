@@ -351,6 +351,15 @@ def cross(ink: float, ground: float, noise: float = 0.0, slope: float = 0.0) -> 
     return np.clip(photo + np.random.default_rng(0).normal(0, noise, photo.shape), 0, 1)
 
 
+def thick(ink: float, ground: float, margin: int) -> np.ndarray:
+    """A photo of a plus sign of 120x120 pixels and a noisy ground, so much of it around."""
+    photo = np.full((120 + 2 * margin,) * 2, ground)
+    end = margin + 120
+    photo[margin:end, margin + 51 : end - 51] = ink
+    photo[margin + 51 : end - 51, margin:end] = ink
+    return photo + np.random.default_rng(0).normal(0, 0.02, photo.shape)
+
+
 @pytest.mark.parametrize(
     ("photo", "turned"),
     [
@@ -358,8 +367,26 @@ def cross(ink: float, ground: float, noise: float = 0.0, slope: float = 0.0) -> 
         (cross(0.25, 0.7, 0.04, 0.15), True),
         (cross(0.9, 0.1, 0.03), False),
         (np.pad(cross(0.0, 1.0), 300, constant_values=1.0), True),
+        *[(thick(0.1, 0.8, margin), True) for margin in (0, 4, 12)],
+        *[(thick(0.9, 0.2, margin), False) for margin in (0, 4)],
+        (np.pad(cross(0.2, 0.8, 0.02), 15, constant_values=0.3), True),
+        (np.pad(cross(0.2, 0.8, 0.02), ((0, 20), (0, 20)), constant_values=0.3), True),
+        (np.pad(cross(0.2, 0.8, 0.02), ((0, 0), (0, 20)), constant_values=0.3), True),
     ],
-    ids=["dark on white", "uneven light and noise", "light on dark", "small on a large sheet"],
+    ids=[
+        "dark on white",
+        "uneven light and noise",
+        "light on dark",
+        "small on a large sheet",
+        "cropped to the ink",
+        "cropped closely",
+        "cropped near",
+        "light, to the ink",
+        "light, closely",
+        "on a desk",
+        "at a corner of it",
+        "at an edge of it",
+    ],
 )
 def test_strokes_come_out_light_on_black_scaled_and_centred(photo, turned):
     made, note = strokes.like_strokes(photo, (28, 28), 20)
