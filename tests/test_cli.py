@@ -777,7 +777,7 @@ def test_evaluate_and_report_say_that_the_data_have_changed(here, capsys):
         )
 
 
-@pytest.mark.filterwarnings("default:.*the model takes")
+@pytest.mark.filterwarnings("default:.*as `predict` makes them")
 @pytest.mark.parametrize(("size", "channels"), [((8, 12), 3), ((16, 16), 1), ((8, 8), 3)])
 def test_evaluate_makes_other_images_as_predict_does(trained, capsys, size, channels):
     image = pytest.importorskip("PIL.Image")
@@ -792,7 +792,8 @@ def test_evaluate_makes_other_images_as_predict_does(trained, capsys, size, chan
     assert main(["evaluate", str(trained), "--data", "folder:photos"]) == 0
     shown = capsys.readouterr()
     assert "test accuracy 100.00 %" in shown.out
-    assert ("the model takes 1x8x8" in shown.err) == (channels == 3)
+    assert ("made as `predict` makes them: resized to 8x8" in shown.err) == (size != (8, 8))
+    assert "10 test images" in shown.out  # all of another folder
 
 
 def test_a_run_remembers_the_folder_of_its_data(here, monkeypatch, capsys):

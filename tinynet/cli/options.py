@@ -90,9 +90,9 @@ def write_result(file: Path | None, content: Any) -> None:
     write_text(file, "" if file is None else to_json(file, content, 2))
 
 
-HEADS = (["image", "class", "probability"], ["image", "value"])  # of the tables of `predict`
+HEADS = (["image", "class", "probability", "done"], ["image", "value", "done"])  # of the tables of `predict`
 OURS = {
-    "CSV": r"\s*\Z|image,(class,probability|value)\n",
+    "CSV": r"\s*\Z|image,(class,probability|value)(,done)?\n",
     "JSON": r'\s*\Z|\[]|[\[{\s]*("image": ".*",\s*"(class|values)"|"(checkpoint|same|exercise)": |'
     r'"ok": \w+,\s*"(op|reports|model|exercise)"|"settings": {\s*"(data|reproducible_for)")',
 }
