@@ -452,7 +452,17 @@ def of_strokes(tmp_path, monkeypatch, capsys):
     x = np.zeros((60, 1, 28, 28), np.uint8)
     x[::2, :, 4:24, 13:16], x[1::2, :, 13:16, 4:24] = 255, 255
     np.savez("bars.npz", x=x, y=np.array(["upright", "lying"] * 30))
-    train = ["train", "--data", "npz:bars.npz", "--epochs", "4", "--batch-size", "8", "--lr", "0.01"]
+    train = [
+        "train",
+        "--data",
+        "npz:bars.npz",
+        "--epochs",
+        "4",
+        "--batch-size",
+        "8",
+        "--lr",
+        "0.01",
+    ]
     assert main([*train, "--out", "run"]) == 0
     for k in range(10):
         for name, turn in (("upright", False), ("lying", True)):
@@ -475,7 +485,8 @@ def test_a_folder_of_photos_is_judged_as_predict_sees_it_and_whole(of_strokes, c
         assert model.evaluate("folder:photos")["accuracy"] == 1
     assert main(["evaluate", "run", "--data", "folder:photos"]) == 0
     told = capsys.readouterr()
-    assert "20 test images" in told.out and "accuracy 100.00 %" in told.out
+    assert "20 test images" in told.out
+    assert "accuracy 100.00 %" in told.out
     assert "turned round" in told.err
     assert main(["evaluate", "run", "--data", "npz:bars.npz"]) == 0
     assert "12 test images" in capsys.readouterr().out  # its own: those it was not trained on
@@ -498,11 +509,15 @@ def test_predict_says_of_each_image_what_was_done(of_strokes, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("images, 2 of 3: dark strokes")
     assert lines[1].startswith("images, 1 of 3: no stroke was found")
-    assert lines[-1].startswith("  no stroke was found") and len(lines) == 6
-    kinds = [row["done"].split(",")[0].split(";")[0] for row in json.loads(Path("a.json").read_text())]
+    assert lines[-1].startswith("  no stroke was found")
+    assert len(lines) == 6
+    kinds = [
+        row["done"].split(",")[0].split(";")[0] for row in json.loads(Path("a.json").read_text())
+    ]
     assert kinds == ["dark strokes on light turned round"] * 2 + ["no stroke was found"]
     table = Path("a.csv").read_text().splitlines()
-    assert table[0] == "image,class,probability,done" and "no stroke" in table[3]
+    assert table[0] == "image,class,probability,done"
+    assert "no stroke" in table[3]
 
 
 def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeypatch):

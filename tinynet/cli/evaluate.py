@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
 from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
-from tinynet.cli.plan import check_there, data_root
+from tinynet.cli.plan import data_root, load_data
 from tinynet.console import columns, say, shortened, visible, watched
 
 if TYPE_CHECKING:
@@ -103,20 +103,16 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
-    from tinynet import data
-
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
     settings = _settings_of(path, args.data is None)
     name = args.data or settings["data"]
-    check_there(name, settings)
-    root = data_root(args.data_dir, settings)
-    if name != settings.get("data"):
-        dataset = model.dataset(name, args.split, root)
+    if ":" in name and name == settings.get("data"):
+        parts = load_data(name, args.data_dir, settings)
+        _warn_of_change(settings, parts)
+        dataset = parts[args.split == "test"]
     else:
-        dataset = data.load(name, args.split, root=root)
-        if ":" in name:
-            _warn_of_change(settings, args.split, dataset, root)
+        dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
     findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
     findings.files = dataset.files
     if len(findings) < len(dataset):
@@ -140,16 +136,11 @@ def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
     return {}
 
 
-def _warn_of_change(
-    settings: dict[str, Any], split: str, dataset: ArrayDataset, root: Path | None
-) -> None:
+def _warn_of_change(settings: dict[str, Any], parts: tuple[ArrayDataset, ArrayDataset]) -> None:
     """Warn where the run's data are others by now: a test part may be drawn in another way."""
-    from tinynet import data
     from tinynet.training.trained import fingerprint
 
-    other = data.load(settings["data"], "train" if split == "test" else "test", root=root)
-    train, test = (other, dataset) if split == "test" else (dataset, other)
-    if fingerprint(train, test) != settings.get("data_sha256"):
+    if fingerprint(*parts) != settings.get("data_sha256"):
         warnings.warn(
             f"{settings['data']} is no longer as the run saw it. Where its test part is held out "
             "at random, images that were trained on may be in it, and the figures too good: train "

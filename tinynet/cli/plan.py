@@ -86,23 +86,18 @@ def data_root(given: Path | None, settings: Mapping[str, Any] | None) -> Path | 
     return given or (Path(recorded) if recorded and os.path.isdir(recorded) else None)
 
 
-def check_there(name: str, settings: Mapping[str, Any] | None) -> None:
-    """Raise BadArgument where `name` is the data of the run with these settings, and is gone."""
-    path = name.partition(":")[2].partition("?")[0]
-    if settings and path and name == settings.get("data") and not os.path.exists(path):
-        raise BadArgument(
-            f"{path}, the data of the run, is not there any more; where it was moved, "
-            "add --data KIND:PATH"
-        )
-
-
 def load_data(
     name: str, data_dir: Path | None, settings: Mapping[str, Any] | None = None
 ) -> tuple[ArrayDataset, ArrayDataset]:
     """The training and the test images of a data set. settings: of the run, if there is one."""
     from tinynet import data
 
-    check_there(name, settings)
+    path = name.partition(":")[2].partition("?")[0]
+    if settings and path and name == settings["data"] and not os.path.exists(path):
+        raise BadArgument(
+            f"{path}, the data of the run, is not there any more; where it was moved, "
+            "add --data KIND:PATH"
+        )
     root = data_root(data_dir, settings)
     train, test = (data.load(name, split, root=root) for split in ("train", "test"))
     if train.images.ndim != 4:

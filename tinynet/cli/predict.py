@@ -71,22 +71,15 @@ def run(args: argparse.Namespace) -> int:
     kinds = Counter(batch.done).most_common()
     for note, count in kinds:
         say(f"images{f', {count} of {len(batch.done)}' * (len(kinds) > 1)}: {note}")
+    result = []
     for found, note in zip(predictions, batch.done):
         best = list(found.probabilities.items())[: args.top]
         told = "  ".join(f"{name} {100 * p:.1f} %" for name, p in best) or found.label
         say(f"{found.source}  {told}", *([] if note == kinds[0][0] else [f"  {note}"]))
+        seen = {"class": found.label, "probabilities": found.probabilities}
+        seen = {"values": found.values} if found.values else seen
+        result.append({"image": found.source, **seen, "done": note})
     options.write_text(args.csv, _as_csv(predictions, batch.done))
-    result = [
-        {"image": found.source, "values": found.values, "done": note}
-        if found.values
-        else {
-            "image": found.source,
-            "class": found.label,
-            "probabilities": found.probabilities,
-            "done": note,
-        }
-        for found, note in zip(predictions, batch.done)
-    ]
     options.write_result(args.json, result)
     for error in broken:
         say(f"tinynet predict: left out: {error}", error=True)

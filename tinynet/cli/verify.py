@@ -4,8 +4,8 @@ examples:
   tinynet verify runs/digits-digits_cnn
   tinynet verify runs/mnist --from runs/mnist/epoch-0004.safetensors    only what came after
 
-Nothing is written into the folder of the run. The exit code is 1 if something differs, or nothing was
-compared; the answer then names what is no longer as it was: versions, kernels, threads, processor.
+Nothing is written into the folder of the run. The exit code is 1 if nothing was compared or
+something differs; the answer then names what is not as it was: versions, kernels, processor.
 """
 
 from __future__ import annotations

@@ -29,10 +29,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def load(
-    name: str,
-    split: str = "train",
-    root: str | os.PathLike[str] | None = None,
-    held_out: float = HELD_OUT,
+    name: str, split: str = "train", root: str | Path | None = None, held_out: float = HELD_OUT
 ) -> ArrayDataset:
     """A split, "train" or "test", of a data set: images uint8 (N, C, H, W), labels int64 (N,).
 
@@ -49,8 +46,8 @@ def load(
 
     root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
-    missing ones are downloaded. Where a folder, .npz or .csv has no test part, `held_out` of every
-    class is it, always the same; with 0 both splits are all. Pixels of named sets run from 0 to 255.
+    missing ones are downloaded. Where a folder, .npz or .csv has no test part, `held_out` of
+    every class is it, always the same; with 0 both are all. Pixels of named sets: 0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 

@@ -22,7 +22,7 @@ class Recipe:
     """A model's name and how to train it.
 
     augment: as for `make_augment`. enough: steps, in which the learning rate can be borne. least:
-    steps, without which nothing is learnt.
+    steps, with fewer than which too little is learnt.
     """
 
     model: str
@@ -34,13 +34,13 @@ class Recipe:
     weight_decay: float = 0.0
     augment: tuple[str, ...] = ()
     enough: int = 0
-    least: int = 0
+    least: int = 300
 
 
 DIGITS = Recipe(
-    "digits_cnn", epochs=8, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",), least=300
+    "digits_cnn", epochs=8, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",)
 )
-GREY_28 = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05, least=300)
+GREY_28 = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
 SMALL = Recipe(
     "digits_cnn",
     epochs=10,
@@ -49,6 +49,7 @@ SMALL = Recipe(
     weight_decay=5e-4,
     augment=("shift",),
     enough=300,
+    least=0,
 )
 LARGE = replace(SMALL, model="resnet8")  # whose size does not grow with the image
 

@@ -93,28 +93,22 @@ def _cut_out(ink: np.ndarray) -> np.ndarray:
 def _ground(photo: np.ndarray) -> np.ndarray:
     """The ground under the strokes: a surface of second degree, fitted to what is no stroke.
 
-    That is at first the border, or where the strokes come near it, what is as light as most; the
-    surface that most of the photo is nearest to is taken.
+    That is at first the border, or where the strokes come near it, all; the surface that most of
+    the photo is nearest to is taken.
     """
     H, W = photo.shape
     v, u = np.meshgrid(np.linspace(-1, 1, H), np.linspace(-1, 1, W), indexing="ij")
     terms = np.stack([u**0, u, v, u * u, u * v, v * v], axis=-1).reshape(H * W, 6)
     values = photo.ravel().astype(np.float64)
-    at_border = (np.maximum(abs(u), abs(v)) > 0.8).ravel()
-    found = []
-    for kept in (at_border, _near(values - np.median(values))):
+    found: list[tuple[float, np.ndarray]] = []
+    for width in (0.2, 1.0):
+        kept = (np.maximum(abs(u), abs(v)) > 1 - width).ravel()
         for _ in range(8):
             surface = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-            kept = _near(values - surface)
-        found.append((float(np.median(abs(values - surface))), surface))
-    ground: np.ndarray = min(found, key=lambda pair: pair[0])[1].reshape(H, W)
-    return ground
-
-
-def _near(off: np.ndarray) -> np.ndarray:
-    """What is no further off than most."""
-    near: np.ndarray = abs(off) <= max(0.02, 2.5 * float(np.median(abs(off))))
-    return near
+            off = abs(values - surface)
+            kept = off <= max(0.02, 2.5 * float(np.median(off)))
+        found.append((float(np.median(off)), surface.reshape(H, W)))
+    return min(found, key=lambda pair: pair[0])[1]
 
 
 def _ink(signal: np.ndarray) -> np.ndarray:
