@@ -93,16 +93,16 @@ def _cut_out(ink: np.ndarray) -> np.ndarray:
 def _ground(photo: np.ndarray) -> np.ndarray:
     """The ground under the strokes: a surface of second degree, fitted to what is no stroke.
 
-    That is at first the border, or where the strokes come near it, all; the surface that most of
-    the photo is nearest to is taken.
+    That is at first the border, or where the strokes come near it, what is as light as most; the
+    surface that most of the photo is nearest to is taken.
     """
     H, W = photo.shape
     v, u = np.meshgrid(np.linspace(-1, 1, H), np.linspace(-1, 1, W), indexing="ij")
     terms = np.stack([u**0, u, v, u * u, u * v, v * v], axis=-1).reshape(H * W, 6)
     values = photo.ravel().astype(np.float64)
     found: list[tuple[float, np.ndarray]] = []
-    for width in (0.2, 1.0):
-        kept = (np.maximum(abs(u), abs(v)) > 1 - width).ravel()
+    off = abs(values - np.median(values))
+    for kept in ((np.maximum(abs(u), abs(v)) > 0.8).ravel(), off <= 2.5 * np.median(off)):
         for _ in range(8):
             surface = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
             off = abs(values - surface)
