@@ -18,7 +18,7 @@ import argparse
 import csv
 import io
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinynet.cli import options, rows
 from tinynet.cli.models import open_run
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         best = list(found.probabilities.items())[: args.top]
         told = "  ".join(f"{name} {100 * p:.1f} %" for name, p in best) or found.label
         say(f"{found.source}  {told}", *([] if note == kinds[0][0] else [f"  {note}"]))
-        seen = {"class": found.label, "probabilities": found.probabilities}
+        seen: dict[str, Any] = {"class": found.label, "probabilities": found.probabilities}
         seen = {"values": found.values} if found.values else seen
         result.append({"image": found.source, **seen, "done": note})
     options.write_text(args.csv, _as_csv(predictions, batch.done))
