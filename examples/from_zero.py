@@ -68,10 +68,7 @@ for name, channel in zip(KERNELS, fast.numpy()[0]):
         print("".join(" .:-=+*#%@"[int(v * 9)] * 2 for v in row))
 
 if picture:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise SystemExit('--picture needs matplotlib: pip install "tinynet-cnn[plot]"') from error
+    import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 4, figsize=(10, 3))
     for axis, title, map_ in zip(axes, ["image", *KERNELS], [image, *fast.numpy()[0]]):
