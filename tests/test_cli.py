@@ -16,7 +16,7 @@ import pytest
 
 import tinynet
 from tinynet import data, models
-from tinynet.cli import main
+from tinynet.cli import main, options
 from tinynet.cli.options import find_checkpoint
 from tinynet.gradcheck import table
 from tinynet.training import AUGMENTATIONS, OPTIMIZERS, SCHEDULES, checkpoint, confusion_matrix
@@ -482,10 +482,11 @@ def test_images_of_another_scale_than_those_of_the_training_are_said(here, capsy
         (["train", "--schedule", "cosin"], "did you mean 'cosine'? Known: onecycle"),
         (["train", "--augment", "shfit:2"], "did you mean 'shift'? Known: shift"),
         (["train", "--augment", "shift:far"], "'far' is no number"),
-        (["train", "--augment", "rotate:9999"], "'9999' is no angle from 0 to 180 degrees"),
+        (["train", "--augment", "rotate:9999"], "9999 is not from 0 to 180"),
+        (["train", "--augment", "flip:3"], "augmentation 'flip:3': 3 is not from 0 to 1"),
+        (["train", "--augment", "shift:-1"], "'shift:-1': -1 is not from 0, or more"),
         (["train", "--validation", "-0.1"], "'-0.1' is no share; 0.1 means a tenth, 0 none"),
         (["train", "--resume", "--init-from", "r"], "leave --init-from out"),
-        (["train", "--augment", "flip:3"], "p must be from 0 to 1"),
         (["train", "--epochs", "0"], "'0' is not an integer of 1 or more"),
         (["train", "--epochs", "ten"], "'ten' is not an integer"),
         (["train", "--lr", "0"], "'0' is no number greater than 0"),
@@ -777,7 +778,7 @@ def test_evaluate_and_report_say_that_the_data_have_changed(here, capsys):
         )
 
 
-@pytest.mark.filterwarnings("default:.*the model takes")
+@pytest.mark.filterwarnings("default:.*as `predict` makes them")
 @pytest.mark.parametrize(("size", "channels"), [((8, 12), 3), ((16, 16), 1), ((8, 8), 3)])
 def test_evaluate_makes_other_images_as_predict_does(trained, capsys, size, channels):
     image = pytest.importorskip("PIL.Image")
@@ -792,7 +793,8 @@ def test_evaluate_makes_other_images_as_predict_does(trained, capsys, size, chan
     assert main(["evaluate", str(trained), "--data", "folder:photos"]) == 0
     shown = capsys.readouterr()
     assert "test accuracy 100.00 %" in shown.out
-    assert ("the model takes 1x8x8" in shown.err) == (channels == 3)
+    assert ("made as `predict` makes them: resized to 8x8" in shown.err) == (size != (8, 8))
+    assert "10 test images" in shown.out  # all of another folder
 
 
 def test_a_run_remembers_the_folder_of_its_data(here, monkeypatch, capsys):
@@ -824,6 +826,27 @@ def test_the_columns_of_the_matrix_are_as_wide_as_there_is_room(trained, monkeyp
         monkeypatch.setattr(f"{main.__module__}.evaluate.columns", lambda n=columns: n)
         assert main(["evaluate", str(trained)]) == 0
         assert " ".join(capsys.readouterr().out.split("\n")[3].split()) == head
+
+
+def test_a_verify_that_compares_nothing_fails(trained, capsys):
+    assert main(["verify", str(trained), "--from", f"{trained}/last.safetensors"]) == 1
+    assert "no step was replayed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("started", "on_path", "told"),
+    [
+        ("bin/tinynet", None, "bin/tinynet"),
+        ("a folder/tinynet", None, "'a folder/tinynet'"),
+        ("/venv/bin/tinynet", "/venv/bin/tinynet", "tinynet"),
+        ("/src/tinynet/__main__.py", None, "python -m tinynet"),
+        ("pytest", None, "tinynet"),
+    ],
+)
+def test_commands_to_come_are_started_as_this_one_was(monkeypatch, started, on_path, told):
+    monkeypatch.setattr(options.shutil, "which", lambda name: on_path)
+    monkeypatch.setattr(options.sys, "argv", [started])
+    assert options.program() == told
 
 
 def test_going_on_from_an_earlier_checkpoint_says_what_is_replaced(tiny, capsys):

@@ -232,7 +232,7 @@ def test_all_parts_have_colour_if_one_has(tmp_path, parts):
             0, -1, (4,), (4, 4, 4), 4.5, "8", True, 10**6, (8, 0), (8, "8"), [8, None], ()
         )),
         *(({"test_fraction": f}, "test_fraction=") for f in ("0.2", -0.1, 1, 1.5, float("nan"))),
-        ({"test_fraction": 0, "split": "test"}, r"\(test\): no images, with test_fraction=0"),
+        ({"fit": "padd"}, "unknown fit 'padd'.*did you mean 'pad'"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
     ],
 )  # fmt: skip

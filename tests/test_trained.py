@@ -190,7 +190,10 @@ def test_predict_prints_the_numbers_of_a_regression(here, capsys):
     values = json.loads(Path("v.json").read_text())[0]["values"]
     text = ", ".join(f"{value:.6g}" for value in values)
     assert capsys.readouterr().out.endswith(f"a.png  {text}\n")
-    assert Path("v.csv").read_text().splitlines() == ["image,value", f'a.png,"{text}"']
+    assert Path("v.csv").read_text().splitlines() == [
+        "image,value,done",
+        f'a.png,"{text}",resized to 8x8',
+    ]
 
 
 def test_a_loaded_model_is_the_network_and_is_saved_with_what_is_known(run):
@@ -335,7 +338,7 @@ def test_without_a_run_predict_takes_the_newest_that_is_finished(run, capsys):
     assert main(["predict", "a.png", "--csv", "a.csv"]) == 0
     assert "model: runs/done/last.safetensors\n" in capsys.readouterr().out
     rows = Path("a.csv").read_text().splitlines()
-    assert rows[0] == "image,class,probability"
+    assert rows[0] == "image,class,probability,done"
     assert rows[1].startswith("a.png,left,0.")
 
 
@@ -351,6 +354,15 @@ def cross(ink: float, ground: float, noise: float = 0.0, slope: float = 0.0) -> 
     return np.clip(photo + np.random.default_rng(0).normal(0, noise, photo.shape), 0, 1)
 
 
+def thick(ink: float, ground: float, margin: int) -> np.ndarray:
+    """A photo of a plus sign of 120x120 pixels and a noisy ground, so much of it around."""
+    photo = np.full((120 + 2 * margin,) * 2, ground)
+    end = margin + 120
+    photo[margin:end, margin + 51 : end - 51] = ink
+    photo[margin + 51 : end - 51, margin:end] = ink
+    return photo + np.random.default_rng(0).normal(0, 0.02, photo.shape)
+
+
 @pytest.mark.parametrize(
     ("photo", "turned"),
     [
@@ -358,8 +370,26 @@ def cross(ink: float, ground: float, noise: float = 0.0, slope: float = 0.0) -> 
         (cross(0.25, 0.7, 0.04, 0.15), True),
         (cross(0.9, 0.1, 0.03), False),
         (np.pad(cross(0.0, 1.0), 300, constant_values=1.0), True),
+        *[(thick(0.1, 0.8, margin), True) for margin in (0, 4, 12)],
+        *[(thick(0.9, 0.2, margin), False) for margin in (0, 4)],
+        (np.pad(cross(0.2, 0.8, 0.02), 15, constant_values=0.3), True),
+        (np.pad(cross(0.2, 0.8, 0.02), ((0, 20), (0, 20)), constant_values=0.3), True),
+        (np.pad(cross(0.2, 0.8, 0.02), ((0, 0), (0, 20)), constant_values=0.3), True),
     ],
-    ids=["dark on white", "uneven light and noise", "light on dark", "small on a large sheet"],
+    ids=[
+        "dark on white",
+        "uneven light and noise",
+        "light on dark",
+        "small on a large sheet",
+        "cropped to the ink",
+        "cropped closely",
+        "cropped near",
+        "light, to the ink",
+        "light, closely",
+        "on a desk",
+        "at a corner of it",
+        "at an edge of it",
+    ],
 )
 def test_strokes_come_out_light_on_black_scaled_and_centred(photo, turned):
     made, note = strokes.like_strokes(photo, (28, 28), 20)
@@ -414,6 +444,82 @@ def test_the_images_of_a_set_say_whether_they_are_strokes(images, box):
     assert strokes.box_of(images) == box
 
 
+@pytest.fixture
+def of_strokes(tmp_path, monkeypatch, capsys):
+    """A run on upright and lying bars, and a folder with ten photos of each, dark on light."""
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.chdir(tmp_path)
+    x = np.zeros((60, 1, 28, 28), np.uint8)
+    x[::2, :, 4:24, 13:16], x[1::2, :, 13:16, 4:24] = 255, 255
+    np.savez("bars.npz", x=x, y=np.array(["upright", "lying"] * 30))
+    train = [
+        "train",
+        "--data",
+        "npz:bars.npz",
+        "--epochs",
+        "4",
+        "--batch-size",
+        "8",
+        "--lr",
+        "0.01",
+    ]
+    assert main([*train, "--out", "run"]) == 0
+    for k in range(10):
+        for name, turn in (("upright", False), ("lying", True)):
+            Path("photos", name).mkdir(parents=True, exist_ok=True)
+            photo = np.full((90, 60 + k), 200, np.uint8)
+            photo[20:70, 20:26] = 30
+            pixels = photo.T if turn else photo
+            image.fromarray(pixels).save(f"photos/{name}/{k}.png")
+    image.fromarray(np.full((30, 40), 250, np.uint8)).save("empty.png")
+    capsys.readouterr()
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("default:.*as `predict` makes them")
+def test_a_folder_of_photos_is_judged_as_predict_sees_it_and_whole(of_strokes, capsys):
+    model = tinynet.load("run")
+    right = [Path(p.source).parent.name == p.label for p in model.predict("photos")]
+    assert right == [True] * 20
+    with pytest.warns(UserWarning, match="turned round"):
+        assert model.evaluate("folder:photos")["accuracy"] == 1
+    assert main(["evaluate", "run", "--data", "folder:photos"]) == 0
+    told = capsys.readouterr()
+    assert "20 test images" in told.out
+    assert "accuracy 100.00 %" in told.out
+    assert "turned round" in told.err
+    assert main(["evaluate", "run", "--data", "npz:bars.npz"]) == 0
+    assert "12 test images" in capsys.readouterr().out  # its own: those it was not trained on
+    Path("bars.npz").rename("moved.npz")
+    assert main(["evaluate", "run", "--data", "npz:moved.npz"]) == 0
+    assert "12 test images" in capsys.readouterr().out
+    assert main(["evaluate", "run"]) == 2
+    assert "add --data KIND:PATH" in capsys.readouterr().err
+
+
+def test_grey_arrays_need_no_axis_of_channels(of_strokes):
+    x, y = np.load("bars.npz")["x"], np.load("bars.npz")["y"]
+    model = tinynet.load("run")
+    assert model.evaluate(x[:, 0], y)["loss"] == model.evaluate(x, y)["loss"]
+
+
+def test_predict_says_of_each_image_what_was_done(of_strokes, capsys):
+    files = ["photos/upright/0.png", "photos/upright/1.png", "empty.png"]
+    assert main(["predict", "run", *files, "--csv", "a.csv", "--json", "a.json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("images, 2 of 3: dark strokes")
+    assert lines[1].startswith("images, 1 of 3: no stroke was found")
+    assert lines[-1].startswith("  no stroke was found")
+    assert len(lines) == 6
+    kinds = [
+        row["done"].split(",")[0].split(";")[0] for row in json.loads(Path("a.json").read_text())
+    ]
+    assert kinds == ["dark strokes on light turned round"] * 2 + ["no stroke was found"]
+    table = Path("a.csv").read_text().splitlines()
+    assert table[0] == "image,class,probability,done"
+    assert "no stroke" in table[3]
+
+
 def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeypatch):
     pytest.importorskip("PIL")
     monkeypatch.chdir(tmp_path)
@@ -445,7 +551,7 @@ def test_a_photo_is_made_like_the_training_images_unless_as_is(tmp_path, monkeyp
         dark / np.float32(255),
     ):
         turned = model.batch(images)
-        assert turned.done == made.done
+        assert turned.done == made.done * 2
         np.testing.assert_array_equal(turned.pixels, model.batch(dark[0]).pixels.repeat(2, 0))
         assert (model.batch(images, invert=True).pixels[:, 0, 0] == 0).all()
     with pytest.raises(tinynet.DataError, match="its values run from 0 to 255"):

@@ -44,6 +44,22 @@ class Single(data.Dataset):
         return X[index]
 
 
+class Table:
+    """As pandas has them, with the labels among the columns."""
+
+    columns = ("a", "b", "c", "d")
+
+    def to_numpy(self):
+        return X
+
+
+class Sparse:
+    """As SciPy has them."""
+
+    def toarray(self):
+        return X
+
+
 def train(model=None, /, **options):
     tinynet.manual_seed(0)
     given = {"train": TRAIN, "epochs": 1, "progress": False, **options}
@@ -72,7 +88,18 @@ WRONG = {
     "about": (3,),
     "progress": ("a", 1),
     "detect_anomaly": (1, "a"),
-    "train": (None, 3, "digits", X, tinynet.tensor(X), [X, Y], data.ArrayDataset(X), Single()),
+    "train": (
+        None,
+        3,
+        "digits",
+        X,
+        tinynet.tensor(X),
+        [X, Y],
+        data.ArrayDataset(X),
+        Single(),
+        {"x": X, "y": Y},
+        Table(),
+    ),
     "validate": (
         3,
         "digits",
@@ -80,6 +107,7 @@ WRONG = {
         X,
         data.ArrayDataset(X, X, Y),
         data.DataLoader(data.ArrayDataset(X)),
+        {"x": X},
     ),
 }
 
@@ -118,6 +146,43 @@ def test_what_changes_images_has_a_name(names, steps):
     assert [r["loss"] for r in first] == [r["loss"] for r in second]
     with pytest.raises(TypeError, match=r"augment must be a function, such as data\.RandomShift"):
         train(augment=3)
+
+
+def test_a_sparse_matrix_is_named():
+    for given in ({"train": (Sparse(), Y)}, {"validate": (Sparse(), Y)}):
+        with pytest.raises(DataError, match=r"x is a sparse matrix.*give \.toarray\(\)"):
+            train(**given)
+
+
+def test_batches_of_torch_are_taken():
+    torch = pytest.importorskip("torch")
+    batches = [(torch.tensor(X), torch.tensor(Y))]
+    ours = [(tinynet.tensor(X), tinynet.tensor(Y))]
+    losses = []
+    for given in (ours, batches):
+        model = nn.Linear(4, 3, rng=np.random.default_rng(0))
+        losses.append(train(model, train=given)[-1]["loss"])
+    assert losses[0] == losses[1]
+
+
+class Decided(nn.Linear):
+    """A model that gives classes and no scores."""
+
+    def forward(self, x):
+        return super().forward(x).argmax(1)
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "told"),
+    [
+        (nn.Linear(4, 1), 20 + 30 * Y, "for numbers pass loss='mse'"),
+        (Decided(4, 3), Y, "the model returns int64 numbers.*without argmax"),
+    ],
+    ids=["ages for a single output", "argmax"],
+)
+def test_what_the_model_gives_must_suit_the_targets(model, y, told):
+    with pytest.raises((TypeError, ValueError), match=told):
+        train(model, train=(X, y))
 
 
 def test_batches_made_already_are_called_what_they_are():
@@ -330,6 +395,7 @@ def test_training_goes_on_where_numpy_raises_for_what_underflows():
         ("batchsize", "fit: unknown argument 'batchsize'; did you mean 'batch_size'"),
         ("max_epochs", "did you mean 'epochs'"),
         ("learning_rate", "for learning_rate give lr"),
+        ("momentum", r"for momentum give optimizer=optim\.SGD\("),
         ("validation_data", "for validation_data give validate"),
         ("class_weight", r"for class_weight give loss=nn\.CrossEntropyLoss\(weight="),
         ("shuffle", "for shuffle give train=DataLoader"),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
 from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
-from tinynet.cli.plan import data_root, fingerprint, sized
+from tinynet.cli.plan import data_root, load_data
 from tinynet.console import columns, say, shortened, visible, watched
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ MEASURED = [
     rows.option("run RUN", rows.a_path,
         "the folder that `tinynet train` wrote, or a checkpoint (default: the newest run)",
         nargs="?"),
-    rows.option("--data NAME", rows.data_name, "another data set than it was trained on"),
+    rows.option("--data NAME", rows.data_name,
+        "another data set than it was trained on; where it has no test part, all of it is tested"),
     rows.option("--split", ("train", "test"),
         "which part of the data (default: test)", default="test"),
     rows.DATA_DIR,
@@ -102,18 +103,16 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
-    from tinynet import data
-
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
     settings = _settings_of(path, args.data is None)
     name = args.data or settings["data"]
-    if name != settings.get("data"):
-        name = _sized_for(model, name)
-    root = data_root(args.data_dir, settings)
-    dataset = data.load(name, args.split, root=root)
-    if name == settings.get("data") and ":" in name:
-        _warn_of_change(settings, args.split, dataset, root)
+    if ":" in name and name == settings.get("data"):
+        parts = load_data(name, args.data_dir, settings)
+        _warn_of_change(settings, parts)
+        dataset = parts[args.split == "test"]
+    else:
+        dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
     found, got = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
     found.files = dataset.files
     if len(found) < len(dataset):
@@ -137,23 +136,11 @@ def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
     return {}
 
 
-def _sized_for(model: Trained, name: str) -> str:
-    """The name of a data set; a folder's with the size of the model's images, if it has none."""
-    shape, fit = model.checkpoint.input_shape, model.checkpoint.fit
-    if not name.startswith("folder:") or "size=" in name or shape is None or len(shape) != 3:
-        return name
-    return sized(name, f"{shape[1]}x{shape[2]}", None if "fit=" in name else fit) or name
-
-
-def _warn_of_change(
-    settings: dict[str, Any], split: str, dataset: ArrayDataset, root: Path | None
-) -> None:
+def _warn_of_change(settings: dict[str, Any], parts: tuple[ArrayDataset, ArrayDataset]) -> None:
     """Warn where the run's data are others by now: a test part may be drawn in another way."""
-    from tinynet import data
+    from tinynet.training.trained import fingerprint
 
-    other = data.load(settings["data"], "train" if split == "test" else "test", root=root)
-    train, test = (other, dataset) if split == "test" else (dataset, other)
-    if fingerprint(train, test) != settings.get("data_sha256"):
+    if fingerprint(*parts) != settings.get("data_sha256"):
         warnings.warn(
             f"{settings['data']} is no longer as the run saw it. Where its test part is held out "
             "at random, images that were trained on may be in it, and the figures too good: train "

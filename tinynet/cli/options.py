@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import re
+import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -52,6 +54,15 @@ def check_data(name: str) -> None:
         raise BadArgument(str(not_a_set(name)))
 
 
+def program() -> str:
+    """How this command line was started, for the commands that it says come next."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return "python -m tinynet"
+    there = path.name == "tinynet" and shutil.which("tinynet") != os.path.abspath(path)
+    return shlex.quote(str(path)) if there else "tinynet"
+
+
 STDOUT = Path("-")
 _printed: ContextVar[TextIO | None] = ContextVar(
     "standard output, for the result alone", default=None
@@ -90,9 +101,12 @@ def write_result(file: Path | None, content: Any) -> None:
     write_text(file, "" if file is None else to_json(file, content, 2))
 
 
-HEADS = (["image", "class", "probability"], ["image", "value"])  # of the tables of `predict`
+HEADS = (
+    ["image", "class", "probability", "done"],
+    ["image", "value", "done"],
+)  # of the tables of `predict`
 OURS = {
-    "CSV": r"\s*\Z|image,(class,probability|value)\n",
+    "CSV": r"\s*\Z|image,(class,probability|value)(,done)?\n",
     "JSON": r'\s*\Z|\[]|[\[{\s]*("image": ".*",\s*"(class|values)"|"(checkpoint|same|exercise)": |'
     r'"ok": \w+,\s*"(op|reports|model|exercise)"|"settings": {\s*"(data|reproducible_for)")',
 }

@@ -7,7 +7,6 @@ every checkpoint, so that `resume` and `verify` can do the same again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -156,16 +155,19 @@ def new_settings(asked: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
     """The settings of a new run: what was asked for, and the recipe for such images."""
     from tinynet.training import OPTIMIZERS, recipe_for
     from tinynet.training.environment import launched
-    from tinynet.training.recipes import bearable
+    from tinynet.training.recipes import bearable, epochs_for
+    from tinynet.training.trained import fingerprint
 
     recipe = recipe_for(train.images.shape[1:], asked.get("data", DEFAULT_DATA))
+    examples = len(train) * (1 - asked.get("validation", 0.0))
+    steps = math.ceil(examples / asked.get("batch_size", recipe.batch_size))  # of an epoch
     begun = initial(asked.get("init_from"))
     settings: dict[str, Any] = {
         "data": DEFAULT_DATA,
         "model": begun.get("model") or recipe.model,
         "optimizer": recipe.optimizer,
         "lr": None,
-        "epochs": recipe.epochs,
+        "epochs": epochs_for(recipe, steps),
         "batch_size": recipe.batch_size,
         "weight_decay": recipe.weight_decay,
         "schedule": "plateau" if "patience" in asked else recipe.schedule,
@@ -180,8 +182,7 @@ def new_settings(asked: dict[str, Any], train: ArrayDataset, test: ArrayDataset)
         "init_sha256": begun.get("sha256"),
     }
     if settings["lr"] is None:
-        examples = len(train) * (1 - settings["validation"])
-        steps = math.ceil(examples / settings["batch_size"]) * settings["epochs"]
+        steps *= min(settings["epochs"], recipe.epochs)  # who asks for more wants no larger rate
         as_usual = settings["optimizer"] == recipe.optimizer
         usual = recipe.lr if as_usual else OPTIMIZERS[settings["optimizer"]].lr
         settings["lr"] = bearable(recipe, usual, steps)
@@ -248,6 +249,8 @@ def settings_to_resume(
 
     BadArgument if another value was asked for one of them.
     """
+    from tinynet.training.trained import fingerprint
+
     same: dict[str, Callable[[Any], bool]] = {
         "data": lambda now: fingerprint(train, test) == recorded["data_sha256"],
         "model": lambda now: is_same_model(now, recorded["model"], recorded.get("model_sha256")),
@@ -305,6 +308,7 @@ def make_plan(
     """
     from tinynet import data
     from tinynet.random import manual_seed
+    from tinynet.training.trained import fingerprint
 
     if fingerprint(train, test) != settings["data_sha256"]:
         raise ValueError(
@@ -331,17 +335,6 @@ def make_plan(
     transform = data.standardize(chosen)
     ranks = ranks_for(settings)
     return Plan(settings, chosen, validation, test, model, arguments, transform, classes, ranks)
-
-
-def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:
-    """The SHA-256 of the images and labels of both parts, and the names of the classes."""
-    import numpy as np
-
-    digest = hashlib.sha256(json.dumps([train.classes, test.classes]).encode())
-    for array in (*train.arrays, *test.arrays):
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def _augmentations(names: Any) -> list[str]:

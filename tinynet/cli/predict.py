@@ -17,7 +17,8 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from tinynet.cli import options, rows
 from tinynet.cli.models import open_run
@@ -43,7 +44,7 @@ OPTIONS = [
     rows.option("--as-is", None, "leave photos of strokes as they are, but for the size"),
     rows.OWN_MODEL,
     rows.option("--csv FILE", rows.a_path,
-        "write image, class and probability as a table; - prints it"),
+        "write image, class, probability and what was done to it as a table; - prints it"),
     rows.json_of("the probabilities of every class"),
 ]  # fmt: skip
 
@@ -67,29 +68,29 @@ def run(args: argparse.Namespace) -> int:
     predictions = model.predictions(batch)
     if run_path is None:
         say(f"model: {model.checkpoint.path}")
-    say(f"images: {'; '.join(batch.done)}")
-    for found in predictions:
+    kinds = Counter(batch.done).most_common()
+    for note, count in kinds:
+        say(f"images{f', {count} of {len(batch.done)}' * (len(kinds) > 1)}: {note}")
+    result = []
+    for found, note in zip(predictions, batch.done):
         best = list(found.probabilities.items())[: args.top]
         told = "  ".join(f"{name} {100 * p:.1f} %" for name, p in best) or found.label
-        say(f"{found.source}  {told}")
-    options.write_text(args.csv, _as_csv(predictions))
-    result = [
-        {"image": found.source, "values": found.values}
-        if found.values
-        else {"image": found.source, "class": found.label, "probabilities": found.probabilities}
-        for found in predictions
-    ]
+        say(f"{found.source}  {told}", *([] if note == kinds[0][0] else [f"  {note}"]))
+        seen: dict[str, Any] = {"class": found.label, "probabilities": found.probabilities}
+        seen = {"values": found.values} if found.values else seen
+        result.append({"image": found.source, **seen, "done": note})
+    options.write_text(args.csv, _as_csv(predictions, batch.done))
     options.write_result(args.json, result)
     for error in broken:
         say(f"tinynet predict: left out: {error}", error=True)
     return int(bool(broken))
 
 
-def _as_csv(predictions: list[Prediction]) -> str:
+def _as_csv(predictions: list[Prediction], done: list[str]) -> str:
     table = io.StringIO(newline="")
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(options.HEADS[predictions[0].probability is None])
-    for p in predictions:
+    for p, note in zip(predictions, done):
         sure = [] if p.probability is None else [f"{p.probability:.6f}"]
-        writer.writerow([p.source, p.label, *sure])
+        writer.writerow([p.source, p.label, *sure, note])
     return table.getvalue().rstrip("\n")

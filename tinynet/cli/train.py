@@ -40,6 +40,7 @@ from tinynet.cli.options import (
     check_folder,
     checkpoints,
     is_finished,
+    program,
     write_result,
 )
 from tinynet.cli.plan import (
@@ -324,7 +325,7 @@ def _interrupted(stop: KeyboardInterrupt, out: Path) -> KeyboardInterrupt:
     from tinynet.training import Interrupted
 
     how = str(stop) or "interrupted"
-    cure = f"go on with\n  tinynet resume {shlex.quote(str(out))}"
+    cure = f"go on with\n  {program()} resume {shlex.quote(str(out))}"
     if not isinstance(stop, Interrupted) or stop.saved is None:
         saved = (out / LAST).is_file()
         how += f"; {out / LAST} is as it was saved last" if saved else "; nothing was saved yet"
@@ -363,13 +364,13 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None:
     """phase: the epoch after which a finished run went on; no replay from the seed comes there."""
-    run = shlex.quote(str(out))
+    run, start = shlex.quote(str(out)), program()
     rows = [
         (f"  {out / REPORT}", "to look at in a browser"),
-        (f"  tinynet evaluate {run}", "what is mistaken for what"),
-        (f"  tinynet predict {run} IMAGE.png", "what it sees in your images"),
-        *([] if phase else [(f"  tinynet verify {run}", "does it come out the same?")]),
-        (f"  tinynet summary {run}", "layers, shapes and sizes"),
+        (f"  {start} evaluate {run}", "what is mistaken for what"),
+        (f"  {start} predict {run} IMAGE.png", "what it sees in your images"),
+        *([] if phase else [(f"  {start} verify {run}", "does it come out the same?")]),
+        (f"  {start} summary {run}", "layers, shapes and sizes"),
     ]
     say(
         "",

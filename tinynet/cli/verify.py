@@ -4,8 +4,8 @@ examples:
   tinynet verify runs/digits-digits_cnn
   tinynet verify runs/mnist --from runs/mnist/epoch-0004.safetensors    only what came after
 
-Nothing is written into the folder of the run. The exit code is 1 if something differs; the answer
-then names what is no longer as it was: versions, kernels, threads, processor.
+Nothing is written into the folder of the run. The exit code is 1 if nothing was compared or
+something differs; the answer then names what is not as it was: versions, kernels, processor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OPTIONS = [
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay and print the verdict; 0 if all is the same, else 1."""
+    """Replay and print the verdict; 0 if all is the same, and there was something, else 1."""
     from tinynet.training.verify import verify
 
     with together(args) as ranks:
@@ -54,4 +54,4 @@ def run(args: argparse.Namespace) -> int:
             return 0
         print(f"\n{verdict}")
         write_result(args.json, {"same": verdict.same, **dataclasses.asdict(verdict)})
-        return 0 if verdict.same else 1
+        return 0 if verdict.same and verdict.first <= verdict.last else 1

@@ -64,7 +64,7 @@ def load_folder(
     size: height and width, or one number for both, that every image is resized to (bilinear);
     without it all images must be equally large. fit: how, see `fitted`. test_fraction, seed: where
     PATH has no test folder, that part of each class is held out, chosen by the seed; always the
-    same files.
+    same files. With 0 none is, and all images are in both.
 
     Warns of what is there and not read, of classes without an image, and of images at uneven depth.
     Raises DataError that names the folder or the image, ValueError for settings that cannot be,
@@ -73,13 +73,11 @@ def load_folder(
     if split not in ("train", "test"):
         raise unknown_name("split", split, ("train", "test"))
     folder = Path(path)
-    _check_size(size)
+    _check_size(size, fit)
     if isinstance(test_fraction, (str, bool)) or not 0 <= test_fraction < 1:
         raise ValueError(f"{folder}: test_fraction={test_fraction!r}: expected 0 or more, below 1")
     integer(str(folder), "seed", seed)
     files, labels, classes, others = list_images(folder, split, test_fraction, seed)
-    if not files:
-        raise DataError(f"{folder} ({split}): no images, with test_fraction={test_fraction}")
     warn_of_empty(f"{folder} ({split})", labels, len(classes), classes)
     images = read_images(files, size, fit)
     if images.shape[1] == 1 and any(map(_is_colour, others)):
@@ -103,7 +101,7 @@ def list_images(
         classes = _classes(folder, inside)
         files, labels = _files_of(folder, classes, left)
         halves = hold_out(labels, test_fraction, seed, folder)
-        part, rest = halves if split == "train" else halves[::-1]
+        part, rest = halves if split == "train" or not test_fraction else halves[::-1]
         others = [files[i] for i in rest]
         files, labels = [files[i] for i in part], labels[part]
     else:
@@ -152,7 +150,7 @@ def read_image(
     file: str | Path, size: int | tuple[int, int] | None = None, fit: str = "crop"
 ) -> np.ndarray:
     """One image as uint8 (C, H, W), C 1 for grey and 3 for colour, resized to `size` if given."""
-    _check_size(size)
+    _check_size(size, fit)
 
     def pixels(opened: Any) -> Any:
         image = grey_or_rgb(opened)
@@ -169,12 +167,10 @@ def fitted(image: Any, size: tuple[int, int], fit: str) -> Any:
     """A PIL image resized to (height, width), bilinearly.
 
     fit: "crop" cuts off on two sides what is too long, "pad" adds its mean colour on two sides, and
-    both keep the aspect ratio; "stretch" does not. Raises ValueError for another.
+    both keep the aspect ratio; "stretch" does not.
     """
     from PIL import ImageOps
 
-    if fit not in FITS:
-        raise unknown_name("fit", fit, FITS)
     pillow = vision_images.pillow()
     (height, width), bilinear = size, pillow.Resampling.BILINEAR
     if fit == "crop":
@@ -223,8 +219,10 @@ def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> 
         raise DataError(f"{source}: cannot be read as an image: {_told(error)}") from error
 
 
-def _check_size(size: Any) -> None:
-    """Raise ValueError unless images can be resized to `size`."""
+def _check_size(size: Any, fit: str) -> None:
+    """Raise ValueError unless images can be resized to `size`, in the way `fit`."""
+    if fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
     pair = size if isinstance(size, (tuple, list)) else (size, size)
     fits = [isinstance(n, (int, np.integer)) and n is not True and 1 <= n <= WIDEST for n in pair]
     if size is not None and fits != [True, True]:

@@ -29,7 +29,7 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def load(
-    name: str, split: str = "train", root: str | os.PathLike[str] | None = None
+    name: str, split: str = "train", root: str | Path | None = None, held_out: float = HELD_OUT
 ) -> ArrayDataset:
     """A split, "train" or "test", of a data set: images uint8 (N, C, H, W), labels int64 (N,).
 
@@ -46,8 +46,8 @@ def load(
 
     root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
-    missing ones are downloaded. Where a folder, .npz or .csv has no test part, a fifth of every
-    class is held out, always the same. Pixels of all named sets run from 0 to 255.
+    missing ones are downloaded. Where a folder, .npz or .csv has no test part, `held_out` of
+    every class is it, always the same; with 0 both are all. Pixels of named sets: 0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 
@@ -60,7 +60,7 @@ def load(
     if colon and kind in OWN:
         if not rest.partition("?")[0]:
             raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
-        return _load_own(kind, os.path.expanduser(rest), split)
+        return _load_own(kind, os.path.expanduser(rest), split, held_out)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
 
@@ -153,7 +153,7 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _load_folder(path: str, split: str) -> ArrayDataset:
+def _load_folder(path: str, split: str, held_out: float) -> ArrayDataset:
     options: dict[str, Any] = {}
     if "?" in path and not Path(path).exists():
         path, _, given = path.rpartition("?")
@@ -162,7 +162,7 @@ def _load_folder(path: str, split: str) -> ArrayDataset:
             if name not in ("size", "fit"):
                 raise unknown_name("option of folder:PATH", name, ["size", "fit"])
             options[name] = parse_size(value) if name == "size" else value
-    return load_folder(path, split, test_fraction=HELD_OUT, **options)
+    return load_folder(path, split, test_fraction=held_out, **options)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -174,13 +174,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
+def _load_own(kind: str, path: str, split: str, held_out: float) -> ArrayDataset:
     """A split of the user's data, held out where they have none."""
     name, classes = f"{kind}:{path}", None
     if (meant := _form_of(path)) not in (None, kind, "folder" if kind == "idx" else kind):
         raise DataError(f"{name}: to take what is there, say {meant}:{path}")
     if kind == "folder":
-        return _load_folder(path, split)
+        return _load_folder(path, split, held_out)
     if kind == "npz":
         with open_file(path) as stream:
             splits, classes = arrays_from_npz(stream, path)
@@ -198,8 +198,8 @@ def _load_own(kind: str, path: str, split: str) -> ArrayDataset:
             "other numbers take np.unique(y, return_inverse=True)[1]"
         )
     images, labels = splits[split if split in splits else "all"]
-    if "all" in splits:
-        part = hold_out(labels, HELD_OUT, 0, name)[SPLITS.index(split)]
+    if "all" in splits and held_out:
+        part = hold_out(labels, held_out, 0, name)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
     cure = f"all labels are {first} or more: save y - {first}"
     cure = f"; {cure if first else 'to number these, save np.unique(y, return_inverse=True)[1]'}"

@@ -67,7 +67,7 @@ def _data(name: str, value: Any) -> None:
     """Examples and batches are pairs, as far as that can be seen without touching them."""
     check_no_name(f"fit: {name}", value)
     one, _ = source(value)
-    if isinstance(value, (np.ndarray, Tensor)):
+    if isinstance(value, (np.ndarray, Tensor, Mapping)) or hasattr(value, "to_numpy"):
         raise not_a_pair(f"fit: {name}", value)
     if isinstance(value, (list, tuple)) and value:
         if not isinstance(value[0], (list, tuple)) or len(value[0]) != 2:
@@ -137,6 +137,7 @@ ELSEWHERE = {
     "class_weight": "loss=nn.CrossEntropyLoss(weight=...)",
     "criterion": "loss",
     "learning_rate": "lr",
+    "momentum": "optimizer=optim.SGD(model.parameters(), lr=..., momentum=...)",
     "sample_weight": "a loss= of yours, and the weights in a column of the targets",
     "scheduler": "schedule",
     "shuffle": "train=DataLoader(..., shuffle=False)",

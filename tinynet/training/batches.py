@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet import nn
+from tinynet.autograd import wrap
 from tinynet.data import (
     ArrayDataset,
     Compose,
@@ -88,11 +89,13 @@ def is_dataset(data: Any) -> bool:
 
 
 def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
-    """The batches, each of them (x, target). Raises DataError for another."""
+    """The batches, each of them (x, target); tensors of others as ours. DataError for another."""
     for batch in batches:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise not_a_pair("a batch", batch)
         x, target = batch
+        if type(x).__module__ == "torch":
+            x, target = wrap(np.asarray(x)), wrap(np.asarray(target))
         yield x, target
 
 
@@ -127,13 +130,16 @@ def is_array(value: Any) -> bool:
         while isinstance(value, (list, tuple)) and value:
             value = value[0]
         return not isinstance(value, (np.ndarray, Tensor, list))
-    return isinstance(value, (np.ndarray, Tensor)) or hasattr(value, "to_numpy")
+    is_table = hasattr(value, "to_numpy") or hasattr(value, "toarray")
+    return isinstance(value, (np.ndarray, Tensor)) or is_table
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
     """An array of an array, tensor, list or table."""
     if hasattr(value, "to_numpy"):
         return np.asarray(value.to_numpy())
+    if hasattr(value, "toarray"):
+        raise DataError(f"{name} is a sparse matrix, and dense arrays are taken: give .toarray()")
     try:
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
             return np.stack([np.asarray(part) for part in value])
@@ -407,7 +413,7 @@ def validation_batches(
         isinstance(part, ArrayDataset) and part.transform is None for part in parts
     )
     if plain and scales_apart(*(part.images for part in parts)):
-        reached = " and ".join(f"{part.images.max():.5g}" for part in parts)
+        reached = " and ".join(f"{part.images.max():.5g} ({part.images.dtype})" for part in parts)
         warnings.warn(
             f"fit: training and validation data reach {reached}: is one of them scaled, and not "
             "the other?",

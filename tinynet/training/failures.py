@@ -75,7 +75,7 @@ def naming_divergence(
         began = f"\nWhere it began: {anomaly}" if anomaly else ""
         raise DivergenceError(
             f"training diverged in epoch {epoch}, step {step}: {reason}. The learning rate is "
-            f"{lr:.4g}; try a tenth of it, or limit the gradient with clip_grad_norm=1.0. If it "
+            f"{lr:.4g}; try a tenth of it, or in Python clip_grad_norm=1.0. If it "
             f"is the very first step, look for NaN or unscaled values in the data.{began}",
             epoch,
             step,

@@ -174,7 +174,7 @@ def _take(file: int, folder: Path) -> None:
         raise BlockingIOError(
             errno.EWOULDBLOCK,
             f"{folder} is in use: another training is running there ({process}). Wait until it "
-            "ends, or train in another folder (out=, --out)",
+            "ends, or train in another folder",
         ) from None
 
 

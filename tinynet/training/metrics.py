@@ -261,9 +261,14 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             "tensor: return one, or pass as loss= a function of yours of (output, target), with "
             "metrics of yours"
         )
+    if output.array.dtype.kind in "iub":
+        raise TypeError(
+            f"the model returns {output.dtype} numbers, which have no gradient: return the scores "
+            "themselves, without argmax or a comparison"
+        )
     given, scores = isinstance(target, Tensor), name_of(loss) == "cross_entropy"
     floats = given and target.array.dtype.kind == "f"
-    if floats and scores and output.shape[1:2] == (1,):
+    if given and scores and output.shape[1:2] == (1,) and (floats or target.array.any()):
         raise ValueError(
             f"{name} of a single output is always 0, so nothing is learnt: for numbers pass "
             "loss='mse', for two classes 0 and 1 loss='bce_with_logits'"

@@ -47,7 +47,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (N, C, H, W), bytes or floats as they came; a name for each, and what was done."""
+    """Images (N, C, H, W), bytes or floats as they came; for each a name, and what was done."""
 
     pixels: np.ndarray
     names: list[str]
@@ -67,7 +67,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         if look.invert:
             ready = 255 - array if array.dtype == np.uint8 else 1 - array
         if _are_alike(ready, look):
-            return Batch(ready, [f"image {i}" for i in range(len(ready))], ["taken as they are"])
+            names = [f"image {i}" for i in range(len(ready))]
+            return Batch(ready, names, ["taken as they are"] * len(ready))
         images = array
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
         raise DataError(
@@ -75,8 +76,7 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             f"{', '.join(map(str, look.shape))}); got {_told(images)}"
         )
     found: list[np.ndarray] = []
-    names: list[str] = []
-    done: dict[str, None] = {}
+    names, done = [], []
     for name, image in _each(images, look.shape):
         try:
             pixels, note = _one(image, look)
@@ -87,10 +87,10 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             continue
         found.append(pixels)
         names.append(name or f"image {len(names)}")
-        done[note] = None
+        done.append(note)
     if not found:
         raise DataError("\n".join(broken or [f"there is no image in {_told(images)}"]))
-    return Batch(np.stack(found), names, list(done))
+    return Batch(np.stack(found), names, done)
 
 
 def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:

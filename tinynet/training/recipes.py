@@ -21,7 +21,8 @@ from tinynet.errors import unknown_name
 class Recipe:
     """A model's name and how to train it.
 
-    augment: as for `make_augment`. enough: steps, in which the learning rate can be borne.
+    augment: as for `make_augment`. enough: steps, in which the learning rate can be borne. least:
+    steps, with fewer than which too little is learnt.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Recipe:
     weight_decay: float = 0.0
     augment: tuple[str, ...] = ()
     enough: int = 0
+    least: int = 300
 
 
 DIGITS = Recipe(
@@ -47,6 +49,7 @@ SMALL = Recipe(
     weight_decay=5e-4,
     augment=("shift",),
     enough=300,
+    least=0,
 )
 LARGE = replace(SMALL, model="resnet8")  # whose size does not grow with the image
 
@@ -56,6 +59,7 @@ MIRRORED = ("cifar10", "cifar100")
 may not."""
 
 LEAST = 0.05  # of its learning rate, with however few steps
+MOST = 100  # epochs, with however few steps each
 
 
 def recipe_for(shape: Sequence[int], name: str = "") -> Recipe:
@@ -71,6 +75,15 @@ def recipe_for(shape: Sequence[int], name: str = "") -> Recipe:
         return GREY_28
     recipe = SMALL if height * width <= 64 * 64 else LARGE
     return replace(recipe, augment=(*recipe.augment, "flip")) if name in MIRRORED else recipe
+
+
+def epochs_for(recipe: Recipe, steps: int) -> int:
+    """The epochs of a training with so many steps in each.
+
+    >>> [epochs_for(GREY_28, steps) for steps in (938, 20, 2)]
+    [5, 15, 100]
+    """
+    return max(recipe.epochs, min(MOST, math.ceil(recipe.least / steps)))
 
 
 def bearable(recipe: Recipe, lr: float, steps: int) -> float:
@@ -110,6 +123,7 @@ AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float]]] = 
 """What changes images at random, by name, and by how much if nobody says it."""
 
 IN_PIXELS = ("shift", "cutout")
+AT_MOST = {"rotate": 180, "flip": 1}  # degrees, and a probability
 
 
 def make_augment(
@@ -141,8 +155,9 @@ def make_augment(
             value = math.nan
         if not math.isfinite(value):
             raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
-        if name == "rotate" and not 0 <= value <= 180:
-            raise ValueError(f"augmentation {text!r}: {amount!r} is no angle from 0 to 180 degrees")
+        if not 0 <= value <= AT_MOST.get(name, math.inf):
+            most = f" to {AT_MOST[name]}" if name in AT_MOST else ", or more"
+            raise ValueError(f"augmentation {text!r}: {amount} is not from 0{most}")
         if name in IN_PIXELS and value % 1:
             raise ValueError(f"augmentation {text!r}: {amount} is not an integer number of pixels")
         if name in IN_PIXELS and colon and sides and value >= min(sides):

@@ -20,6 +20,7 @@ INK = 0.5  # of white: what is lighter belongs to a stroke
 SOLID = 0.4  # share of the lit pixels that all have lit neighbours, below which they are strokes
 THIN = 0.08  # of the box: thinner strokes are made thicker, for a net has seen no hairlines
 SPECK = 0.1  # of the largest patch of ink: what is smaller is dirt or noise
+LEAST = 0.005  # of the photo: a figure is no smaller, where something else is at its corners
 WORKING = 160  # pixels of the longer side at which a photo is looked at
 FAINTEST = 0.06  # by how much of white the strokes must differ from the ground
 NOISE = 4.0  # levels of noise that they must stand out by
@@ -90,18 +91,24 @@ def _cut_out(ink: np.ndarray) -> np.ndarray:
 
 
 def _ground(photo: np.ndarray) -> np.ndarray:
-    """The ground under the strokes: a surface of second degree, fitted to what is no stroke."""
+    """The ground under the strokes: a surface of second degree, fitted to what is no stroke.
+
+    That is at first the border, or where the strokes come near it, what is as light as most; the
+    surface that most of the photo is nearest to is taken.
+    """
     H, W = photo.shape
     v, u = np.meshgrid(np.linspace(-1, 1, H), np.linspace(-1, 1, W), indexing="ij")
     terms = np.stack([u**0, u, v, u * u, u * v, v * v], axis=-1).reshape(H * W, 6)
     values = photo.ravel().astype(np.float64)
-    kept = (np.maximum(abs(u), abs(v)) > 0.8).ravel()  # at first the border
-    for _ in range(8):
-        surface = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
-        off = abs(values - surface)
-        kept = off <= max(0.02, 2.5 * float(np.median(off)))
-    ground: np.ndarray = surface.reshape(H, W)
-    return ground
+    found: list[tuple[float, np.ndarray]] = []
+    off = abs(values - np.median(values))
+    for kept in ((np.maximum(abs(u), abs(v)) > 0.8).ravel(), off <= 2.5 * np.median(off)):
+        for _ in range(8):
+            surface = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+            off = abs(values - surface)
+            kept = off <= max(0.02, 2.5 * float(np.median(off)))
+        found.append((float(np.median(off)), surface.reshape(H, W)))
+    return min(found, key=lambda pair: pair[0])[1]
 
 
 def _ink(signal: np.ndarray) -> np.ndarray:
@@ -115,6 +122,10 @@ def _ink(signal: np.ndarray) -> np.ndarray:
     patches = _patches(ink > INK / 2)
     sizes = np.bincount(patches.ravel())
     sizes[0] = 0  # the ground
+    corners = np.bincount(patches[[0, 0, -1, -1], [0, -1, 0, -1]], minlength=len(sizes))
+    inside = np.where(corners > 1, 0, sizes)
+    if inside.max(initial=0) > LEAST * ink.size:
+        sizes = inside  # without what the paper lies on
     cleaned: np.ndarray = ink * (sizes >= max(1, SPECK * sizes.max(initial=0)))[patches]
     return cleaned
 
@@ -124,6 +135,7 @@ def _patches(lit: np.ndarray) -> np.ndarray:
     numbers = np.where(lit, np.arange(1, lit.size + 1).reshape(lit.shape), 0)
     while True:
         spread = np.where(lit, _widest(numbers, 1), 0)
+        spread = np.append(0, spread)[spread]  # each pixel's number is that of a pixel further on
         if np.array_equal(spread, numbers):
             return np.unique(numbers, return_inverse=True)[1].reshape(lit.shape)
         numbers = spread

@@ -10,6 +10,7 @@ The command line's `predict` and `evaluate` are these methods, so both say the s
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import warnings
@@ -23,7 +24,8 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
-from tinynet.data.folder import FITS
+from tinynet.data.folder import FITS, list_images
+from tinynet.data.sources import HELD_OUT, OWN
 from tinynet.devices import check_device, is_device
 from tinynet.errors import CheckpointError, unknown_name
 from tinynet.nn import Module
@@ -237,12 +239,44 @@ class Trained(Module):
         see `tinynet.data.load`; evaluate(name, split) will do.
         """
         if isinstance(data, str):
-            data = load_data(data, y or split, root=root)
+            data = self.dataset(data, y or split, root)
+        elif getattr(data, "ndim", 0) == len(self.checkpoint.input_shape or ()) == 3:
+            data = np.asarray(data)[:, None]  # grey images without an axis of channels
         y = None if isinstance(y, str) else y
         found, measured = self.findings(examples_for(self, data, y), 0)
         if not len(found):
             return measured
         return measured | {"accuracy": found.accuracy(), "confusion_matrix": found.matrix}
+
+    def dataset(self, name: str, split: str = "test", root: Any = None) -> ArrayDataset:
+        """A data set by name, to measure the model on.
+
+        Of others than its own, images in a folder are made as `predict` makes them, and where there
+        is no test part all are taken; a fifth if it is not known what it was trained on.
+        """
+        settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
+        known = settings.get("data_sha256")
+        kind, _, path = name.partition(":")
+        if kind not in OWN or name == settings.get("data"):
+            return load_data(name, split, root=root)
+        as_then = name
+        if kind == "folder" and "?" not in name:
+            as_then += "".join(str(settings.get("data")).partition("?")[1:])
+        with contextlib.suppress(ValueError, OSError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if known and fingerprint(*(load_data(as_then, s) for s in ("train", "test"))) == known:
+                return load_data(as_then, split)
+        held_out = 0.0 if known else HELD_OUT
+        path, _, fit = path.partition("?fit=")
+        if kind != "folder" or "?" in path or len(shape or ()) != 3:
+            return load_data(name, split, root=root, held_out=held_out)
+        files, labels, classes, _ = list_images(Path(path).expanduser(), split, held_out, 0)
+        batch = self.batch(files, fit=fit or None)
+        if done := sorted({*batch.done} - {"taken as they are"}):
+            warnings.warn(f"{name}: made as `predict` makes them: {' / '.join(done)}", stacklevel=3)
+        dataset = ArrayDataset(batch.pixels, labels, classes=classes)
+        dataset.files = tuple(batch.names)
+        return dataset
 
     def findings(
         self,
@@ -295,6 +329,15 @@ class Trained(Module):
 
     def _outputs(self, batch: Batch) -> np.ndarray:
         return loop.predict(self, batch.pixels)
+
+
+def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:
+    """The SHA-256 of the images and labels of both parts, and the names of the classes."""
+    digest = hashlib.sha256(json.dumps([train.classes, test.classes]).encode())
+    for array in (*train.arrays, *test.arrays):
+        digest.update(f"{array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def load(

@@ -100,7 +100,7 @@ def verify(
     if phase and start is None:
         raise CheckpointError(
             f"cannot verify from the seed: the run was finished after epoch {phase}, and went on "
-            "for more later. Verify what came then, from a checkpoint of it: start=, --from"
+            "for more later. Verify what came then, from a checkpoint of it that was kept"
         )
     try:
         replay = Replay(recorded.run, tell or (lambda line: None))
