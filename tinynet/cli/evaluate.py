@@ -115,7 +115,6 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     if name == settings.get("data") and ":" in name:
         _warn_of_change(settings, args.split, dataset, root)
     findings, loss = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
-    findings.files = dataset.files
     if len(findings) < len(dataset):
         raise ValueError(
             f"only {len(findings)} of {len(dataset)} examples of {name} have a class that the "

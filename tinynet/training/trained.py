@@ -36,7 +36,7 @@ from tinynet.training.batches import as_examples, batches_for, is_dataset
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import from_columns
-from tinynet.training.losses import are_numbers, as_scores, probabilities_of
+from tinynet.training.losses import are_numbers, probabilities_of
 from tinynet.training.photos import Batch, Look, prepare
 from tinynet.training.report.findings import MISTAKES, Findings, named
 from tinynet.training.safetensors import Place
@@ -234,15 +234,15 @@ class Trained(Module):
                 f"{', '.join(map(str, theirs))}"
             )
         self._warn_of_preprocessing()
+        found = Findings(theirs or self.classes, keep, self._loss, dataset)
         dataset = self._adapted(dataset)
-        found = Findings(theirs or self.classes, keep)
         batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(
             self,
             watch(batches),
             self._loss,
             metrics={},
-            after_batch=lambda x, out, target: found.add(x, *as_scores(out, target, self._loss)),
+            after_batch=found.add,
         )
         return found, measured["loss"]
 

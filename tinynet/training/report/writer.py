@@ -20,6 +20,7 @@ from tinynet.training.loop import evaluate
 from tinynet.training.report.findings import Findings
 from tinynet.training.report.page import Contents, page
 from tinynet.training.run import Callback, Run
+from tinynet.training.state import setup_of
 
 NO_OPTION = ("data_sha256", "model_sha256", "init_sha256", "keep_every", "save_every")
 """Settings that need not be typed again."""
@@ -32,36 +33,40 @@ class ReportWriter(Callback):
         self.folder = folder
 
     def on_epoch_begin(self, run: Run) -> None:
-        run.findings = Findings(run.about.get("classes"))
+        known = run.about
+        run.findings = Findings(known.get("classes"), data=run.validate, loss=known.get("loss"))
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         if run.ranks.first:
-            self._write(run)
+            self._write(run, run.epoch)
 
     def on_train_end(self, run: Run) -> None:
         if not run.ranks.first:
             return
-        restored = any(getattr(callback, "restore", False) for callback in run.callbacks)
+        restored = [getattr(c, "epoch", 0) for c in run.callbacks if getattr(c, "restore", False)]
         if restored and run.validate is not None and run.finished():
-            run.findings = Findings(run.about.get("classes"))
+            self.on_epoch_begin(run)
+            assert run.findings is not None
             evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=run.findings.add)
-            self._write(run)  # of the weights that were put back
+            self._write(run, restored[-1])  # of the weights that were put back
 
-    def _write(self, run: Run) -> None:
-        assert run.findings is not None
-        settings = run.about.get("settings") or {
-            "epochs": run.epochs, "seed": run.seed, **run.arguments
-        }  # fmt: skip
+    def _write(self, run: Run, epoch: int) -> None:
+        found = run.findings
+        assert found is not None
+        count = len(found) if found.of == "examples" and len(found) else found.seen
+        size = getattr(run.train, "batch_size", None)
+        asked = {**setup_of(run), "epochs": run.epochs, "batch_size": size}
         contents = Contents(
             self.folder.resolve().name,
             run.model,
             run.history,
-            run.findings,
-            f"{len(run.findings):,} validation examples",
+            found,
+            f"{count:,} validation examples",
+            epoch,
             run.about,
-            settings,
+            run.about.get("settings") or asked,
             environment(),
-            commands(self.folder, run.about.get("settings"), run.about.get("name"), run.phase),
+            commands(self.folder, run.about, run.phase),
         )
         keep(self.folder, contents)
 
@@ -89,35 +94,44 @@ def of_checkpoint(
     run = stored.run or {}
     with contextlib.suppress(CheckpointError):  # there is none, or it is damaged
         run = read(folder / LAST).run or run
-    about = {name: getattr(stored, name) for name in ("name", "mean", "std", "input_shape")}
+    size = (run.get("data") or {}).get("batch_size")
+    asked = {**run.get("setup", {}), "epochs": run.get("epochs"), "batch_size": size}
     return Contents(
         folder.resolve().name,
         model,
         History(from_columns(run.get("history", ()))),
         findings,
         measured_on,
-        about,
-        stored.settings or run.get("setup") or {},
+        (stored.run or {}).get("epoch", 0),
+        vars(stored),
+        stored.settings or asked,
         run.get("environment") or stored.versions or {},
-        commands(folder, stored.settings, stored.name, run.get("phase", 0)),
+        commands(folder, vars(stored), run.get("phase", 0)),
     )
 
 
-def commands(
-    folder: Path, settings: Mapping[str, Any] | None, name: str | None = None, phase: int = 0
-) -> list[str]:
-    """What to type to train it again, and to use it, as far as commands can.
+def commands(folder: Path, about: Mapping[str, Any], phase: int = 0) -> list[str]:
+    """What to type to train it again, and to use it; Python for a `fit`, whose data have no name.
 
-    name: of the model. phase: after how many epochs a finished run went on for more, as no single
-    command does.
+    about: what is known of the model. phase: after how many epochs a finished run went on for more,
+    as no single command does.
 
-    >>> commands(Path("runs/a"), {"data": "digits", "lr": 0.1, "augment": [], "patience": None})[:1]
+    >>> settings = {"data": "digits", "lr": 0.1, "augment": [], "patience": None}
+    >>> commands(Path("runs/a"), {"settings": settings})[:1]
     ['tinynet train --data digits --lr 0.1 --augment none']
     """
     where = shlex.quote(str(folder))
     use = f"tinynet predict {where} IMAGE.png"
-    if settings is None:  # of a `fit`, whose data have no name
-        return [use] if name else []
+    settings = about.get("settings")
+    if settings is None:
+        path, own = repr(str(folder)), "" if about.get("name") else ", model"
+        use += " --model FILE.py:CLASS" if own else ""
+        return [
+            f"model = tinynet.load({path}{own})  # to predict and evaluate",
+            f"training.fit(model, ..., epochs=N, out={path}, resume=True)  # up to more epochs, "
+            "all else as before",
+            *([use] if len(about.get("input_shape") or ()) == 3 else ()),
+        ]
     lines = [f"tinynet evaluate {where} --mistakes 20", use]
     if phase:
         return lines
