@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shutil
@@ -19,7 +20,7 @@ import tinynet
 from tinynet import data, models, nn
 from tinynet.cli import main
 from tinynet.nn import functional as F
-from tinynet.training import BestModel, Callback, fit
+from tinynet.training import BestModel, Callback, checkpoint, fit
 from tinynet.training.report import pictures, writer
 from tinynet.training.report.curves import drawn
 from tinynet.training.report.findings import Findings
@@ -121,10 +122,70 @@ def test_every_picture_is_whole_and_has_a_text(tmp_path):
 def test_it_is_of_the_weights_that_were_put_back_at_the_end(tmp_path):
     model = small()
     options = {"callbacks": [BestModel(restore=True)], "schedule": None, "lr": 3.0}
-    shown = Page(report_of(tmp_path, model, **options))
+    text = report_of(tmp_path, model, **options)
+    shown = Page(text)
     held = few(seed=1)
+    best = options["callbacks"][0].epoch
+    assert f"measured on 60 validation examples, after epoch {best}" in text
     found = tinynet.training.confusion_matrix(tinynet.training.predict(model, held), held.labels)
     assert np.array_equal(np.array([int(c) for c in shown.cells]).reshape(4, 4), found)
+
+
+def test_a_mistake_is_found_again_in_the_data(tmp_path):
+    x, y = few().images, few().labels
+    options = {"validate": None, "validation_split": 0.5}
+    text = report_of(tmp_path / "a", train=(x, y), **options)
+    _, held = data.stratified_split(data.ArrayDataset(x, y), [0.5, 0.5], seed=0)
+    shown = [int(row) for row in re.findall(r'<b title="row (\d+)">row', text)]
+    assert len(shown) > 8
+    assert set(shown) <= set(held.indices)
+    shuffled = data.DataLoader(few(seed=1), 20, shuffle=True)
+    assert '<b title="row' not in report_of(tmp_path / "b", validate=shuffled)
+
+
+def test_settings_of_a_fit_are_those_that_say_something(tmp_path):
+    text = report_of(tmp_path, batch_size=7, optimizer="adam")
+    rows = dict(re.findall(r"<tr><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td></tr>", text))
+    assert (rows["optimizer"], rows["batch size"], rows["epochs"]) == ("Adam", "7", "2")
+    assert rows["schedule"].startswith("OneCycleLR")
+    assert {"None", "False", "none", "nothing"} & set(rows.values()) == set()
+    again = writer.of_checkpoint(
+        tmp_path, checkpoint.read(tmp_path / "last.safetensors"), small(), Findings(), ""
+    )
+    rows_again = {name.replace("_", " "): str(value) for name, value in again.settings.items()}
+    assert {name: rows_again[name] for name in rows if name in rows_again}.items() <= rows.items()
+    assert f"out={str(tmp_path)!r}, resume=True" in html.unescape(text)
+
+
+def test_captions_of_many_long_names_are_different_and_those_of_the_tables(tmp_path):
+    names = [f"species number {k:02d} of the great family of beetles" for k in range(30)]
+    findings = Findings(names)
+    rng = np.random.default_rng(0)
+    x = tinynet.tensor(rng.random((30, 1, 8, 8), np.float32))
+    findings.add(x, tinynet.tensor(rng.random((30, 30))), tinynet.tensor(np.arange(30)))
+    text = page(Contents("t", small(30), [], findings))
+    of_table = set(re.findall(r'<td style="text-align:left">(species[^<]*)<', text))
+    captions = re.findall(r"</b>(species[^<]*?)(?: <span|,)", text)
+    assert len(of_table) == 30
+    assert len(captions) >= 20
+    assert set(captions) <= of_table
+
+
+def test_texts_can_be_read_in_light_and_dark():
+    def luminance(colour: str) -> float:
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [((c + 0.055) / 1.055) ** 2.4 if c > 0.03928 else c / 12.92 for c in parts]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    style = Path(writer.__file__).with_name("style.css").read_text(encoding="utf-8")
+    modes = re.findall(r":root {([^}]*)}", style)
+    assert len(modes) == 2
+    for mode in modes:
+        colours = dict(re.findall(r"--(\w+): (#\w{6});", mode.replace("#fff;", "#ffffff;")))
+        for ground in ("ground", "card"):
+            for ink in ("ink", "soft", "training", "validation"):
+                pair = sorted(luminance(colours[name]) for name in (ink, ground))
+                assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (ink, ground)
 
 
 def test_it_is_written_after_every_epoch_and_leaves_the_training_as_it_is(tmp_path):
@@ -169,38 +230,68 @@ def flat(x):
 
 
 ODD = {
-    "no validation": (small, few(), {"validate": None}),
-    "no maps": (lambda: flat(4), few(), {}),
+    "no validation": (small, few(), {"validate": None}, ["without validation data"]),
+    "no maps": (
+        lambda: flat(4),
+        few(),
+        {},
+        ["Grad-CAM are those of convolutions", "no convolution, and so no kernels"],
+    ),
     "regression": (
         lambda: flat(1),
         data.ArrayDataset(few().images, np.ones((60, 1), np.float32)),
         {"loss": F.mse_loss},
+        ["<dt>mae<", "<dt>rmse<", "Predicted against true", "The largest errors", '<b title="row'],
+    ),
+    "numbers in rows": (
+        lambda: nn.Linear(3, 2),
+        (np.ones((60, 3), np.float32), np.ones((60, 2), np.float32)),
+        {"loss": "mse", "metrics": ["mse"]},
+        ["validation mse", "predicted against true, 60 of 60", ">row 3<", ">predicted<"],
+    ),
+    "two classes by one output": (
+        lambda: flat(1),
+        data.ArrayDataset(few().images, np.arange(60) % 2, classes=("no", "yes")),
+        {"loss": "bce_with_logits"},
+        ["<dt>accuracy<", "Confusion matrix", '<td style="text-align:left">yes<'],
+    ),
+    "several labels an example": (
+        lambda: flat(3),
+        data.ArrayDataset(few().images, np.ones((60, 3), np.float32)),
+        {"loss": "bce_with_logits"},
+        ["validation loss"],
     ),
     "maps as targets": (
         lambda: nn.Conv2d(1, 4, 3, padding=1),
-        data.ArrayDataset(few().images, np.ones((60, 8, 8), np.int64)),
+        data.ArrayDataset(few().images, np.where(np.arange(3840) % 9, 1, -100).reshape(60, 8, 8)),
         {},
+        ["<dt>pixel accuracy<", "3,413 pixels", "The worst maps", "% wrong"],
     ),
     "ready batches": (
         small,
         [(tinynet.zeros(4, 1, 8, 8), tinynet.tensor([0, 1, 2, 3]))] * 2,
         {},
+        ['<b title="example'],
     ),
     "labels that do not count": (
         small,
         data.ArrayDataset(few().images, np.where(np.arange(60) % 3, np.arange(60) % 4, -100)),
         {},
+        ["measured on 40 validation examples"],
     ),
 }
 
 
-@pytest.mark.parametrize(("make", "train", "options"), ODD.values(), ids=ODD)
-def test_a_run_of_any_kind_has_a_report(tmp_path, make, train, options):
+@pytest.mark.parametrize(("make", "train", "options", "says"), ODD.values(), ids=ODD)
+def test_a_run_of_any_kind_has_a_report_that_shows_what_there_is(
+    tmp_path, make, train, options, says
+):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="fit: validation is on training data")
         text = report_of(tmp_path, make(), train, **{"validate": train, **options})
     assert "Learning curves" in text
     assert "<p>No " not in text
+    assert [words for words in says if words not in text] == []
 
 
 def test_a_model_that_cannot_be_looked_into_says_so_in_the_page(tmp_path):
@@ -338,7 +429,9 @@ def test_a_mistake_names_the_file_that_it_was_read_from(tmp_path, monkeypatch, c
     (mistake,) = json.loads(Path("found.json").read_text())["mistakes"]
     assert Path(mistake["place"]).parent.name == mistake["class"]
     assert f"\n  {mistake['place']}\n" in out
-    assert f'alt="{mistake["place"]}: ' in Path("run/report.html").read_text(encoding="utf-8")
+    text = Path("run/report.html").read_text(encoding="utf-8")
+    assert f'alt="{mistake["place"]}: ' in text
+    assert f'<b title="{mistake["place"]}">{Path(mistake["place"]).name}</b>' in text
 
 
 def test_of_many_classes_the_most_frequent_confusions_are_shown(tmp_path, monkeypatch, capsys):

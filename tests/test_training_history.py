@@ -75,6 +75,10 @@ def test_a_history_is_plotted_a_chart_for_each_quantity():
 
     history = History([TRAINED, {**TRAINED, "epoch": 2, "validation_loss": 0.25}])
     axes = history.plot()
+    alone = History([{"epoch": 1, "validation_f1": 0.5}]).plot()
+    colours = [line.get_color() for axis in (axes[0], alone[0]) for line in axis.lines]
+    assert colours == ["C0", "C1", "C1"]  # training, validation, validation
+    assert all(tick % 1 == 0 for axis in axes for tick in axis.get_xticks())
     assert [axis.get_title() for axis in axes] == ["loss", "learning rate"]
     assert [line.get_label() for line in axes[0].lines] == ["training", "validation"]
     assert [axis.get_title() for axis in history.plot("loss")] == ["loss"]

@@ -114,7 +114,6 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     else:
         dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
     found, got = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
-    found.files = dataset.files
     if len(found) < len(dataset):
         raise ValueError(
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "

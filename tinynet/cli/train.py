@@ -234,8 +234,7 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     from tinynet.training.report import writer
     from tinynet.training.report.findings import Findings
 
-    found = Findings(plan.test.classes)
-    found.files = plan.test.files
+    found = Findings(plan.test.classes, data=plan.test)
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)

@@ -25,7 +25,7 @@ class History(list[Record]):
 
     With validation data also validation_loss, validation_accuracy and so on. The training loss
     and metrics are means over the epoch, taken while the model was changing; those of validation
-    are of the model at the end of the epoch. lr: the learning rate of the epoch's last step.
+    are of the model at the end of the epoch. lr: the highest learning rate of the epoch.
 
     >>> history = History([{"epoch": 1, "loss": 0.9}, {"epoch": 2, "loss": 0.4}])
     >>> history.column("loss"), history.best("loss")
@@ -74,7 +74,7 @@ class History(list[Record]):
             raise ImportError(
                 'history.plot() needs matplotlib: pip install "tinynet-cnn[plot]"'
             ) from error
-        from tinynet.training.report.curves import lines_of
+        from tinynet.training.report.curves import COLOURS, lines_of
 
         quantities = lines_of(self)
         if names:
@@ -89,7 +89,9 @@ class History(list[Record]):
         )
         for axis, (name, lines) in zip(axes[0], quantities.items()):
             for kind, points in lines.items():
-                axis.plot(*zip(*points), marker="o" * (len(points) <= 30), markersize=3, label=kind)
+                look = {"marker": "o" * (len(points) <= 30), "markersize": 3, "label": kind}
+                axis.plot(*zip(*points), color=f"C{list(COLOURS).index(kind)}", **look)
+            axis.xaxis.get_major_locator().set_params(integer=True)
             axis.set(title=name.replace("_", " "), xlabel="epoch")
             axis.legend()
         return axes[0]

@@ -47,7 +47,7 @@ Loss: TypeAlias = Callable[[Any, Any], Tensor]
 class EpochSoFar:
     """Where an epoch stands: its steps so far, and the means over what counts in them.
 
-    loss, lr: the loss and the learning rate of the last step.
+    loss: that of the last step. lr: the highest learning rate.
     """
 
     steps: int = 0
@@ -72,7 +72,7 @@ def train_epoch(
     """Improve the model by one optimizer step for each batch (x, target).
 
     Returns the means of the loss and the metrics over the examples that count (see `evaluate`),
-    taken while the model was changing, and `lr`, the learning rate of the last step.
+    taken while the model was changing, and `lr`, the highest learning rate.
     clip_grad_norm: the largest norm that the gradient of all that the optimizer moves may have.
     after_step(means so far) is called after each step. epoch: the number to name in errors. so_far:
     kept up to date; one that has steps in it is of an epoch that was interrupted, of which
@@ -99,7 +99,7 @@ def train_epoch(
             _check_gradient(optimizer)
             if clip_grad_norm is not None:
                 clip_grad_norm_(parameters_of(optimizer), clip_grad_norm)
-            so_far.lr = float(optimizer.param_groups[0]["lr"])
+            so_far.lr = max(so_far.lr, float(optimizer.param_groups[0]["lr"]))
             optimizer.step()
 
         so_far.steps += 1

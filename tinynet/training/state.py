@@ -46,7 +46,7 @@ def capture(run: Run) -> dict[str, Any]:
     """The state of a run, as nested dicts and lists of numbers, texts and arrays."""
     so_far = run.so_far
     return {
-        "setup": _setup(run),
+        "setup": setup_of(run),
         **{k: getattr(run, k) for k in ("epoch", "epochs", "phase", "step", "stop", "seed")},
         "seconds": run.seconds(),
         "so_far": {
@@ -90,7 +90,7 @@ def told_to_all(run: Run) -> dict[str, Any]:
                 "another run: leave its rng= out"
             )
     return {
-        **_setup(run),
+        **setup_of(run),
         "model": {k: (v.dtype.str, v.shape) for k, v in run.model._named_state()},
         "training data": _state_of(run.train),
         "validation data": _state_of(run.validate),
@@ -140,7 +140,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    now, then = _setup(run), dict(state["setup"])
+    now, then = setup_of(run), dict(state["setup"])
     anew = begins_anew(run, state)
     sizes = [(data or {}).get("batch_size") for data in (state["data"], _state_of(run.train))]
     _check_same({"batch_size": sizes[0]}, {"batch_size": sizes[1]})
@@ -169,7 +169,7 @@ def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> N
     _load_callbacks(run.callbacks, state["callbacks"])
 
 
-def _setup(run: Run) -> dict[str, str]:
+def setup_of(run: Run) -> dict[str, str]:
     """What must be the same for a run to go on, in words."""
     paced = run.schedule.scheduler is not None and run.schedule.step == BATCH
     frozen = [name for name, p in run.model.named_parameters() if not p.requires_grad]

@@ -173,7 +173,8 @@ class Trained(Module):
             rows = as_numbers("predict: the data", images, self, stored.columns or ())
             images = rows[None] if rows.shape == stored.input_shape else rows
             if stored.input_shape is None:
-                return Batch(images, [f"image {i}" for i in range(len(images))], ["taken as is"])
+                names = [f"image {i}" for i in range(len(images))]
+                return Batch(images, names, ["taken as is"] * len(names))
         if stored.input_shape is None:
             raise CheckpointError(
                 f"{stored.path} does not say which shape of image the model takes; the folder of "
@@ -291,9 +292,9 @@ class Trained(Module):
         """
         dataset = examples_for(self, dataset)
         check_classes(self.classes, dataset)
-        dataset = self._adapted(dataset)
         names = self.classes or getattr(source(dataset)[0], "classes", None)
-        found = Findings(names, keep, self._loss)
+        found = Findings(names, keep, self._loss, dataset)
+        dataset = self._adapted(dataset)
         batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(
             self,

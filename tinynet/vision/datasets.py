@@ -209,14 +209,14 @@ class ImageFolder(VisionDataset):
         if not os.path.isdir(root):
             raise DataError(f"ImageFolder: {root}: there is no such folder")
         self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-        self.samples = [
+        self.imgs = self.samples = [
             (os.path.join(folder, file), label)
             for label, name in enumerate(self.classes)
             for folder, _, files in sorted(os.walk(os.path.join(root, name), followlinks=True))
             for file in sorted(files)
             if valid(os.path.join(folder, file))
         ]
-        self.imgs = self.samples
+        self.files = [path for path, _ in self.samples]
         self.targets = [label for _, label in self.samples]
         empty = [name for k, name in enumerate(self.classes) if k not in {*self.targets}]
         if not self.classes or empty:

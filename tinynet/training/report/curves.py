@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from tinynet.html import text
 from tinynet.training.metrics import VALIDATION
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from tinynet.training.history import Record
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 340, 200, 56, 28, 12
-COLOURS = {"training": "var(--training, #2f6fde)", "validation": "var(--validation, #e07b39)"}
+COLOURS = {"training": "var(--training, #2f6fde)", "validation": "var(--validation, #b8500f)"}
 KEY = "&emsp;".join(
     f'<span style="color:{colour}">&#9644;</span> {kind}' for kind, colour in COLOURS.items()
 )
@@ -61,48 +63,76 @@ def _points(history: Sequence[Record], name: str) -> list[tuple[float, float]]:
 
 def chart(name: str, lines: Lines) -> str:
     """One chart: lines of (epoch, value) by their names, with axes, and what it shows in words."""
-    every = [point for line in lines.values() for point in line]
-    first, last = min(x for x, _ in every), max(x for x, _ in every)
-    marks = ticks(min(y for _, y in every), max(y for _, y in every))
-    low, high = min(marks[0], *(y for _, y in every)), max(marks[-1], *(y for _, y in every))
+    epochs = [x for line in lines.values() for x, _ in line]
+    across = (min(epochs), round((min(epochs) + max(epochs)) / 2), max(epochs))
+    values = [y for line in lines.values() for _, y in line]
+    up = ticks(min(values), max(values))
+    unit = " %" if "accuracy" in name else ""
+
+    def tip(kind: str, epoch: float, value: float) -> str:
+        return f"epoch {epoch:g}: {kind} {format_number(name, value)}"
+
+    return _drawing(in_words(name, lines), lines, across, up, tip, unit)
+
+
+def scatter(pairs: np.ndarray) -> str:
+    """What is true across, and what a model says of it up, of numbers (N, 2)."""
+    shown = pairs[np.isfinite(pairs).all(1)]
+    shown = shown[:: -(-len(shown) // POINTS) or 1]
+    if not len(shown):
+        return ""
+    told = f"predicted against true, {len(shown):,} of {len(pairs):,} examples"
+    up = ticks(float(shown.min()), float(shown.max()))
+    across = (up[0], up[len(up) // 2], up[-1])
+    tip = "{}: true {:.5g}, predicted {:.5g}".format
+    return _drawing(told, {"examples": shown.tolist()}, across, up, tip, joined=False)
+
+
+def _drawing(
+    told: str,
+    lines: Lines,
+    across: Sequence[float],
+    up: Sequence[float],
+    tip: Callable[[str, float, float], str],
+    unit: str = "",
+    joined: bool = True,
+) -> str:
+    """Lines of points between axes with marks, each point with a tip; or, if they are not `joined`,
+    points and the line where both numbers are the same.
+    """
 
     def at(x: float, y: float) -> tuple[float, float]:
-        across = (x - first) / (last - first) if last > first else 0.5
-        up = (y - low) / (high - low)
-        right, down = LEFT + across * (WIDTH - LEFT - 12), HEIGHT - BOTTOM
-        return round(right, 1), round(down - up * (HEIGHT - BOTTOM - TOP), 1)
+        right = (x - across[0]) / ((across[-1] - across[0]) or 1)
+        down = 1 - (y - up[0]) / (up[-1] - up[0])
+        wide, high = WIDTH - LEFT - 12, HEIGHT - BOTTOM - TOP
+        return round(LEFT + right * wide, 1), round(TOP + down * high, 1)
 
     def label(x: float, y: float, anchor: str, value: str) -> str:
-        return (
-            f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="currentColor" opacity=".7">'
-            f"{value}</text>"
-        )
+        return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="currentColor">{value}</text>'
 
-    told = in_words(name, lines)
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{text(told)}" '
         f'style="width:100%;max-width:{WIDTH * 1.5:.0f}px;font:13px system-ui,sans-serif">'
         f"<title>{text(told)}</title>"
     ]
-    for mark in marks:
-        _, y = at(first, mark)
-        value = f"{100 * mark:g} %" if "accuracy" in name else f"{mark:g}"
+    for mark in up:
+        _, y = at(across[0], mark)
         parts.append(f'<path d="M{LEFT} {y}H{WIDTH - 12}" stroke="currentColor" opacity=".15"/>')
-        parts.append(label(LEFT - 8, y + 4, "end", value))
-    for epoch in dict.fromkeys((first, round((first + last) / 2), last)):
-        parts.append(label(at(epoch, low)[0], HEIGHT - 10, "middle", f"{epoch:g}"))
+        parts.append(label(LEFT - 8, y + 4, "end", f"{100 * mark if unit else mark:g}{unit}"))
+    for mark in dict.fromkeys(across):
+        parts.append(label(at(mark, up[0])[0], HEIGHT - 10, "middle", f"{mark:g}"))
     for kind, line in lines.items():
-        places = [at(*point) for point in line]
-        path = "L".join(f"{x} {y}" for x, y in places)
+        colour = COLOURS.get(kind, COLOURS["training"])
+        ends = line if joined else [(up[0], up[0]), (up[-1], up[-1])]
+        path = "L".join("{} {}".format(*at(*point)) for point in ends)
         parts.append(
-            f'<path d="M{path}" fill="none" stroke="{COLOURS[kind]}" stroke-width="2" '
+            f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="{1 + joined}" '
             'stroke-linejoin="round" stroke-linecap="round"/>'
         )
-        for (epoch, number), (x, y) in zip(line, places) if len(line) <= 60 else ():
-            tip = text(f"epoch {epoch:g}: {kind} {format_number(name, number)}")
+        for point in line if len(line) <= 60 or not joined else ():
+            (x, y), told = at(*point), text(tip(kind, *point))
             parts.append(
-                f'<circle cx="{x}" cy="{y}" r="2.5" fill="{COLOURS[kind]}"><title>{tip}</title>'
-                "</circle>"
+                f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"><title>{told}</title></circle>'
             )
     return "".join(parts) + "</svg>"
 

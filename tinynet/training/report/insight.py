@@ -18,21 +18,15 @@ from tinynet.tensor import Tensor
 SMALLEST = 4  # rows of a map that still say where something is
 
 
-class Maps(NamedTuple):
-    """What a layer made of one image. name: its path and class. values: (C, H, W)."""
-
-    name: str
-    values: np.ndarray
-
-
 class Insight(NamedTuple):
-    """What a model made of one image: maps of its first and a late layer.
+    """What a model made of one image: the maps (C, H, W) of its first and a late layer, each with
+    the layer's path and class.
 
     heat: Grad-CAM (H, W) of the class that it takes the image for, from 0 to 1.
     """
 
-    first: Maps
-    late: Maps
+    first: tuple[str, np.ndarray]
+    late: tuple[str, np.ndarray]
     heat: np.ndarray
 
 
@@ -81,6 +75,5 @@ def look_inside(model: Module, x: np.ndarray) -> list[Insight]:
     heat = np.maximum((weight * maps).sum(1), 0)  # (N, H, W)
     heat /= np.maximum(heat.max((1, 2), keepdims=True), 1e-30)
     return [
-        Insight(Maps(first[0], first[1].array[n]), Maps(late[0], maps[n]), heat[n])
-        for n in range(len(x))
+        Insight((first[0], first[1].array[n]), (late[0], maps[n]), heat[n]) for n in range(len(x))
     ]

@@ -14,7 +14,6 @@ from tinynet.vision.utils import make_grid, png
 
 SIDE = 64  # pixels; a larger image is made smaller
 HEAVIEST = 9_000  # bytes of one picture, so that all of them fit into a page that can be mailed
-POSITIVE, NEGATIVE = (224, 123, 57), (47, 111, 222)
 COLD_TO_HOT = np.array(
     [(13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33)]
 )
@@ -82,20 +81,24 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip(np.nan_to_num(image), 0, 1) * 255 + 0.5, np.uint8)
 
 
-def signed(w: np.ndarray, limit: float) -> np.ndarray:
-    """Weights (H, W) as colours (3, H, W): 0 white, -limit blue, +limit orange."""
-    strength = np.clip(np.abs(w) / limit if limit else w, 0, 1)[None]
-    colour = np.where(w[None] < 0, np.reshape(NEGATIVE, (3, 1, 1)), np.reshape(POSITIVE, (3, 1, 1)))
-    return np.asarray(255 + (colour - 255.0) * strength, np.uint8)
-
-
 def heated(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """An image (3, H, W) in grey under colours: blue where `heat` (h, w) is 0, yellow for 1."""
-    pixels = grown(pixels, max(1, SIDE // max(pixels.shape[1:])))  # heat has no corners
+    pixels = coarse(pixels)  # heat has no corners
     values = _resized(heat[None], pixels.shape[1:])[0]
+    return np.asarray(0.5 * pixels.mean(0) + 0.5 * hot(values), np.uint8)
+
+
+def hot(values: np.ndarray) -> np.ndarray:
+    """The colours (3, ...) of values from 0, blue, to 1, yellow."""
     stops = np.linspace(0, 1, len(COLD_TO_HOT))
-    colours = [np.interp(values, stops, channel) for channel in COLD_TO_HOT.T]
-    return np.asarray(0.5 * pixels.mean(0) + 0.5 * np.stack(colours), np.uint8)
+    return np.stack([np.interp(values, stops, channel) for channel in COLD_TO_HOT.T])
+
+
+def coarse(pixels: np.ndarray) -> np.ndarray:
+    """An image (3, H, W) of about SIDE pixels, of which none is mixed with another."""
+    step = -(-max(pixels.shape) // SIDE)
+    small = np.asarray(pixels[:, ::step, ::step], np.uint8)
+    return grown(small, max(1, SIDE // max(small.shape)))
 
 
 def sheet(images: Sequence[np.ndarray], columns: int) -> np.ndarray:

@@ -18,10 +18,10 @@ from tinynet.training.files import atomic_write
 from tinynet.training.folder import LAST, REPORT, chosen_in, is_foreign
 from tinynet.training.history import History, Record, from_columns
 from tinynet.training.loop import evaluate
-from tinynet.training.losses import name_of
 from tinynet.training.report.findings import Findings
 from tinynet.training.report.page import Contents, page
 from tinynet.training.run import Callback, Run
+from tinynet.training.state import setup_of
 
 NO_OPTION = ("data_sha256", "model_sha256", "init_sha256", "keep_every", "save_every")
 """Settings that need not be typed again."""
@@ -37,7 +37,8 @@ class ReportWriter(Callback):
         self.told = -1  # the epoch that it was written after
 
     def on_epoch_begin(self, run: Run) -> None:
-        run.findings = Findings(run.about.get("classes"), loss=name_of(run.loss))
+        known = run.about
+        run.findings = Findings(known.get("classes"), data=run.validate, loss=known.get("loss"))
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
         self.told = run.epoch
@@ -60,20 +61,22 @@ class ReportWriter(Callback):
                 run.model.load_state_dict(now)
 
     def _write(self, run: Run, epoch: int) -> None:
-        assert run.findings is not None
-        settings = run.about.get("settings") or {
-            "epochs": run.epochs, "seed": run.seed, **run.arguments
-        }  # fmt: skip
+        found = run.findings
+        assert found is not None
+        count = len(found) if found.of == "examples" and len(found) else found.seen
+        size = getattr(run.train, "batch_size", None)
+        asked = {**setup_of(run), "epochs": run.epochs, "batch_size": size}
         contents = Contents(
             self.folder.resolve().name,
             run.model,
             run.history,
-            run.findings,
-            f"{len(run.findings):,} validation examples after epoch {epoch}",
+            found,
+            f"{count:,} validation examples",
+            epoch,
             run.about,
-            settings,
+            run.about.get("settings") or asked,
             environment(),
-            commands(self.folder, run.about.get("settings"), run.about.get("name"), run.phase),
+            commands(self.folder, run.about, run.phase),
         )
         keep(self.folder, contents)
 
@@ -99,38 +102,46 @@ def of_checkpoint(
 ) -> Contents:
     """The contents of a report of a checkpoint, and of the epochs of the run in `folder`."""
     run = stored.run or {}
-    measured_on += f" after epoch {run['epoch']}" if run.get("epoch") else ""
     with contextlib.suppress(CheckpointError):  # there is none, or it is damaged
         run = read(folder / LAST).run or run
-    about = {name: getattr(stored, name) for name in ("name", "mean", "std", "input_shape")}
+    size = (run.get("data") or {}).get("batch_size")
+    asked = {**run.get("setup", {}), "epochs": run.get("epochs"), "batch_size": size}
     return Contents(
         folder.resolve().name,
         model,
         History(from_columns(run.get("history", ()))),
         findings,
         measured_on,
-        about,
-        stored.settings or run.get("setup") or {},
+        (stored.run or {}).get("epoch", 0),
+        vars(stored),
+        stored.settings or asked,
         run.get("environment") or stored.versions or {},
-        commands(folder, stored.settings, stored.name, run.get("phase", 0)),
+        commands(folder, vars(stored), run.get("phase", 0)),
     )
 
 
-def commands(
-    folder: Path, settings: Mapping[str, Any] | None, name: str | None = None, phase: int = 0
-) -> list[str]:
-    """What to type to train it again, and to use it, as far as commands can.
+def commands(folder: Path, about: Mapping[str, Any], phase: int = 0) -> list[str]:
+    """What to type to train it again, and to use it; Python for a `fit`, whose data have no name.
 
-    name: of the model. phase: after how many epochs a finished run went on for more, as no single
-    command does.
+    about: what is known of the model. phase: after how many epochs a finished run went on for more,
+    as no single command does.
 
-    >>> commands(Path("runs/a"), {"data": "digits", "lr": 0.1, "augment": [], "patience": None})[:1]
+    >>> settings = {"data": "digits", "lr": 0.1, "augment": [], "patience": None}
+    >>> commands(Path("runs/a"), {"settings": settings})[:1]
     ['tinynet train --data digits --lr 0.1 --augment none']
     """
     where = shlex.quote(str(folder))
     use = f"tinynet predict {where} IMAGE.png"
-    if settings is None:  # of a `fit`, whose data have no name
-        return [use] if name else []
+    settings = about.get("settings")
+    if settings is None:
+        path, own = repr(str(folder)), "" if about.get("name") else ", model"
+        use += " --model FILE.py:CLASS" if own else ""
+        return [
+            f"model = tinynet.load({path}{own})  # to predict and evaluate",
+            f"training.fit(model, ..., epochs=N, out={path}, resume=True)  # up to more epochs, "
+            "all else as before",
+            *([use] if len(about.get("input_shape") or ()) == 3 else ()),
+        ]
     lines = [f"tinynet evaluate {where} --mistakes 20", use]
     if phase:
         return lines
