@@ -12,7 +12,7 @@ MOST = {
     "data": 2457,
     "derivatives": 1054,
     "functions": 2160,
-    "gradcheck": 6050,
+    "gradcheck": 5970,
     "kernels": 4181,
     "lab": 2102,
     "models": 402,
