@@ -89,7 +89,7 @@ def test_arguments_are_given_by_name_too(rng):
 
     x, mask = rng.standard_normal((3, 4)), np.tile([1.0, 0.0], (3, 2))
     (failure,) = gradcheck(masked, x, mask=mask, scale=3.0).failures
-    assert (failure.argument, failure.cause) == ("x", "constant factor")
+    assert (failure.argument, failure.cause.partition(":")[0]) == ("x", "constant factor")
     assert "scale" in failure.evidence
     report = gradcheck(F.linear, x, weight=mask, order=2)
     assert report

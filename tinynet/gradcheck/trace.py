@@ -9,6 +9,7 @@ that passes: what each closure returns, and whether something was overwritten on
 from __future__ import annotations
 
 import copy
+import dis
 import functools
 import inspect
 import itertools
@@ -237,7 +238,8 @@ def called(functions: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
     for function in pending:
         with suppress(TypeError, ValueError):
             known = inspect.getclosurevars(function)
-            held = {**known.globals, **known.nonlocals}
+            read = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
+            held = {n: v for n, v in known.globals.items() if n in read} | dict(known.nonlocals)
             parts = (v if isinstance(v, (list, tuple)) else [v] for v in held.values())
             values = itertools.chain.from_iterable(parts)
             pending += [f for f in values if inspect.isfunction(f) and f not in pending]

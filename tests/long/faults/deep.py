@@ -88,8 +88,8 @@ def residual_net(op: Body) -> nn.Module:
 
 def hide(name: str, net: Callable[..., nn.Module], *shapes, **settings) -> Planted:
     """An operation of the table in a net, checked on the cross-entropy of a batch of four."""
-    _, operation, argument, cause, change, *_ = ROWS[name]
-    op = faulty(name, operation, argument, change)
+    _, operation, argument, cause, wrong, *_ = ROWS[name]
+    op = faulty(name, operation, argument, wrong)
 
     def build() -> tuple[nn.Module, object]:
         tinynet.manual_seed(11)

@@ -482,3 +482,45 @@ def mse(x, target):
 def squared_distance(x, target):
     d = target - x
     return (d * d).sum(), lambda dy: dy * -2 * d, lambda dy: dy * 2 * d
+
+
+# ----- mistakes that are longer than an expression ------------------------------------------------
+
+
+def windows_overwrite(dy, x, w, stride, padding):
+    """A loop over the windows, each of which overwrites its neighbour."""
+    dx = np.zeros_like(pad(x, padding))
+    for p, q in np.ndindex(dy.shape[2:]):
+        window = dx[:, :, p * stride :, q * stride :][:, :, : w.shape[2], : w.shape[3]]
+        window[:] = np.tensordot(dy[:, :, p, q], w, 1)
+    return crop(dx, padding)
+
+
+def group_by_remainder(dy, x, w, stride, groups):
+    """Filter k is taken to see group k % groups."""
+    dx = np.zeros_like(x)
+    for k in range(len(w)):
+        seen = channels_of(k % groups, dx, groups)
+        seen += conv_dx(dy[:, k : k + 1], seen, w[k : k + 1], stride, 0)
+    return dx
+
+
+def rows_assigned(dy, x, index):
+    """= in place of np.add.at."""
+    dx = np.zeros_like(x)
+    dx[index] = dy
+    return dx
+
+
+def nothing(*_, **__):
+    """In place of an average."""
+    return 0
+
+
+def unbiased(a, axes, keepdims):
+    """The variance divides by n, its gradient by n - 1."""
+    return a.sum(axes, keepdims=keepdims) / (a.size // a.shape[1] - 1)
+
+
+def mean_over_batch(a, axes, keepdims):
+    return a.mean(0, keepdims=keepdims)

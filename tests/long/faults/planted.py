@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import functools
+import ast
 import inspect
+import linecache
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tests.long.faults import operations
+
 Body = Callable[..., tuple[Any, ...]]
-Change = Callable[..., Any] | dict[str, Any] | None
 
 
 class Planted:
@@ -56,56 +59,47 @@ def case(*shapes: tuple[int, ...] | np.ndarray, **settings: Any) -> tuple[Any, d
     return shapes, settings
 
 
-def given(**other: Any) -> dict[str, Any]:
-    """The change of a gradient that is computed with other arguments than the result was.
+def faulty(name: str, operation: Body, argument: str, wrong: str) -> Body:
+    """The operation under another name, its gradient of `argument` written wrongly in its source.
 
-    A function is applied to the argument that was there: given(stride=1), given(w=np.transpose).
+    wrong: the code of what it gives for dy; g in it is what is right. "" for an operation that is
+    wrong as it stands.
     """
-    return other
-
-
-def faulty(name: str, operation: Body, argument: str, change: Change) -> Body:
-    """The operation under another name, and with its gradient of `argument` changed.
-
-    change: what `given` returns; or a function that returns the wrong gradient from what it names
-    in its parameters: g, the right one, dy, y, and the operation's own arguments.
-    """
-    if change is None:
+    if not wrong:
         return operation
-    parameters = list(inspect.signature(operation).parameters)
-    place = 1 + parameters.index(argument)
-    named = () if isinstance(change, dict) else inspect.signature(change).parameters
-
-    @functools.wraps(operation)
-    def body(*args: Any, **settings: Any) -> tuple[Any, ...]:
-        result = list(operation(*args, **settings))
-        right = result[place]
-        there = dict(zip(parameters, args)) | settings
-
-        def wrong(dy: Any) -> Any:
-            if isinstance(change, dict):
-                new = {k: v(there[k]) if callable(v) else v for k, v in change.items()}
-                return operation(**(there | new))[place](dy)
-            known = {"y": result[0], **there, "dy": dy}
-            if "g" in named:
-                known["g"] = right(dy)
-            return change(*(known[name] for name in named))
-
-        result[place] = wrong
-        return tuple(result)
-
-    body.__name__ = name
+    (function,) = ast.parse(inspect.getsource(operation)).body
+    assert isinstance(function, ast.FunctionDef)
+    place = 1 + [parameter.arg for parameter in function.args.args].index(argument)
+    returned: Any = function.body.pop()
+    parts = list(map(ast.unparse, returned.value.elts))
+    right = parts[place]
+    inner = f"{right}(dy)" if right.isidentifier() else f"({right.removeprefix('lambda dy: ')})"
+    parts[place] = "lambda dy: " + re.sub(r"\bg\b", inner, wrong)
+    function.name = name
+    function.body = [line for line in function.body if getattr(line, "name", "") != right]
+    lines = (
+        *ast.unparse(function).splitlines(),
+        "    return (",
+        *(f"        {p}," for p in parts),
+        "    )",
+    )
+    text = "".join(f"{line}\n" for line in lines)
+    file = f"<{name} {len(linecache.cache)}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    space = dict(vars(operations))
+    exec(compile(text, file, "exec", dont_inherit=True), space)
+    body: Body = space[name]
     return body
 
 
 def plant(table: Iterable[Any], seed: int = 0) -> list[Planted]:
-    """The faults of a table of rows (name, operation, argument, cause, change, *cases).
+    """The faults of a table of rows (name, operation, argument, cause, wrong, *cases).
 
     seed: of the first fault's inputs; each further fault has the next.
     """
     faults = []
-    for name, operation, argument, cause, change, *cases in table:
-        op = faulty(name, operation, argument, change)
+    for name, operation, argument, cause, wrong, *cases in table:
+        op = faulty(name, operation, argument, wrong)
         for shapes, settings in cases:
             rng = np.random.default_rng(seed + len(faults))
             inputs = [s if isinstance(s, np.ndarray) else rng.standard_normal(s) for s in shapes]

@@ -16,8 +16,8 @@ their order, until the suspects of one fit:
     order.py       are the right numbers in their places?
     origin.py      of which elements of another argument are the terms made, by which rule?
     formula.py     what are its elements made of: x (1 - x), where y (1 - y) is right?
-    inside.py      is it right for the function with some value held constant, or as it was before?
     code.py        with which expression of the code written otherwise is it right?
+    inside.py      is it right for the function with some value held constant, or as it was before?
     where.py       and if nothing is found: which elements are wrong?
 
 What they share: numbers.py names a factor; hand.py is what the operation had in hand, of which
@@ -49,22 +49,22 @@ from tinynet.gradcheck.causes.clues import Clues, Fault, Suspect
 
 LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     linearity.look,
+    scaling.counts,
     scaling.look,
     elsewhere.of_an_argument,
     inside.overwritten,
     winners.look,
     terms.left_out,
-    scaling.counts,
     order.look,
     terms.otherwise,
     origin.look,
     order.not_transposed,
     elsewhere.look,
     formula.plain,
+    terms.moved,
+    code.look,
     inside.look,
     formula.look,
-    code.look,
-    terms.moved,
     order.without_a_name,
     inside.within,
 )
@@ -74,7 +74,8 @@ VAGUE = (
     "not linear in the output gradient",
     "terms that do not belong into the sum",
     "Jacobian not transposed",
-    "constant factor",  # without a reason
+    "constant factor",
+    "wrong setting",
 )
 """Causes that are true of many mistakes: the code is looked at as well."""
 
@@ -94,8 +95,9 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
             with contextlib.suppress(Exception):  # which a function raises at other values
                 if found := _fitting(clues, look):
                     cause, evidence = _told(clues, found)
-                    is_vague = cause in VAGUE and ("factor" not in cause or ";" not in evidence)
-                    return _with_the_code(clues, cause, evidence) if is_vague else (cause, evidence)
+                    if cause in VAGUE:
+                        return _with_the_code(clues, cause, evidence)
+                    return cause, evidence
         place = where.of_the_elements(clues)
     return ("", place) if place else None
 

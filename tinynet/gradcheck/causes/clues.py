@@ -8,7 +8,6 @@ mistake would give.
 from __future__ import annotations
 
 import contextlib
-import dis
 import inspect
 import math
 import sys
@@ -21,11 +20,12 @@ import numpy as np
 
 from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.differences import Elements
-from tinynet.gradcheck.subject import TooMuchError, bounded
-from tinynet.gradcheck.trace import called, copied, is_array
+from tinynet.gradcheck.subject import LONGER, TooMuchError, bounded
+from tinynet.gradcheck.trace import copied, is_array
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
+MORE = 10_000  # lines that a function may run on another way through it
 
 
 @dataclass
@@ -243,19 +243,18 @@ class Clues:
         }
 
     @cached_property
-    def assigns(self) -> bool:
-        """Whether the backward, or a function that it calls, writes into elements of an array."""
-        vjp = self.call.body(*map(copied, self.call.args), **self.call.settings)[1:]
-        codes = [function.__code__ for function, _ in called(vjp[self.fault.place :][:1])]
-        steps = (step.opname for code in codes for step in dis.get_instructions(code))
-        return "STORE_SUBSCR" in steps or any("put" in n for code in codes for n in code.co_names)
-
-    @cached_property
     def by_element(self) -> bool:
         """Whether each output depends on the input at its own place alone."""
         return self.x.shape == self.y.shape and not np.any(self.J[~np.eye(self.x.size, dtype=bool)])
 
     # ----- other circumstances -------------------------------------------------------------------
+
+    @cached_property
+    def lines(self) -> int:
+        """How many lines the function runs as it is called."""
+        with bounded(sys.maxsize) as lines:
+            self.call.body(*map(copied, self.call.args), **self.call.settings)
+        return lines.total()
 
     def output(
         self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
@@ -264,6 +263,20 @@ class Clues:
 
         Raises ElsewhereError where the function fails, or gives an output of another shape.
         """
+        given, chosen = self.given(args, settings)
+        try:
+            with bounded(MORE + LONGER * self.lines):
+                y = output_of(self.call.body(*given, **chosen))
+        except (Exception, TooMuchError) as error:  # whatever it raises for such values
+            raise ElsewhereError from error
+        if y.shape != self.y.shape:
+            raise ElsewhereError
+        return np.asarray(y, np.float64)
+
+    def given(
+        self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Copies of what the function was called with, some arguments and settings changed."""
         given = [copied(value) for value in self.call.args]
         chosen = {name: copied(value) for name, value in self.call.settings.items()}
         for name, value in (settings or {}).items():
@@ -274,14 +287,7 @@ class Clues:
                 chosen[name] = value
         for place, value in (args or {}).items():
             given[place] = value
-        try:
-            with bounded():
-                y = output_of(self.call.body(*given, **chosen))
-        except (Exception, TooMuchError) as error:  # whatever it raises for such values
-            raise ElsewhereError from error
-        if y.shape != self.y.shape:
-            raise ElsewhereError
-        return np.asarray(y, np.float64)
+        return given, chosen
 
     def at(
         self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None

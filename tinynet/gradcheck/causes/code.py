@@ -4,8 +4,9 @@
 
 The function is parsed, and one expression after the other is changed as somebody would who looks
 for the mistake. Where the result is the same, the gradient is right, and those of the other
-arguments are as right as before, this expression was the mistake. Where a change makes some of the
-wrong elements right, a second one is looked for in another line.
+arguments are as right as before, this expression was the mistake; it must be right in smaller cases
+and with other settings too. Where a change makes some of the wrong elements right, a second one is
+looked for in another line.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ import numpy as np
 
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of
+from tinynet.gradcheck.causes.clues import STEP, Clues, Suspect, output_of
+from tinynet.gradcheck.replay import smaller
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied
 
-MOST = 2500  # changes that are tried
+MOST = 4000  # changes that are tried
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -57,8 +59,7 @@ MISSING = (
     "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})",
 )  # fmt: skip
 
-FROM_ELSEWHERE = "{1} ", "{0} * {1} ", "{0} / {1} "  # with what stands elsewhere in the code
-BRIEF = 24  # letters of such an expression
+BRIEF = 24  # letters of an expression that may belong elsewhere too
 
 
 class Place(NamedTuple):
@@ -119,12 +120,11 @@ class Code:
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
         held = dict(inspect.getclosurevars(body).nonlocals)
         self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
-        found = [f for f, _ in called([body, *vjps])]
-        taken = (inspect.getclosurevars(f).globals for f in found)
-        self.space = {n: v for there in taken for n, v in there.items()} | held
+        found = list(called([body, *vjps]))
+        self.space = {n: v for _, taken in found for n, v in taken.items()} | held
         self.tree, self.backward, self.lines = ast.Module([], []), list[ast.AST](), list[str]()
         functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | {"_": body}
-        for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f in found)]):
+        for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f, _ in found)]):
             self.read(file, {n: f for n, f in functions.items() if f.__code__.co_filename == file})
         ast.fix_missing_locations(self.tree)
         if not harmless.is_harmless(self.tree, self.space, body):
@@ -161,11 +161,10 @@ class Code:
         kept from earlier calls.
         """
         clues, call, own = self.clues, self.clues.call, self.clues.fault.place
-        space = harmless.own_copies(self.space, empty) | {"_at": _at}
-        exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
-        settings = {name: copied(value) for name, value in call.settings.items()}
+        run = self.compiled(empty)
         with contextlib.suppress(TooMuchError), self.watch:
-            given = space["_"](*map(copied, call.args), **settings)
+            args, settings = clues.given()
+            given = run(*args, **settings)
             if not np.allclose(output_of(given), clues.y, rtol=1e-9, atol=1e-12):
                 return None
             found = np.zeros(clues.x.shape, bool)
@@ -183,6 +182,60 @@ class Code:
             self.right = self.right or right
             return found if right >= self.right else None
         return None
+
+    def compiled(self, empty: bool = False) -> Any:
+        """The operation as the code stands."""
+        space = harmless.own_copies(self.space, empty) | {"_at": _at}
+        exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
+        return space["_"]
+
+    def holds(self) -> bool:
+        """Whether the gradient is right with the elements in another order, other settings, sizes.
+
+        So a number is told from a setting or a size that has the same value, and these from one
+        another.
+        """
+        here, there = self.clues, self.clues.elsewhere
+        if there is not None:
+            self.clues = there
+            left = self.wrong(0)
+            self.clues = here
+            if left is None or left.any():
+                return False
+        for name, n in here.numbers.items():
+            if self.is_right_at(*here.given(settings={name: n + 1})) is False:
+                return False
+        found = set[bool | None]()
+        for less in smaller(here.call):
+            is_right = self.is_right_at(list(less.args), less.settings)
+            cut = [np.shape(a) != np.shape(b) for a, b in zip(here.call.args, less.args)]
+            if is_right is False and sum(cut) == cut[here.fault.place]:
+                return False
+            found.add(is_right)  # what is cut of the others need not be what the function expects
+        return True in found or False not in found
+
+    def is_right_at(self, args: list[Any], settings: dict[str, Any]) -> bool | None:
+        """Whether the slope along some direction is right there; None if the function fails, or
+        the backward with fewer elements, which may have the sizes as numbers."""
+        own, draw = self.clues.fault.place, np.random.default_rng(6).standard_normal
+        v, ends = draw(np.shape(args[own])), list[np.ndarray]()
+        try:
+            for h in (STEP, -STEP):
+                moved = [*map(copied, args)]
+                moved[own] = moved[own] + h * v
+                ends.append(output_of(self.clues.call.body(*moved, **settings)))
+            dy = draw(ends[0].shape)
+        except Exception:
+            return None
+        run = self.compiled()
+        try:
+            with self.watch:
+                given = run(*map(copied, args), **settings)[1 + own]
+                claimed = (v * _gradient(given, dy, v.shape)).sum()
+        except (Exception, TooMuchError):
+            return None if v.size < self.clues.x.size else False
+        slope = (dy * (ends[0] - ends[1])).sum() / (2 * STEP)
+        return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
@@ -209,7 +262,8 @@ def look(clues: Clues) -> Iterator[Suspect]:
                 change.make()
                 with contextlib.suppress(Exception):  # whatever the changed code raises
                     there = code.wrong(int(left.sum()) - 1)
-                    if there is not None and not (there & ~before).any():
+                    fewer = there is not None and not (there & ~before).any()
+                    if there is not None and fewer and (there.any() or code.holds()):
                         best, left = change, there
                 change.undo()
                 if not left.any():
@@ -218,11 +272,6 @@ def look(clues: Clues) -> Iterator[Suspect]:
                 return
             best.make()
             changes.append(best)
-    if clues.elsewhere is not None:  # it must also be right with the elements in another order
-        code.clues = clues.elsewhere
-        left = code.wrong(0)
-        if left is None or left.any():
-            return
     told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
     cause = " and ".join(change.cause for change in changes)
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
@@ -268,12 +317,17 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     values = [place for place in backward if place.is_value and id(place.node) not in sizes]
     known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
     known = {text: None for text in known if len(text) <= BRIEF}
-    for name, p in itertools.product(backward[0].names if backward else (), code.clues.numbers):
+    names = backward[0].names if backward else []
+    for name, p in itertools.product(names, code.clues.numbers):
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
-    for form in (*MISSING, *FROM_ELSEWHERE):
+    numbers = {ast.unparse(p.node) for p in everywhere if _is_number(p.node)}
+    limits = dict.fromkeys([*code.clues.numbers, *sorted(numbers)])
+    masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
+    for form in ("{1} ", *MISSING, "{0} * {1} ", "{0} / {1} "):
+        from_elsewhere = [*known, *masks] if form.endswith(" ") else []
         for place in values:
-            names = known if form in FROM_ELSEWHERE else place.names if "{1}" in form else ("",)
-            for name in names:
+            given = from_elsewhere or place.names if "{1}" in form else ("",)
+            for name in given:
                 yield _told(parents, place, form.format(_whole(place.node), name))
 
 
@@ -291,6 +345,12 @@ def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:
                 if isinstance(part, (ast.expr, ast.Assign, ast.AugAssign)) and read:
                     yield Place(part, node, field, number, function, names)
                 yield from _places(part, function, names)
+
+
+def _is_number(node: Any) -> bool:
+    """Whether it is written as a number, with a sign or without."""
+    value = getattr(node.operand if isinstance(node, ast.UnaryOp) else node, "value", None)
+    return type(value) in (int, float)
 
 
 def _parsed(place: Place, text: str) -> Any:
@@ -372,6 +432,18 @@ def _moved(place: Place) -> Iterator[str]:
             low, high = (_plus(end, by) for end in (node.lower, node.upper))
             yield f"{low if node.lower or by > 0 else ''}:{high if node.upper or by < 0 else ''}"
             yield from (f"{low}:{ends[1]}", f"{ends[0]}:{high}")
+    parts: list[Any] = getattr(getattr(node, "slice", None), "elts", [])
+    cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
+    for name in place.names if cut and isinstance(node, ast.Subscript) else ():
+        for inner in (True, False):
+            texts = [_cut(p, name, inner) if p in cut else ast.unparse(p) for p in parts]
+            yield f"{_whole(node.value)}[{', '.join(texts)}]"
+
+
+def _cut(part: ast.Slice, name: str, inner: bool) -> str:
+    """A slice moved on by a variable, or the places but for so many at either end."""
+    low, high = (f"{name} + {ast.unparse(end)}" if end else "" for end in (part.lower, part.upper))
+    return f"{name}:-{name}" if inner else f"{low or name}:{high}"
 
 
 def _plus(index: Any, by: int) -> str:
@@ -416,7 +488,9 @@ def _left_out(place: Place) -> Iterator[str]:
 def _constants(place: Place) -> Iterator[str]:
     """Another number, one more or less; the letters of a sum in another order."""
     node, c = place.node, getattr(place.node, "value", None)
-    if isinstance(node, ast.Constant) and isinstance(c, (int, float)):
+    if isinstance(c, bool):
+        yield str(not c)
+    elif isinstance(node, ast.Constant) and isinstance(c, (int, float)):
         others = dict.fromkeys([c + 1, c - 1, -c, 2 * c, c / 2, 0, 1, c + 2])
         yield from (repr(other) for other in others if other != c)
         yield from place.names
@@ -454,6 +528,13 @@ def _bound(place: Place) -> Iterator[str]:
 def _everywhere(places: list[Place]) -> Iterator[Change]:
     """The same at all places of a function: a variable, a dtype, axes; a factor before, not after;
     two numbers exchanged."""
+    values = [p for p in places if p.is_value]
+    values = [p for p in values if p.field != "value" or isinstance(p.node, ast.Name)]
+    for p, q in itertools.combinations(values, 2):
+        one, other = map(ast.unparse, (p.node, q.node))
+        nested = p.node in ast.walk(q.node) or q.node in ast.walk(p.node)
+        if p.function is q.function and one != other and not nested:
+            yield _instead(f"{one} and {other}", f"{other} and {one}", [(p, q.node), (q, p.node)])
     groups: dict[tuple[Any, str], list[Place]] = {}
     for place in places:
         if isinstance(place.node, (ast.Name, ast.Attribute, ast.Constant)):

@@ -44,7 +44,7 @@ def _changes(clues: Clues) -> Iterator[Changed]:
     for name, value in clues.settings.items():
         for other, said in _others(clues, value):
             plain = np.ndim(other) or other in (1, 0, not value)
-            cause = f"{name} ignored" if plain else f"wrong {name}"
+            cause = f"{name} ignored" if plain else "wrong setting"
             yield cause, f"with {name} = {said}", {}, {name: other}
     own = clues.fault.place
     for place, w in clues.floats.items():

@@ -7,6 +7,7 @@ which one is right.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,12 +26,7 @@ MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
 OFF_BY, BOTH = "off by the factor", "wrong in both branches"
-WEAK = (
-    "analytic is ",
-    "wrong formula: right is ",
-    LEFT_OUT,
-    NONE_DUE,
-)  # begin causes that say little
+WEAK = "analytic is ", "wrong formula: right is "  # begin causes that say little
 PLAIN = 16  # letters of a factor that tells more than the two formulas
 
 Found = tuple[str, str] | None
@@ -42,14 +38,21 @@ def plain(clues: Clues) -> Iterator[Suspect]:
     single = np.bincount(clues.entries.i).max(initial=0) <= 1
     for suspect in look(clues) if single else ():
         vague = suspect.cause.startswith(OFF_BY) and "/" in suspect.cause
+        vague |= suspect.cause in (LEFT_OUT, NONE_DUE)
         if not vague and not suspect.cause.startswith((*WEAK, BOTH)):
             yield suspect
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
-    if found := where.confirmed(clues, _found):
+    if found := _confirmed(clues):
         yield Suspect(*found)
+
+
+@functools.lru_cache(1)  # it is asked for twice
+def _confirmed(clues: Clues) -> Found:
+    found: Found = where.confirmed(clues, _found)
+    return found
 
 
 def _found(clues: Clues) -> Found:

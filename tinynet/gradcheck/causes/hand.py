@@ -152,22 +152,3 @@ class Hand:
             for array, flat, owner in sides
             for axis, values in enumerate(flat_places(array.shape, flat))
         }
-
-
-def hand_at(clues: Clues, z: np.ndarray, chosen: np.ndarray) -> Hand:
-    """What is in hand at some of the elements of a value that the function has on its way."""
-    flat = np.arange(z.size).reshape(z.shape)
-    i, j = (_first_places(flat, shape)[chosen] for shape in (clues.x.shape, clues.y.shape))
-    hand = Hand(clues, i, j)
-    for name in (name for name, a in clues.locals.items() if np.array_equal(a, z)):
-        hand.variables.append((name, z.reshape(-1)[chosen]))
-    return hand
-
-
-def _first_places(flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """For each element of a value the first place of an array that it is broadcast to; or 0."""
-    try:
-        laid = np.broadcast_to(flat, shape).reshape(-1)
-    except ValueError:
-        return np.zeros(flat.size, int)
-    return np.unique(laid, return_index=True)[1]

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from tinynet.changes import saved_arrays
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import STEP, Clues, ElsewhereError, Suspect, jacobian
-from tinynet.gradcheck.causes.formula import written
-from tinynet.gradcheck.causes.hand import hand_at
 from tinynet.gradcheck.causes.numbers import constant, has_name
 from tinynet.gradcheck.causes.tape import Key, Tape, traced
 from tinynet.gradcheck.trace import OVERWRITTEN, copied
@@ -68,10 +66,7 @@ class Inside:
         """The function of x in which a value stays as it was."""
         return lambda x: self.run(x, {key: self.tape.values[key]})[0]
 
-    def after(self, key: Key) -> np.ndarray:
-        """How the output moves with the elements of one value: (value.size, y.size)."""
-        return jacobian(lambda z: self.run(self.clues.x, {key: z})[0], self.tape.values[key])
-
+    @cached_property
     def before(self) -> dict[Key, np.ndarray]:
         """How the elements of all values move with those of x: (x.size, value.size) by key."""
         x, values = self.clues.x, self.tape.values
@@ -99,11 +94,6 @@ class Inside:
             found[key] = right - [(up - down) / (2 * STEP) for up, down in ends]
         return found
 
-    def fits(self, given: np.ndarray, error: np.ndarray) -> bool:
-        """Whether a gradient explains an error, as far as the error is known."""
-        known = 1e-6 * np.abs(error).max() + 10 * self.clues.noise.reshape(-1)
-        return bool((np.abs(given - error) <= known).all())
-
     def told(self, key: Key) -> str:
         """A value in words, with the line of the function that makes or uses it."""
         name, _, line = self.tape.names[key[0]].partition(" in ")
@@ -113,9 +103,12 @@ class Inside:
         return f"{self.clues.name if own else 'the value'}, operand {key[1]} of {name} in {line}"
 
 
+_inside = lru_cache(1)(Inside)  # two looks ask for it
+
+
 def look(clues: Clues) -> Iterator[Suspect]:
-    """The gradient with values held constant, with a part multiplied, or with a step left out."""
-    inside = Inside(clues)
+    """The gradient with values held constant, or with a part multiplied."""
+    inside = _inside(clues)
     whole = inside.slopes(clues.numeric)
     distinct: Parts = []  # with a part to themselves; of those with the same part the first
     for key, part in inside.parts().items():
@@ -123,10 +116,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
         if not any(np.allclose(part, other, rtol=1e-6, atol=1e-8) for other in seen):
             distinct.append((key, part))
     distinct = distinct[:MOST_PARTS]
-    before = inside.before()
     yield from _multiplied(inside, distinct, 1)
-    yield from _by_element(inside, before)
-    yield from _steps(inside, before)
     yield from _multiplied(inside, distinct, 2)
 
 
@@ -166,86 +156,10 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
         yield Suspect(cause, f"analytic = numeric with a part multiplied: {by}", J)
 
 
-def _by_element(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
-    """What flows through one value times a factor for each of its elements, which has a formula.
-
-    error = (slopes of the value) @ (factors - 1) * (the gradient at the value), for any dy.
-    """
-    clues = inside.clues
-    if len(clues.tests) < 2:
-        return
-    errors = np.stack([(a - n).reshape(-1) for _, a, n in clues.tests], axis=1)
-    for key, L in before.items():
-        if L.shape[1] < 2 or key == (inside.tape.count - 1, -1):
-            continue
-        due, *_ = np.linalg.lstsq(L, errors, rcond=1e-9)
-        if not all(inside.fits(given, error) for given, error in zip((L @ due).T, errors.T)):
-            continue
-        A = inside.after(key)
-        if A.shape == clues.J.shape and np.allclose(A, clues.J, rtol=0, atol=clues.tolerance):
-            continue  # the value is x, and has no part to itself
-        there = np.stack([A @ dy.reshape(-1) for dy, _, _ in clues.tests], axis=1)
-        live = (np.abs(L).max(0) > 1e-7) & (np.abs(there).min(1) > 1e-7 * np.abs(there).max())
-        factors = 1 + due[live] / there[live]
-        if not live.any() or not np.allclose(factors[:, 0], factors[:, 1], 1e-5, 1e-7):
-            continue
-        factor = written(hand_at(clues, inside.tape.values[key], live), factors.mean(1))
-        if factor not in ("", "1"):
-            changed = np.zeros(len(live))
-            changed[live] = factors.mean(1) - 1
-            cause = f"one part of the gradient off by the factor {factor}"
-            if factor.startswith("1 / "):
-                cause = f"the factor {factor[4:]} is left out of one part of the gradient"
-            how = f"analytic = numeric with the part through {inside.told(key)} multiplied by "
-            J = clues.J + L @ (changed[:, None] * A)
-            yield Suspect(cause, f"{how}{factor}, element by element", J)
-
-
-def _steps(inside: Inside, before: dict[Key, np.ndarray]) -> Iterator[Suspect]:
-    """The derivative of one step taken as 1, or with another array in place of an operand."""
-    clues, tape = inside.clues, inside.tape
-    error = (clues.analytic - clues.numeric).reshape(-1)
-    arrays = {clues.label(p): a for p, a in clues.floats.items()} | clues.locals
-    arrays[clues.out] = clues.y
-    arrays |= {f"{name}^T": a.swapaxes(-1, -2) for name, a in arrays.items() if a.ndim > 1}
-    for number, (run, operands) in tape.steps.items():
-        places = [k for k in range(len(operands)) if (number, k) in before]
-        if not places or (number, -1) not in before:
-            continue
-        A, result = inside.after((number, -1)), inside.told((number, -1))
-        for k in places:
-            right = _slopes(run, operands, k)
-            left_out = f"of {result} left out"
-            taken = [("a step left out of the chain rule", left_out, np.eye(*right.shape))]
-            for j, name in ((j, name) for j in range(len(operands)) for name in arrays):
-                a, operand = arrays[name], operands[j]
-                if a.ndim and np.shape(operand) == a.shape:
-                    own = next(
-                        (n for n in arrays if np.array_equal(arrays[n], operand)), "its operand"
-                    )
-                    others = [*operands[:j], a, *operands[j + 1 :]]
-                    y = inside.run(clues.x, {(number, -1): np.asarray(run(others))})[0]
-                    if np.allclose(y, clues.y):
-                        continue  # the function is the same with either, and so is its gradient
-                    D = _slopes(run, others, k)
-                    how = f"of {result} taken at {name}, not at {own}"
-                    taken.append((f"{name} in place of {own}", how, D))
-            for cause, how, D in taken:
-                J = before[number, k] @ (D - right) @ A
-                if inside.fits(J @ clues.dy.reshape(-1), error):
-                    text = f"analytic = the gradient with the derivative {how}"
-                    yield Suspect(cause, text, clues.J + J)
-
-
-def _slopes(run: Callable[[list[Any]], Any], operands: list[Any], k: int) -> np.ndarray:
-    """The Jacobian of one call with regard to one operand."""
-    return jacobian(lambda z: np.asarray(run([*operands[:k], z, *operands[k + 1 :]])), operands[k])
-
-
 def within(clues: Clues) -> Iterator[Suspect]:
     """The value on the way whose own gradient is wrong, all that does not pass it being right."""
-    inside, wrong = Inside(clues), clues.claimed - clues.J
-    for key, L in inside.before().items():
+    inside, wrong = _inside(clues), clues.claimed - clues.J
+    for key, L in inside.before.items():
         if L.any() and 2 * L.shape[1] <= clues.x.size:
             flowing = L @ np.linalg.lstsq(L, wrong, rcond=1e-9)[0]
             how = f"what is wrong flows through {inside.told(key)}; all the rest is right"

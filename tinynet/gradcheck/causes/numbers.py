@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinynet.gradcheck.trace import is_array
-
 if TYPE_CHECKING:
     from tinynet.gradcheck.causes.clues import Clues
 
@@ -79,10 +77,8 @@ def named(clues: Clues, factor: float) -> str | None:
     sums = {f"the mean of {name}": float(a.mean()) for name, a in arrays.items()}
     sums |= {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
     sized = FORMS[:SIZED]
-    shares = {f"the mean of {name}": float(a.mean()) for name, a in masks(clues).items()}
     for own, forms in (
         (clues.numbers, FORMS), (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
-        (shares, sized[:2]),
     ):  # fmt: skip
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
@@ -90,19 +86,9 @@ def named(clues: Clues, factor: float) -> str | None:
             signed = ("-" * ((factor < 0) != (n < 0)) + form.format(_bracketed(name, form))
                       for name, n in found)  # fmt: skip
             if found:  # the plainest form; a setting says more than a size
-                texts = [*texts[: 1 if own is shares else 2], *signed]
+                texts += signed
                 break
     return " or ".join(dict.fromkeys(texts[:2])) or None
-
-
-def masks(clues: Clues) -> dict[str, np.ndarray]:
-    """What is chosen of something: masks, and integers that are not a setting (ignore_index)."""
-    known = clues.settings | clues.variables
-    found = {name: a for name, a in known.items() if is_array(a, "b")}
-    for name, a in known.items():
-        for setting, n in clues.numbers.items() if is_array(a, "i") else ():
-            found[f"({name} != {setting})"] = a != n
-    return {name: a for name, a in found.items() if a.any() and not a.all()}
 
 
 def quotient(clues: Clues, factor: float, above: Mapping[str, float]) -> str:

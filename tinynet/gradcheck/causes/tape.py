@@ -26,7 +26,6 @@ class Tape:
         self.held = held or {}
         self.values: dict[Key, np.ndarray] = {}
         self.names: dict[int, str] = {}  # of the calls, with the line of the function
-        self.steps: dict[int, tuple[Callable[[list[Any]], Any], list[Any]]] = {}  # with operands
         self.writes: list[tuple[np.ndarray, np.ndarray, str]] = []
         self.count = 0
 
@@ -46,7 +45,6 @@ class Tape:
         if not self.held:
             self.names[number] = _told(name)
         self.values[number, -1] = result.copy()
-        self.steps[number] = run, [self.values.get((number, k), o) for k, o in enumerate(plain)]
         return traced(self.held.get((number, -1), result).copy(), self)
 
 

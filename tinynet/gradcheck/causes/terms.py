@@ -70,10 +70,7 @@ def _sums(clues: Clues) -> Iterator[tuple[str, str, np.ndarray]]:
             np.maximum.at(extreme, e.i, sign * key)
             text = f"analytic: of the outputs that an element of {clues.name} is in, the {said} "
             text += f"along axes {', '.join(map(str, chosen))} counts alone"
-            cause = "some terms of the sum are left out"
-            if clues.assigns:
-                cause, text = "missing accumulation", f"{text} (= for +=)"
-            yield cause, text, sign * key == extreme[e.i]
+            yield "missing accumulation", f"{text} (= for +=?)", sign * key == extreme[e.i]
 
 
 def _ordinal(place: int, size: int) -> str:

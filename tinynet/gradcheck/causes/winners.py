@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -47,10 +46,6 @@ def look(clues: Clues) -> Iterator[Suspect]:
             said = f"analytic gives dy to {said} of the window"
             yield Suspect(WRONG, said, np.eye(x.size)[:, given])
         yield from _mapped(clues, windows, wins)
-    for said, extremes in _along_other_axes(clues.x, windows):
-        several = (extremes.sum(0) != 1).any()
-        if several and not any(np.array_equal(extremes, among) for among in (windows, wins)):
-            yield Suspect("winner looked for along the wrong axis", said, extremes * 1.0)
 
 
 def _windows(clues: Clues) -> np.ndarray | None:
@@ -66,29 +61,6 @@ def _windows(clues: Clues) -> np.ndarray | None:
         if (found.sum(0) > 1).all():
             return found
     return None
-
-
-def _along_other_axes(x: np.ndarray, windows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """The elements that are extremes along other axes, of all of x or of those in the window."""
-    places = np.indices(x.shape).reshape(x.ndim, -1)
-    axes = [axis for axis, n in enumerate(x.shape) if n > 1]
-    for count, of_all in itertools.product(range(1, len(axes) + 1), (True, False)):
-        for chosen in itertools.combinations(axes, count):
-            rest = [axis for axis in range(x.ndim) if axis not in chosen]
-            line = np.unique(places[rest], axis=1, return_inverse=True)[1].reshape(-1)
-            among = np.ones_like(windows) if of_all else windows
-            for said, sign in (("largest", 1), ("smallest", -1)):
-                values = np.where(among, sign * x.reshape(-1, 1), -np.inf)
-                best = np.full((int(line.max()) + 1, windows.shape[1]), -np.inf)
-                np.maximum.at(best, line, values)
-                along = f"ax{'is' if count == 1 else 'es'} {', '.join(map(str, chosen))}"
-                yield (
-                    (
-                        "analytic gives dy to those elements of the window that are the "
-                        f"{said} {'' if of_all else 'of it '}along {along}"
-                    ),
-                    windows & (values == best[line]),
-                )
 
 
 def _mapped(clues: Clues, windows: np.ndarray, wins: np.ndarray) -> Iterator[Suspect]:
