@@ -8,11 +8,11 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3090,
-    "data": 2457,
+    "cli": 3084,
+    "data": 2455,
     "derivatives": 1054,
     "functions": 2158,
-    "gradcheck": 6050,
+    "gradcheck": 5970,
     "kernels": 4181,
     "lab": 2102,
     "models": 397,
@@ -21,7 +21,7 @@ MOST = {
     "ops": 3658,
     "optim": 2405,
     "teaching": 3574,
-    "training": 7040,
+    "training": 7256,
     "utils": 881,
     "vision": 1634,
     "its own files": 5158,
