@@ -261,9 +261,9 @@ def warm_up(o):
     [
         (halving, None, [1, 0.5, 0.25]),
         (halving, "epoch", [1, 0.5, 0.25]),
-        (halving, "batch", [0.5, 0.125, 0.03125]),  # of the second batch of each epoch
+        (halving, "batch", [1, 0.25, 0.0625]),  # the highest of each epoch
         (warm_up, None, [0.5, 0.75, 1]),
-        (warm_up, "batch", [0.75, 0.5, 0.125]),
+        (warm_up, "batch", [0.75, 1, 0.25]),
         (lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=3), "epoch", None),
     ],
 )

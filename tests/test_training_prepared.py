@@ -199,7 +199,7 @@ def test_a_run_has_one_best_epoch(tmp_path, stopping, kept):
     assert loaded.evaluate(x[48:], Y[48:])["loss"] == best["validation_loss"]
     if stopping is not None:
         assert training.evaluate(model, x[48:], Y[48:])["loss"] == best["validation_loss"]
-    assert f"validation examples after epoch {best['epoch']}<" in (run / "report.html").read_text()
+    assert f"validation examples, after epoch {best['epoch']} of" in (run / "report.html").read_text()
     if kept is not None:
         assert checkpoint.read(tmp_path / kept).run["epoch"] == best["epoch"]
 
@@ -334,4 +334,4 @@ def test_a_single_output_of_two_classes_has_an_accuracy_and_a_matrix(tmp_path):
     one = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))
     history = fit(one, BYTES, Y.astype(np.float32), 2, **options, **QUIET)
     assert history[-1]["validation_accuracy"] > 0.9
-    assert "48 validation examples after epoch" in (tmp_path / "report.html").read_text()
+    assert "48 validation examples, after epoch" in (tmp_path / "report.html").read_text()
