@@ -193,8 +193,8 @@ def index_put(input: Data, indices: Any, values: Data, accumulate: bool = False)
 
 def put(input: Data, index: Data, source: Data, accumulate: bool = False) -> Tensor:
     """A copy of x with `source` at places counted through the whole tensor, or added there."""
-    flat, places = ops.reshape(input, (-1,)), _index("put", index)
-    return ops.reshape(index_put(flat, (places,), source, accumulate), tuple(input.shape))
+    flat, at = ops.reshape(input, (-1,)), _index("put", index)
+    return index_put(flat, (at,), ops.reshape(source, at.shape), accumulate).reshape(input.shape)
 
 
 def take(input: Data, index: Data) -> Tensor:
