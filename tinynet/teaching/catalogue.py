@@ -19,6 +19,12 @@ error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows
   => find where they come from: an empty field, a division by a standard deviation of 0
 error column-of-another-scale: of {columns} columns, {told}; it drowns the others
   => scale each column by itself: x[:, {c}] = (x[:, {c}] - {mean:.4g}) / {std:.4g}
+warning column-of-another-scale (gap): {share:.1%} of the numbers in x[:, {c}] are {number:.4g}, and
+  all the others lie between {low:.4g} and {high:.4g}: do they stand for what is missing, as -999?
+  => before scaling: x[x == -999] = np.nan; x = np.where(np.isnan(x), np.nanmean(x, 0), x)
+warning inputs-not-scaled (rows): each example has mean 0 and standard deviation 1 by itself, but
+  the columns have not: their means go from {low:.3g} to {high:.3g}, most spread by {std:.2g}
+  => scale each column, along axis 0: (x - x.mean(0)) / x.std(0)
 error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard deviation {std:.3g};
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
@@ -62,9 +68,9 @@ error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outsi
 warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
   correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
   => turn image and target together: draw once, then flip or transpose both
-warning label-among-the-inputs: column x[:, {leaks[0]}] of the inputs is the target in other
+warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
-  => leave it out: np.delete(x, {leaks}, 1)
+  => leave it out: np.delete(x, {leaks}, {axis})
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   too: their loss does not tell how the model does on new ones
   => train, validation = data.random_split(train, [0.9, 0.1])
@@ -159,9 +165,9 @@ error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which n
 warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {part:.4g}: what is
   added to it, or multiplied with, counts for more
   => make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out
-warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {blank:.4g}; {op} alone
-  gives who guesses {guessing:.3g}: it is multiplied with something large
-  => make the weights of classes 1 on average, or leave the factor out
+warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the same outputs and all
+  weights 0 it is only {bare:.4g}: the rest is a penalty of the weights, and counts for more
+  => make the penalty smaller: a factor of 1e-4 is usual
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
@@ -230,6 +236,9 @@ error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups o
 error loss-with-the-wrong-sign: the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
+error loss-with-the-wrong-sign (collapse): the loss goes {run}, and then the outputs of all examples
+  are the same: it asks for that, and for nothing else
+  => turn the sign of what shall keep outputs apart: F.relu(margin - d), not F.relu(d - margin)
 error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
   class have their highest score there, less than by chance (1 of {C})
   => look at the loss: its sign, 1 - p in place of p; and at the order of the classes
@@ -247,6 +256,9 @@ error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
   follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
+warning weight-decay-too-large (by hand): besides the optimizer's own step, each training step makes
+  all weights smaller by {times:.2%}
+  => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
 warning eps-too-large: with eps={given:g} the loss goes {own} in {steps} steps; {other}: next to eps
   the gradients are small, and so are the steps
   => use eps=1e-8

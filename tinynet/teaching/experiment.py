@@ -39,6 +39,7 @@ class Run(NamedTuple):
     recall: float = math.nan  # the share of right answers afterwards, mean of the classes
     idle: int = 0  # how many groups had a rate of 0 in every update
     fell: float = 1.0  # the rate at half of the updates, as a share of the first
+    spread: float = math.nan  # how much outputs differ from each other, as a share of the beginning
     told: float = math.nan  # what the step itself returned at the end, as a share of the beginning
 
     @property
@@ -137,7 +138,7 @@ def train(
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         starts = [group["lr"] for group in groups]
         start = max(starts)
-        first = _measured(case, batches)
+        first, varied = _measured(case, batches), _varied(case, batches)
         for k in range(count):
             x, target = batches[k % len(batches)]
             try:
@@ -156,7 +157,7 @@ def train(
             if not math.isfinite(losses[-1]):
                 break
         last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
-        recall = _recall(case, batches)
+        recall, spread = _recall(case, batches), _varied(case, batches) / (varied or 1)
         case.model.eval()
         asleep = _measured(case, batches)
         now = max(group["lr"] for group in groups)
@@ -167,7 +168,8 @@ def train(
     part = max(len(told) // 6, 1)
     share = float(np.mean(told[-part:]) / np.mean(told[:part])) if told else math.nan
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, told=share)
+    values = (rates, asleep, len(used), recall, idle, fell, spread, share)
+    return Run(what, first, highest, last, *values)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
@@ -177,6 +179,12 @@ def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
             return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
+
+
+def _varied(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """How much the outputs of a batch differ from each other."""
+    with grad_mode.no_grad():
+        return float(np.std(first_of(case.model(batches[0][0])).array, axis=0).max(initial=0))
 
 
 def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

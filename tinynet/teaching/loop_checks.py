@@ -14,11 +14,12 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
-from tinynet.teaching.case import BATCH_NORMS, Batch, Case, tensors
+from tinynet.teaching.case import BATCH_NORMS, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import Finding, listed
+from tinynet.tensor import Tensor
 
 ADDED_UP = 64
 """So many batches may have their gradients added up before a step."""
@@ -67,7 +68,8 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    before: the parameters as one vector. change: what the first run added to them. fresh: the
+    before: the parameters as one vector. change: what the first run added to them, apart: without
+    what the optimizer's first step did. fresh: the
     gradients of the batch alone, before each run. at_step: those whenever the optimizer stepped;
     without one those that a run left. kept: those after one run more, where several were added up
     before the step.
@@ -78,6 +80,7 @@ class _Seen:
 
     before: np.ndarray
     change: np.ndarray
+    apart: np.ndarray
     kept: np.ndarray
     fresh: list[np.ndarray] = field(default_factory=list)
     at_step: list[np.ndarray] = field(default_factory=list)
@@ -88,10 +91,47 @@ class _Seen:
     error: Exception | None = None
 
 
+def _made_up(made: Any, target: Any) -> Tensor:
+    """A loss of any outputs."""
+    outputs = made if isinstance(made, (tuple, list)) else [made]
+    return sum(((y + 1) * y).mean() for y in outputs)  # type: ignore[return-value]
+
+
+def find_own_loss(case: Case) -> None:
+    """A step that asks for no targets, and does not go along with the loss given, has its own."""
+    x, target = case.usable[0]
+    if case.step is None or target is None or not case.wanted or _has_targets(case, target):
+        return
+    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
+    with contextlib.suppress(Exception):
+        usual, varied = _after(case, optimizer, x, target), bool((target != target[:1]).any())
+        other = np.repeat(target[:1], len(target), 0) if varied else target + 1
+        if usual is None or not _same(_after(case, optimizer, x, other), usual):
+            return
+        if _same(usual, _flat(case.parameters)):
+            return
+        if case.trial.error is None and varied:
+            seen = _watch(case, optimizer, (x, target))
+            first, fresh = seen.at_step[0], seen.fresh[0]
+            if first @ fresh > 0.5 * _norm(first) * _norm(fresh):
+                return
+        told = "the step asks for no targets, and has another loss than the one given (loss=)"
+        case.notes.append(f"{told}: neither is looked at, nor what is learned")
+        case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
+        case.trial = Trial()
+        case.run_trial()
+
+
+def _has_targets(case: Case, target: np.ndarray) -> bool:
+    """Whether the step reaches some from outside."""
+    arrays = [v for v in case.reached if isinstance(v, (Tensor, np.ndarray)) and v.ndim]
+    return any((v.dtype, v.shape[1:]) == (target.dtype, target.shape[1:]) for v in arrays)
+
+
 def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
     """The user's step, run on a batch and watched."""
     before = _flat(case.wanted)
-    seen = _Seen(before, 0 * before, 0 * before)
+    seen = _Seen(before, 0 * before, 0 * before, 0 * before)
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -104,7 +144,11 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
         result = step(closure) if closure is not None else None  # it makes the gradients
         seen.at_step.append(_gradients(case))
         seen.asleep |= not case.model.training
-        return step() if closure is None else result
+        start = _flat(case.wanted)
+        result = step() if closure is None else result
+        if seen.runs == 0:
+            seen.apart -= _flat(case.wanted) - start
+        return result
 
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
@@ -136,6 +180,7 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
                 run()
                 if seen.runs == 1:
                     seen.change = _flat(case.wanted) - before
+                    seen.apart += seen.change
                     seen.left = bool(_gradients(case).any())
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
@@ -197,11 +242,15 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             still = ", which left every parameter as it was"
         return finding("step-changes-nothing", runs=seen.runs, still=still)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
+    if case.own_loss:
+        seen.fresh, fresh = seen.at_step[:2], first
     size, usual = _norm(first), _norm(fresh)
     owner = "model" if case.optimizer is None else "optimizer"
     factor = first @ fresh / max(usual**2, 1e-300)
     several = case.added_up > 1
-    if seen.wiped and size and (several or first @ fresh < 0.5 * size * usual):
+    fed = {name for name, part in _parts(case.wanted, first) if part.any()}
+    unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
+    if seen.wiped and size and (several or unfed or first @ fresh < 0.5 * size * usual):
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
@@ -226,8 +275,6 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         return finding("forgotten-zero-grad", size=size, owner=owner, **values)
     if len(seen.at_step) > 2:
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
-    fed = {name for name, part in _parts(case.wanted, first) if part.any()}
-    unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     same = _norm(first - factor * fresh) < 0.1 * size
@@ -267,7 +314,7 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
         ("inputs", np.repeat(x[:1], len(x), 0), target),
         ("inputs of the second half", np.concatenate([x[:half], x[: len(x) - half]]), target),
     ]
-    if target is not None:
+    if target is not None and _has_targets(case, target):
         others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
     usual, gradient = _after(case, optimizer, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
@@ -287,8 +334,11 @@ def why_not(case: Case) -> Finding | None:
     seen = _watch(case, optimizer, (x, target))
     if seen.error is not None or not seen.at_step or target is None:
         return None
-    first, fresh = seen.at_step[0], seen.fresh[0]
+    first, fresh, apart = seen.at_step[0], seen.fresh[0], seen.apart
     rest, before = first - fresh, seen.before
+    times = -(apart @ before) / (before @ before)
+    if times > 1e-3 and _norm(apart + times * before) < 0.3 * _norm(apart):
+        return finding("weight-decay-too-large (by hand)", times=times)
     for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
         times = rest @ w / max(w @ w, 1e-300)
         if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:

@@ -15,6 +15,7 @@ from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
 from tinynet.teaching.case import BATCH_NORMS, BINARY, Case, Trial, first_of
 from tinynet.teaching.catalogue import finding
+from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
@@ -117,6 +118,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
         for call in case.trial.of(*WEIGHTED)
         if call.op != "matmul" or isinstance(call.args[1], Parameter)
     }
+    own |= {id(p) for rival in case.rivals for p in params_of(rival)}
     for call in case.trial.calls:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
@@ -128,7 +130,8 @@ def check_structure(case: Case) -> Iterator[Finding]:
             if not any(c.op in ("mean", "sum") for c in before[: before.index(source)]):
                 idle.append(pair)
         inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
-        if inputs == 1 and call.op != "conv2d" and any(c in weights for c in before):
+        feeds = next((c for c in before if c in weights), None)  # not a sum of more, a distance
+        if inputs == 1 and call.op != "conv2d" and feeds and feeds.output.shape[-1] == 1:
             narrow.append(call.where())
     for call in case.trial.of("reshape"):
         before, after = call.args[0].shape, call.output.shape
@@ -397,14 +400,17 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     factor = call.output.grad.item() if part and call.output.grad is not None else 1.0
     part *= max(factor, 1.0)  # a factor makes a large part of it, not a small one
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
-    known = call.op in ("cross_entropy", BINARY[1]) and not call.is_sum
-    blank = case.asked(np.zeros_like(y), target) if known else 0.0
-    values: dict[str, Any] = {"loss": loss, "op": call.op, "part": part, "blank": blank, "C": C}
+    known = call.op == "cross_entropy" and not call.is_sum
+    with preserving(case.model):
+        for p in case.parameters.values():
+            p.array[...] = 0
+        bare = case.asked(y, target)
+    values: dict[str, Any] = {"loss": loss, "op": call.op, "part": part, "C": C}
     if loss > 10 * part > 0 or (loss < 0 < min(part, factor)):
         yield finding("loss-beyond-its-part", **values)
-    elif blank > 10 * guessing:
-        yield finding("loss-beyond-its-part (times)", guessing=guessing, **values)
-    elif known and call.op == "cross_entropy" and C and loss > guessing + max(guessing, 1.5):
+    elif loss > 2 * bare > 0:
+        yield finding("loss-beyond-its-part (penalty)", loss=loss, bare=bare)
+    elif known and C and loss > guessing + max(guessing, 1.5):
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
             yield finding("first-loss-too-high", guessing=guessing, low=low, high=high, **values)

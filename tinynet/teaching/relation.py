@@ -23,10 +23,9 @@ def rows(case: Case) -> np.ndarray:
 
 def examples(case: Case) -> Examples | None:
     """All examples, None where targets are missing, are the same, or are rows of integers."""
-    targets = [t for _, t in case.usable if t is not None]
-    if not targets or len(targets) < len(case.usable):
+    if case.target is None:
         return None
-    x, target = rows(case), np.concatenate(targets)
+    x, target = rows(case), case.target
     integers = target.ndim > 1 and target.dtype.kind in "iu"
     if integers or case.matches or len(target) != len(x) or (target == target[:1]).all():
         return None
@@ -87,19 +86,24 @@ def structured(x: np.ndarray) -> bool:
     return bool(apart * (len(x) - 1) > 3)
 
 
-def closer_than_chance(some: Examples, known: Examples | None = None) -> float:
-    """How much more alike the targets of neighbours are than after shuffling, in deviations.
-
-    Neighbours among themselves, or in what is known.
-    """
-    (x, t), (z, u) = some, known or some
-    x, z = (a.astype(np.float64) for a in (x, z))
+def neighbours(some: Examples, known: Examples | None = None) -> np.ndarray:
+    """The places of the five nearest (N, 5): among themselves, or in what is known."""
+    x, z = (a[0].astype(np.float64) for a in (some, known or some))
     mean, std = z.mean(0), np.where(z.std(0) > 0, z.std(0), 1)
     x, z = (x - mean) / std, (z - mean) / std
     distance = (x * x).sum(1)[:, None] + (z * z).sum(1) - 2 * x @ z.T
     if known is None:
         np.fill_diagonal(distance, np.inf)
-    nearest = np.argpartition(distance, 5, axis=1)[:, :5]
+    return np.argpartition(distance, 5, axis=1)[:, :5]
+
+
+def closer_than_chance(some: Examples, known: Examples | None = None) -> float:
+    """How much more alike the targets of neighbours are than after shuffling, in deviations.
+
+    Neighbours among themselves, or in what is known.
+    """
+    (_, t), (_, u) = some, known or some
+    nearest = neighbours(some, known)
     t, u = t.reshape(len(t), -1), u.reshape(len(u), -1)
     if t.dtype.kind in "iu":  # one column for each class
         t, u = ((a == np.unique(u)).astype(np.float64) for a in (t, u))
