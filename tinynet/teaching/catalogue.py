@@ -40,17 +40,12 @@ warning inputs-duplicated: only {groups} of the {N} examples differ from each ot
   => check how the batch is drawn: does an index not move on, is data there several times?
 error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
   => number the classes: classes, target = np.unique(target, return_inverse=True)
-error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
-  have, and the targets {target.shape}
-  => give the batch as (inputs, targets)
 error labels-sorted|targets-sorted: from one batch to the next the {what} differ {ratio:.0f} times
   as much as those of shuffled batches would: a model learns some and forgets the others
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning one-class-in-the-batch: all {size} labels of the batch are {label}: batches in the order of
   the classes teach one answer after the other
   => shuffle: data.DataLoader(train, ..., shuffle=True)
-warning too-many-outputs: the model has {C} outputs, but no label of {size} is {told}
-  => give the last layer {left} outputs, one for each class, and count the classes from 0
 warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
   {classes[1]} {shares[1]:.1%}; of the former the loss makes {times:.3g} times as much
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
@@ -90,8 +85,6 @@ error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of th
   => put dropout before the last linear layer, not behind it
 error batch-norm-with-batch-of-1: {seen}, and {names} normalises by that one alone
   => use batches of 16 or more, and drop_last=True where the last one would have 1; or nn.LayerNorm
-warning layer-used-several-times: {places} are the same layer, with the same weights
-  => unless that is meant: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] * 4
 error parameters-not-registered: {count} weights are used that are not in model.parameters(): {told}
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
 warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
@@ -154,9 +147,6 @@ warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabil
 error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
   {made}: every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
-error targets-broadcast (outputs): the loss stays {loss:.4g} when the {K} outputs of an example are
-  exchanged among themselves: shapes ({N}, {K}) and ({N}, 1) hold each against the same target
-  => give the model one output for each target; for labels use cross_entropy or F.one_hot(target)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
@@ -171,8 +161,6 @@ warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the sam
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
-error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
-  => take all of the batch: not y[:n], but y
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
@@ -220,9 +208,6 @@ error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g
   => {cure}
 error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}{own.rates}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
-error learning-rate-falls-too-fast (setting): with lr_decay={given:g} the loss goes {own} in {steps}
-  steps; {other}: the k-th step has the rate lr / (1 + {given:g} * (k - 1))
-  => use lr_decay=0
 error evaluation-mode (step): when optimizer.step() runs, the model is in evaluation mode: dropout
   does nothing, and batch norm does not learn its running statistics
   => call model.train() before training
@@ -256,22 +241,13 @@ error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
   follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
-warning weight-decay-too-large (by hand): besides the optimizer's own step, each training step makes
-  all weights smaller by {times:.2%}
+warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
+  {times:.1%}, whatever its gradient is
   => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
-warning eps-too-large: with eps={given:g} the loss goes {own} in {steps} steps; {other}: next to eps
-  the gradients are small, and so are the steps
-  => use eps=1e-8
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
-  => {cure}
+  => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
   => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
-error loss-without-a-lower-bound: the loss goes {run}, below 0, and to {far:.3g} with outputs that
-  are {where} by a million: it asks for ever larger numbers, not for the targets
-  => make errors in both directions cost: square them, ((y - t) ** 2).mean(), or take abs()
-error loss-without-a-lower-bound (penalty): the loss goes {run}, below 0, and there is no end to it:
-  something is taken off that grows with the weights
-  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
   => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
@@ -285,9 +261,6 @@ error learning-rate-too-high (by hand): in {steps} steps the loss goes {own}; {o
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
   the {N} examples of a batch, and so are its gradients, that many times those of the mean
   => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
-error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}: too little gets
-  through {count} layers of dropout
-  => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no
   better at other rates{renewed}; a net that can learn learns these by heart
   => {cure}
@@ -298,15 +271,6 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
-warning inputs-and-targets-unrelated (step): with all targets alike the step's gradient is that of
-  its batch, with its own targets it differs by {by:.0%}: it gives examples the targets of others
-  => shuffle inputs and targets by the same order in the step: x[order], t[order]
-warning inputs-and-targets-unrelated (standardised): each of the {N} examples has mean 0 and
-  standard deviation 1 by itself, and nothing that is left tells its target
-  => scale all examples by the same two numbers: (x - x.mean()) / x.std() of the training data
-warning inputs-and-targets-unrelated (moved): similar inputs among {N} have targets no more alike
-  than chance, but they are if the targets are moved by {by} ({fit:.0f} deviations)
-  => np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both alone?
 """
 
 

@@ -166,14 +166,12 @@ def _duplicates(case: Case, rows: np.ndarray, target: np.ndarray) -> Iterator[Fi
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
-    x, target, trial, whole = case.x, case.target, case.trial, case.whole
+    """Labels that are text; what the loss says to all of them."""
+    target, trial, whole = case.target, case.trial, case.whole
     if target is None or whole is None:
         return
     if target.dtype.kind not in "iufb":
         yield finding("labels-are-text", target=target)
-    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1:
-        yield finding("inputs-and-targets-swapped", x=x, target=target)
     elif case.classifies and trial.output is not None and not (trial.several or trial.error):
         ends = case.batches[0][1].copy()  # type: ignore[union-attr]
         ends.flat[:2] = whole.min(), whole.max()
@@ -204,7 +202,7 @@ def check_order(case: Case) -> Iterator[Finding]:
 
 
 def check_balance(case: Case) -> Iterator[Finding]:
-    """One class alone, rare classes, outputs for which there is no class."""
+    """One class alone, and rare classes."""
     labels, target, output = case.labels, case.target, case.trial.output
     tags = labels is None and bool(case.trial.of(*BINARY))
     if tags and target is not None and output is not None and target.shape[1:] == output.shape[1:]:
@@ -216,13 +214,6 @@ def check_balance(case: Case) -> Iterator[Finding]:
         if not tags and size >= 8 and case.classes != 1:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
-    C, needed = case.classes or 0, int(present[-1]) + 1
-    unused = np.setdiff1d(np.arange(C), present)
-    many = 4 * needed < C or (size >= 25 * C and 0 in unused)
-    many &= not (tags or case.words)  # one of these may fill up sentences, or be rare
-    if many and size >= 64 and case.classifies and "labels-sorted" not in case.found:
-        told, left = listed([*map(str, unused)], 3), len(present)
-        yield finding("too-many-outputs", C=C, size=size, told=told, left=left)
     ends = [counts.argmax(), counts.argmin()]
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
@@ -336,7 +327,7 @@ def check_leak(case: Case) -> Iterator[Finding]:
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
     leaks = left < (1e-9 if wide else 0.02)  # of all, as the last values of a series, it is natural
     apart = leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()
-    if left.min() < 1e-5 and leaks.any() or (apart and not wide):
+    if leaks.any() and (left.min() < 1e-5 or (apart and not wide)):
         axis = int(np.argmax(shape)) + 1
         places = np.unravel_index(np.flatnonzero(leaks), shape)
         place = ", ".join(str(p[0]) for p in places)

@@ -68,8 +68,7 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    before: the parameters as one vector. change: what the first run added to them, apart: without
-    what the optimizer's first step did. fresh: the
+    before: the parameters as one vector. change: what the first run added to them. fresh: the
     gradients of the batch alone, before each run. at_step: those whenever the optimizer stepped;
     without one those that a run left. kept: those after one run more, where several were added up
     before the step.
@@ -80,7 +79,6 @@ class _Seen:
 
     before: np.ndarray
     change: np.ndarray
-    apart: np.ndarray
     kept: np.ndarray
     fresh: list[np.ndarray] = field(default_factory=list)
     at_step: list[np.ndarray] = field(default_factory=list)
@@ -106,9 +104,8 @@ def find_own_loss(case: Case) -> None:
     with contextlib.suppress(Exception):
         usual, varied = _after(case, optimizer, x, target), bool((target != target[:1]).any())
         other = np.repeat(target[:1], len(target), 0) if varied else target + 1
-        if usual is None or not _same(_after(case, optimizer, x, other), usual):
-            return
-        if _same(usual, _flat(case.parameters)):
+        asks = not _same(_after(case, optimizer, x, other), usual)
+        if asks or _same(_after(case, optimizer, np.repeat(x[:1], len(x), 0), target), usual):
             return
         if case.trial.error is None and varied:
             seen = _watch(case, optimizer, (x, target))
@@ -131,7 +128,7 @@ def _has_targets(case: Case, target: np.ndarray) -> bool:
 def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
     """The user's step, run on a batch and watched."""
     before = _flat(case.wanted)
-    seen = _Seen(before, 0 * before, 0 * before, 0 * before)
+    seen = _Seen(before, 0 * before, 0 * before)
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -144,11 +141,7 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
         result = step(closure) if closure is not None else None  # it makes the gradients
         seen.at_step.append(_gradients(case))
         seen.asleep |= not case.model.training
-        start = _flat(case.wanted)
-        result = step() if closure is None else result
-        if seen.runs == 0:
-            seen.apart -= _flat(case.wanted) - start
-        return result
+        return step() if closure is None else result
 
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
@@ -180,7 +173,6 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
                 run()
                 if seen.runs == 1:
                     seen.change = _flat(case.wanted) - before
-                    seen.apart += seen.change
                     seen.left = bool(_gradients(case).any())
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
@@ -329,25 +321,19 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
 
 def why_not(case: Case) -> Finding | None:
     """What a step that does not learn goes along with, besides the gradient of its batch."""
-    x, target = case.usable[0]
-    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
-    seen = _watch(case, optimizer, (x, target))
-    if seen.error is not None or not seen.at_step or target is None:
+    seen = _watch(case, case.optimizer or SGD([*case.wanted.values()], lr=0), case.usable[0])
+    if seen.error is not None or not seen.at_step:
         return None
-    first, fresh, apart = seen.at_step[0], seen.fresh[0], seen.apart
-    rest, before = first - fresh, seen.before
-    times = -(apart @ before) / (before @ before)
-    if times > 1e-3 and _norm(apart + times * before) < 0.3 * _norm(apart):
+    fresh, change, before = seen.fresh[0], seen.change, seen.before
+    rest = seen.at_step[0] - fresh
+    times = -(change @ before) / max(before @ before, 1e-300)
+    if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
         return finding("weight-decay-too-large (by hand)", times=times)
     for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
         times = rest @ w / max(w @ w, 1e-300)
         if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:
             values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
             return finding("weight-decay-too-large (step)", **values)
-    by, same = _norm(rest) / max(_norm(fresh), 1e-300), np.repeat(target[:1], len(target), 0)
-    even = _watch(case, optimizer, (x, same)) if by > 0.1 else seen
-    if even.at_step and _norm(even.at_step[0] - even.fresh[0]) < 1e-3 * _norm(even.fresh[0]):
-        return finding("inputs-and-targets-unrelated (step)", by=by) if by > 0.1 else None
     return None
 
 
