@@ -142,8 +142,6 @@ error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities
   most: with such scores the loss cannot fall below {least:.2f}
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
   the loss; cosines want a factor, 16 * y
-warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabilities{made}
-  => leave log_softmax out, or use nll_loss in place of cross_entropy
 error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
   {made}: every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
@@ -199,8 +197,6 @@ error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error optimizer-steps-twice: optimizer.step() is called {count} times in one training step
-  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
   => look for .detach(), no_grad() or frozen parameters in your step
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
@@ -208,9 +204,6 @@ error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g
   => {cure}
 error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}{own.rates}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
-error evaluation-mode (step): when optimizer.step() runs, the model is in evaluation mode: dropout
-  does nothing, and batch norm does not learn its running statistics
-  => call model.train() before training
 error step-ignores-its-batch: from the same weights the step leads to the same parameters, bit for
   bit, when all {what} of the batch are replaced by the first; the gradient does change
   => use the x and target that the step is given, not those of outside

@@ -40,7 +40,6 @@ class Run(NamedTuple):
     idle: int = 0  # how many groups had a rate of 0 in every update
     fell: float = 1.0  # the rate at half of the updates, as a share of the first
     spread: float = math.nan  # how much outputs differ from each other, as a share of the beginning
-    told: float = math.nan  # what the step itself returned at the end, as a share of the beginning
 
     @property
     def diverged(self) -> bool:
@@ -117,7 +116,7 @@ def train(
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
-    losses, told, used = [], [], []
+    losses, used = [], []
     count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
@@ -143,8 +142,7 @@ def train(
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    value = step(x, target)
-                    told.append(float(value) if isinstance(value, (float, Tensor)) else math.nan)
+                    step(x, target)
                     losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
@@ -165,11 +163,8 @@ def train(
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
     idle = sum(not any(rates) for rates in zip(*used))
     fell = max(used[len(used) // 2]) / start if used and start else 1.0
-    part = max(len(told) // 6, 1)
-    share = float(np.mean(told[-part:]) / np.mean(told[:part])) if told else math.nan
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    values = (rates, asleep, len(used), recall, idle, fell, spread, share)
-    return Run(what, first, highest, last, *values)
+    return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, spread)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

@@ -18,7 +18,7 @@ from tinynet.teaching.case import BATCH_NORMS, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
-from tinynet.teaching.report import Finding, listed
+from tinynet.teaching.report import ERROR, Finding, listed
 from tinynet.tensor import Tensor
 
 ADDED_UP = 64
@@ -45,7 +45,8 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
         return
     params = params_of(case.optimizer)
     chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
-    foreign = [str(p.shape) for p in params if id(p) not in own]
+    used = {id(p) for m in case.reached if isinstance(m, nn.Module) for p in m.parameters()}
+    foreign = [str(p.shape) for p in params if id(p) not in own | used]
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells
@@ -265,8 +266,6 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if len(seen.at_step) == 2 and any(held):
         values = {"both": _norm(second), "new": _norm(seen.fresh[1]), "told": ""}
         return finding("forgotten-zero-grad", size=size, owner=owner, **values)
-    if len(seen.at_step) > 2:
-        return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     same = _norm(first - factor * fresh) < 0.1 * size
@@ -282,7 +281,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             cure = "is loss.backward() called twice? Once after zero_grad() is enough"
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
-        return finding("evaluation-mode (step)")
+        return finding("evaluation-mode", ERROR, names="the model, when optimizer.step() runs")
     return None
 
 

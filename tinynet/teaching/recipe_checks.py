@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import nn
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
@@ -160,7 +159,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             yield finding("learning-rate-too-high (by hand)", steps=steps, own=own, other=way.best)
             return
         if way.helps(plain) and way.share(own) < little:
-            if case.rivals or (own.told < 0.7 and case.feeds_other):
+            if case.rivals or case.feeds_other:
                 case.notes.append("the step has batches or another model of its own: not compared")
             else:
                 rate = "; and at its learning rate" if case.optimizer is None else ""
@@ -258,12 +257,9 @@ def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     weights = {name: size for name, size in sizes.items() if case.parameters[name].ndim > 1}
     if weights and min(weights.values()) < TINY * max(sizes.values()):
         names = min(weights, key=weights.__getitem__), max(sizes, key=sizes.__getitem__)
-        size, squashing = [sizes[name] for name in names], case.layers(nn.Sigmoid, nn.Tanh)
-        cure = "use batch norm between the layers, x + f(x) in place of f(x), or fewer of them"
-        if anew:
-            cure = NEW_WEIGHTS
-        elif squashing:
-            cure = f"use ReLU in place of {type(squashing[0][1]).__name__}, {cure[4:]}"
+        size, cure = [sizes[name] for name in names], NEW_WEIGHTS
+        if not anew:
+            cure = "use ReLU in place of Sigmoid and Tanh, batch norm, x + f(x) in place of f(x)"
         values = {"names": names, "size": size, "steps": case.steps, "run": run, "cure": cure}
         yield finding("vanishing-gradients", renewed=f"; {anew}" if anew else "", **values)
 
