@@ -360,7 +360,7 @@ class Case:
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
-            self.asks = trial.error is not None or self._asks(made)
+        self.asks = trial.error is not None or self._asks(made)
         self.distances = self._gives_distances()
         self.classifies = self._classifies()
 

@@ -182,7 +182,7 @@ error step-fails (later): the first step works, a later one raises {kind}: {told
 error gradients-thrown-away: optimizer.step() comes after {runs} training steps, but zero_grad()
   takes gradients away before it (at the step the norm is {size:.3g}, that of a batch {usual:.3g})
   => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
-error step-changes-nothing: optimizer.step() was not called in {runs} training steps{still}
+error step-changes-nothing: optimizer.step() was not called in {runs} training steps
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-changes-nothing (by hand): a whole training step left every parameter as it was
   => change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others
@@ -214,6 +214,8 @@ error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups o
 error loss-with-the-wrong-sign: the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
+error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
+  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
 error loss-with-the-wrong-sign (collapse): the loss goes {run}, and then the outputs of all examples
   are the same: it asks for that, and for nothing else
   => turn the sign of what shall keep outputs apart: F.relu(margin - d), not F.relu(d - margin)

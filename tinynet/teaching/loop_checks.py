@@ -230,10 +230,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         if by_hand is not None:
             return by_hand
     if not seen.at_step:
-        still = ", though the parameters moved: another one did, such as one made within the step"
-        if not seen.change.any():
-            still = ", which left every parameter as it was"
-        return finding("step-changes-nothing", runs=seen.runs, still=still)
+        return finding("step-changes-nothing", runs=seen.runs)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     if case.own_loss:
         seen.fresh, fresh = seen.at_step[:2], first
@@ -325,14 +322,14 @@ def why_not(case: Case) -> Finding | None:
         return None
     fresh, change, before = seen.fresh[0], seen.change, seen.before
     rest = seen.at_step[0] - fresh
-    times = -(change @ before) / max(before @ before, 1e-300)
-    if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
-        return finding("weight-decay-too-large (by hand)", times=times)
     for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
         times = rest @ w / max(w @ w, 1e-300)
         if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:
             values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
             return finding("weight-decay-too-large (step)", **values)
+    times = -(change @ before) / max(before @ before, 1e-300)
+    if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
+        return finding("weight-decay-too-large (by hand)", times=times)
     return None
 
 

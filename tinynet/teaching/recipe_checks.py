@@ -87,7 +87,9 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed = against < along and (against <= way.best.last or against < 0)
     if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
         yield finding("answers-get-worse", run=way.best, C=case.classes)
-    elif way.best.last < 0.01 * way.first and way.best.spread < 0.05:
+    elif way.best.last < -100 * max(abs(way.first), 1.0) and not opposed:
+        yield finding("loss-without-a-lower-bound", run=way.best)
+    elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
         yield finding("loss-with-the-wrong-sign (collapse)", run=way.best)
     elif way.learned and opposed and not case.distances:
         yield finding("loss-with-the-wrong-sign", run=way.best, values=(along, against))
