@@ -111,7 +111,7 @@ def find_own_loss(case: Case) -> None:
         if case.trial.error is None and varied:
             seen = _watch(case, optimizer, (x, target))
             first, fresh = seen.at_step[0], seen.fresh[0]
-            if first @ fresh > 0.5 * _norm(first) * _norm(fresh):
+            if first @ fresh > 0.7 * _norm(first) * _norm(fresh):
                 return
         told = "the step asks for no targets, and has another loss than the one given (loss=)"
         case.notes.append(f"{told}: neither is looked at, nor what is learned")
