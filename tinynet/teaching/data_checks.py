@@ -13,7 +13,7 @@ from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import BINARY, Case, first_of, tensors
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.relation import closer_than_chance, examples
+from tinynet.teaching.relation import Examples, closer_than_chance, examples, neighbours
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
@@ -65,6 +65,25 @@ def check_scale(case: Case) -> Iterator[Finding]:
             twice, severity = ". Were they divided by 255 twice?", WARNING
         values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
         yield finding("inputs-not-scaled", severity, **values)
+    elif x.ndim == 2 and 3 <= x.shape[1] <= COLUMNS and len(x) >= 32:
+        yield from _scaled_oddly(x.astype(np.float64))
+
+
+def _scaled_oddly(x: np.ndarray) -> Iterator[Finding]:
+    """Rows scaled in place of columns; columns in which one number is far from all others."""
+    means, spread = x.mean(0), float(np.median(x.std(0)))
+    alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
+    if alone and spread < 0.5 * means.std():
+        yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
+        return
+    for c, column in enumerate(x.T):
+        numbers, counts = np.unique(column, return_counts=True)
+        for one, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
+            gap = min(abs(rest[[0, -1]] - numbers[one]), default=0)
+            if len(rest) > 10 and counts[one] > 2 and gap > 3 * np.ptp(rest):
+                values = {"share": counts[one] / len(x), "low": rest[0], "high": rest[-1]}
+                yield finding("column-of-another-scale (gap)", c=c, number=numbers[one], **values)
+                return
 
 
 def _scales_itself(case: Case) -> bool:
@@ -121,16 +140,16 @@ def check_variety(case: Case) -> Iterator[Finding]:
             "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
         )
     if not same.all():
-        yield from _duplicates(rows, t, x.ndim == 2)
+        yield from _duplicates(case, rows, t)
 
 
-def _duplicates(rows: np.ndarray, target: np.ndarray, table: bool) -> Iterator[Finding]:
+def _duplicates(case: Case, rows: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
     numbers: dict[bytes, int] = {}
     rows = np.ascontiguousarray(rows)
     group = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
     N, distinct = len(rows), len(numbers)
     severity = ERROR if distinct == 1 else WARNING
-    if table and distinct > 1 and np.array_equal(rows, rows.round()):
+    if case.x.ndim == 2 and distinct > 1 and np.array_equal(rows, rows.round()):
         return  # words and categories are equal by chance
     if target.shape == (N,) and target.dtype.kind in "iu":
         torn = np.flatnonzero(np.bincount(np.unique([group, target], axis=1)[0].astype(int)) > 1)
@@ -140,19 +159,19 @@ def _duplicates(rows: np.ndarray, target: np.ndarray, table: bool) -> Iterator[F
             labels, row = f"{target[i]} and {target[j]}", "same-input-different-labels"
             yield finding(row, severity, i=i, j=j, labels=labels, groups=torn.size)
             return
+    if case.redraws and distinct > 1:
+        return
     if (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
         yield finding("inputs-duplicated", severity, groups=distinct, N=N)
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
-    x, target, trial, whole = case.x, case.target, case.trial, case.whole
+    """Labels that are text; what the loss says to all of them."""
+    target, trial, whole = case.target, case.trial, case.whole
     if target is None or whole is None:
         return
     if target.dtype.kind not in "iufb":
         yield finding("labels-are-text", target=target)
-    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1:
-        yield finding("inputs-and-targets-swapped", x=x, target=target)
     elif case.classifies and trial.output is not None and not (trial.several or trial.error):
         ends = case.batches[0][1].copy()  # type: ignore[union-attr]
         ends.flat[:2] = whole.min(), whole.max()
@@ -183,7 +202,7 @@ def check_order(case: Case) -> Iterator[Finding]:
 
 
 def check_balance(case: Case) -> Iterator[Finding]:
-    """One class alone, rare classes, outputs for which there is no class."""
+    """One class alone, and rare classes."""
     labels, target, output = case.labels, case.target, case.trial.output
     tags = labels is None and bool(case.trial.of(*BINARY))
     if tags and target is not None and output is not None and target.shape[1:] == output.shape[1:]:
@@ -195,13 +214,6 @@ def check_balance(case: Case) -> Iterator[Finding]:
         if not tags and size >= 8 and case.classes != 1:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
-    C, needed = case.classes or 0, int(present[-1]) + 1
-    unused = np.setdiff1d(np.arange(C), present)
-    many = 4 * needed < C or (size >= 25 * C and 0 in unused)
-    many &= not (tags or case.words)  # one of these may fill up sentences, or be rare
-    if many and size >= 64 and case.classifies and "labels-sorted" not in case.found:
-        told, left = listed([*map(str, unused)], 3), len(present)
-        yield finding("too-many-outputs", C=C, size=size, told=told, left=left)
     ends = [counts.argmax(), counts.argmin()]
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
@@ -230,6 +242,8 @@ def check_targets(case: Case) -> Iterator[Finding]:
     target, output = case.target, case.trial.output
     if target is None or output is None or not case.is_regression or not np.isfinite(target).all():
         return
+    if case.trial.error is not None:
+        return  # the message says what it does not take
     mean, std = _mean_and_std(target)
     if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
         yield finding("targets-not-scaled", mean=mean, std=std)
@@ -270,6 +284,8 @@ def check_images(case: Case) -> Iterator[Finding]:
     if x.ndim != 4 or t.ndim not in (3, 4) or t.shape[-2:] != x.shape[-2:]:
         return
     image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1, keepdims=True)
+    for axis in (1, 2):  # less noise
+        image = np.mean([np.roll(image, by, axis) for by in (-1, 0, 1)], axis=0)
     as_is = _fit(image, mask)
     for how, turn in TURNS.items():
         fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
@@ -298,18 +314,25 @@ def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
 def check_leak(case: Case) -> Iterator[Finding]:
     """A column that is the target in other numbers."""
     x, t = case.x, case.target
-    if x.ndim != 2 or not 2 <= x.shape[1] <= COLUMNS or t is None or t.size != len(x):
+    rows, shape = x.reshape(len(x), -1), x.shape[1:]
+    if not 2 <= rows.shape[1] <= 1000 or t is None or t.size != len(x):
         return
     if case.words or t.dtype.kind not in "iufb":
         return
-    table = np.concatenate([x, t.reshape(-1, 1)], 1).astype(np.float64)
+    wide = x.ndim > 2 or len(rows[0]) > COLUMNS  # among so many one may be close to it
+    table = np.concatenate([rows, t.reshape(-1, 1)], 1).astype(np.float64)
     *columns, t = table[np.isfinite(table).all(axis=1)].T
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
-    leaks = left < 0.02  # of columns all alike, as the last values of a series, it is natural
-    if left.min() < 1e-5 or (leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()):
-        yield finding("label-among-the-inputs", leaks=np.flatnonzero(leaks).tolist(), N=len(x))
+    leaks = left < (1e-9 if wide else 0.02)  # of all, as the last values of a series, it is natural
+    apart = leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()
+    if leaks.any() and (left.min() < 1e-5 or (apart and not wide)):
+        axis = int(np.argmax(shape)) + 1
+        places = np.unravel_index(np.flatnonzero(leaks), shape)
+        place = ", ".join(str(p[0]) for p in places)
+        told = {"leaks": sorted({int(i) for i in places[axis - 1]}), "axis": axis, "place": place}
+        yield finding("label-among-the-inputs", N=len(x), **told)
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
@@ -395,12 +418,31 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
         if fit > 1.5 * max(across, 5):
             told = f"its images fit those of the training better when {how} ({fit:.1f} deviations"
             return [Finding("images turned", ERROR, f"{told}; as they are {across:.1f})", "")]
+    renamed = _renamed(own, held) if case.labels is not None and within > 5 else {}
+    if renamed:
+        names = listed([f"{c} for {d}" for c, d in renamed.items()], 3)
+        told = f"its labels are numbered otherwise: by similar training examples it has {names}"
+        cure = "number the classes once: classes = np.unique(y_train), np.searchsorted(classes, y)"
+        return [Finding("other numbers of classes", ERROR, told, cure)]
     if within < 5 or across > 2:
         return []
     told = "its targets are no more alike to those of similar training examples than chance"
     told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
     cure = "shuffle, sort and filter inputs and targets alike: x[order], y[order]"
     return [Finding("targets of other examples", ERROR, told, cure)]
+
+
+def _renamed(own: Examples, held: Examples) -> dict[int, int]:
+    """Classes of validation data whose nearest training examples are of another one each."""
+    labels, moved = own[1].ravel(), {}
+    names, near = np.unique(labels), labels[neighbours(held, own)]
+    looks = names[(near[:, :, None] == names).sum(1).argmax(1)]
+    for c in np.unique(held[1]):
+        share = np.mean(looks[held[1].ravel() == c, None] == names, axis=0)
+        if share.max() > 0.5 and share[names == c].sum() < share.max() / 3:
+            moved[int(c)] = int(names[share.argmax()])
+    both = {*moved} & {*moved.values()}
+    return moved if 2 * len(both) > len(moved) else {}
 
 
 def _mean_and_std(x: np.ndarray) -> tuple[float, float]:

@@ -106,6 +106,7 @@ def doctor(
 
 def _examined(case: Case) -> Report:
     """What all checks find."""
+    loop.find_own_loss(case)
     names = [check.__name__.removeprefix("check_").replace("_", " ") for check in CHECKS]
     report = Report(_described(case), checks=names, notes=case.notes)
     with np.errstate(all="ignore"):

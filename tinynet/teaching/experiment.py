@@ -39,7 +39,7 @@ class Run(NamedTuple):
     recall: float = math.nan  # the share of right answers afterwards, mean of the classes
     idle: int = 0  # how many groups had a rate of 0 in every update
     fell: float = 1.0  # the rate at half of the updates, as a share of the first
-    told: float = math.nan  # what the step itself returned at the end, as a share of the beginning
+    spread: float = math.nan  # how much outputs differ from each other, as a share of the beginning
 
     @property
     def diverged(self) -> bool:
@@ -116,7 +116,7 @@ def train(
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
-    losses, told, used = [], [], []
+    losses, used = [], []
     count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
@@ -137,13 +137,12 @@ def train(
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         starts = [group["lr"] for group in groups]
         start = max(starts)
-        first = _measured(case, batches)
+        first, varied = _measured(case, batches), _varied(case, batches)
         for k in range(count):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    value = step(x, target)
-                    told.append(float(value) if isinstance(value, (float, Tensor)) else math.nan)
+                    step(x, target)
                     losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
@@ -156,7 +155,7 @@ def train(
             if not math.isfinite(losses[-1]):
                 break
         last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
-        recall = _recall(case, batches)
+        recall, spread = _recall(case, batches), _varied(case, batches) / (varied or 1)
         case.model.eval()
         asleep = _measured(case, batches)
         now = max(group["lr"] for group in groups)
@@ -164,10 +163,8 @@ def train(
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
     idle = sum(not any(rates) for rates in zip(*used))
     fell = max(used[len(used) // 2]) / start if used and start else 1.0
-    part = max(len(told) // 6, 1)
-    share = float(np.mean(told[-part:]) / np.mean(told[:part])) if told else math.nan
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, told=share)
+    return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, spread)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
@@ -177,6 +174,12 @@ def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
             return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
+
+
+def _varied(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+    """How much the outputs of a batch differ from each other."""
+    with grad_mode.no_grad():
+        return float(np.std(first_of(case.model(batches[0][0])).array, axis=0).max(initial=0))
 
 
 def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

@@ -14,11 +14,12 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.optim import SGD, Optimizer
-from tinynet.teaching.case import BATCH_NORMS, Batch, Case, tensors
+from tinynet.teaching.case import BATCH_NORMS, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
-from tinynet.teaching.report import Finding, listed
+from tinynet.teaching.report import ERROR, Finding, listed
+from tinynet.tensor import Tensor
 
 ADDED_UP = 64
 """So many batches may have their gradients added up before a step."""
@@ -44,7 +45,8 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
         return
     params = params_of(case.optimizer)
     chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
-    foreign = [str(p.shape) for p in params if id(p) not in own]
+    used = {id(p) for m in case.reached if isinstance(m, nn.Module) for p in m.parameters()}
+    foreign = [str(p.shape) for p in params if id(p) not in own | used]
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells
@@ -86,6 +88,42 @@ class _Seen:
     asleep: bool = False
     runs: int = 0
     error: Exception | None = None
+
+
+def _made_up(made: Any, target: Any) -> Tensor:
+    """A loss of any outputs."""
+    outputs = made if isinstance(made, (tuple, list)) else [made]
+    return sum(((y + 1) * y).mean() for y in outputs)  # type: ignore[no-any-return]
+
+
+def find_own_loss(case: Case) -> None:
+    """A step that asks for no targets, and does not go along with the loss given, has its own."""
+    x, target = case.usable[0]
+    if case.step is None or target is None or not case.wanted or _has_targets(case, target):
+        return
+    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
+    with contextlib.suppress(Exception):
+        usual, varied = _after(case, optimizer, x, target), bool((target != target[:1]).any())
+        other = np.repeat(target[:1], len(target), 0) if varied else target + 1
+        asks = not _same(_after(case, optimizer, x, other), usual)
+        if asks or _same(_after(case, optimizer, np.repeat(x[:1], len(x), 0), target), usual):
+            return
+        if case.trial.error is None and varied:
+            seen = _watch(case, optimizer, (x, target))
+            first, fresh = seen.at_step[0], seen.fresh[0]
+            if first @ fresh > 0.7 * _norm(first) * _norm(fresh):
+                return
+        told = "the step asks for no targets, and has another loss than the one given (loss=)"
+        case.notes.append(f"{told}: neither is looked at, nor what is learned")
+        case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
+        case.trial = Trial()
+        case.run_trial()
+
+
+def _has_targets(case: Case, target: np.ndarray) -> bool:
+    """Whether the step reaches some from outside."""
+    arrays = [v for v in case.reached if isinstance(v, (Tensor, np.ndarray)) and v.ndim]
+    return any((v.dtype, v.shape[1:]) == (target.dtype, target.shape[1:]) for v in arrays)
 
 
 def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
@@ -192,16 +230,17 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         if by_hand is not None:
             return by_hand
     if not seen.at_step:
-        still = ", though the parameters moved: another one did, such as one made within the step"
-        if not seen.change.any():
-            still = ", which left every parameter as it was"
-        return finding("step-changes-nothing", runs=seen.runs, still=still)
+        return finding("step-changes-nothing", runs=seen.runs)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
+    if case.own_loss:
+        seen.fresh, fresh = seen.at_step[:2], first
     size, usual = _norm(first), _norm(fresh)
     owner = "model" if case.optimizer is None else "optimizer"
     factor = first @ fresh / max(usual**2, 1e-300)
     several = case.added_up > 1
-    if seen.wiped and size and (several or first @ fresh < 0.5 * size * usual):
+    fed = {name for name, part in _parts(case.wanted, first) if part.any()}
+    unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
+    if seen.wiped and size and (several or unfed or first @ fresh < 0.5 * size * usual):
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
@@ -224,10 +263,6 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if len(seen.at_step) == 2 and any(held):
         values = {"both": _norm(second), "new": _norm(seen.fresh[1]), "told": ""}
         return finding("forgotten-zero-grad", size=size, owner=owner, **values)
-    if len(seen.at_step) > 2:
-        return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
-    fed = {name for name, part in _parts(case.wanted, first) if part.any()}
-    unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     same = _norm(first - factor * fresh) < 0.1 * size
@@ -243,7 +278,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             cure = "is loss.backward() called twice? Once after zero_grad() is enough"
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
-        return finding("evaluation-mode (step)")
+        return finding("evaluation-mode", ERROR, names="the model, when optimizer.step() runs")
     return None
 
 
@@ -267,7 +302,7 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
         ("inputs", np.repeat(x[:1], len(x), 0), target),
         ("inputs of the second half", np.concatenate([x[:half], x[: len(x) - half]]), target),
     ]
-    if target is not None:
+    if target is not None and _has_targets(case, target):
         others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
     usual, gradient = _after(case, optimizer, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
@@ -282,22 +317,19 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
 
 def why_not(case: Case) -> Finding | None:
     """What a step that does not learn goes along with, besides the gradient of its batch."""
-    x, target = case.usable[0]
-    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
-    seen = _watch(case, optimizer, (x, target))
-    if seen.error is not None or not seen.at_step or target is None:
+    seen = _watch(case, case.optimizer or SGD([*case.wanted.values()], lr=0), case.usable[0])
+    if seen.error is not None or not seen.at_step:
         return None
-    first, fresh = seen.at_step[0], seen.fresh[0]
-    rest, before = first - fresh, seen.before
+    fresh, change, before = seen.fresh[0], seen.change, seen.before
+    rest = seen.at_step[0] - fresh
     for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
         times = rest @ w / max(w @ w, 1e-300)
         if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:
             values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
             return finding("weight-decay-too-large (step)", **values)
-    by, same = _norm(rest) / max(_norm(fresh), 1e-300), np.repeat(target[:1], len(target), 0)
-    even = _watch(case, optimizer, (x, same)) if by > 0.1 else seen
-    if even.at_step and _norm(even.at_step[0] - even.fresh[0]) < 1e-3 * _norm(even.fresh[0]):
-        return finding("inputs-and-targets-unrelated (step)", by=by) if by > 0.1 else None
+    times = -(change @ before) / max(before @ before, 1e-300)
+    if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
+        return finding("weight-decay-too-large (by hand)", times=times)
     return None
 
 

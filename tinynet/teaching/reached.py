@@ -61,7 +61,7 @@ def _inside(value: Any, roots: set[str]) -> Iterable[Any] | None:
         small = value.size < LARGE and value.flags.writeable and not value.dtype.hasobject
         return () if small else None
     if isinstance(value, Tensor):
-        return () if value.requires_grad and value.is_leaf else None
+        return () if value.is_leaf and value.array.size < LARGE else None
     if isinstance(value, (Module, Optimizer, np.random.Generator)):
         return ()
     return vars(value).values() if hasattr(value, "__dict__") and _root(value) in roots else None
