@@ -199,7 +199,8 @@ def test_a_run_has_one_best_epoch(tmp_path, stopping, kept):
     assert loaded.evaluate(x[48:], Y[48:])["loss"] == best["validation_loss"]
     if stopping is not None:
         assert training.evaluate(model, x[48:], Y[48:])["loss"] == best["validation_loss"]
-    assert f"validation examples, after epoch {best['epoch']} of" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert f"validation examples, after epoch {best['epoch']} of" in report
     if kept is not None:
         assert checkpoint.read(tmp_path / kept).run["epoch"] == best["epoch"]
 
