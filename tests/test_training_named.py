@@ -235,6 +235,13 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
         (3, Y, {"model": "sigmoid"}, UserWarning, "come out of sigmoid"),
         (
             1,
+            X[:, 0] > 0,
+            {"model": "sigmoid", "loss": "bce_with_logits"},
+            UserWarning,
+            "leave that",
+        ),
+        (
+            1,
             np.where(X[:, :1] == X[7, 0], np.nan, X[:, :1]),
             {"loss": "mse"},
             DataError,

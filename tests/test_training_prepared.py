@@ -330,6 +330,25 @@ def test_a_broken_file_in_a_folder_is_left_out_with_a_warning(tmp_path):
         loaded.predict(folder / "class 0" / "broken.png")
 
 
+def test_images_are_resized_as_those_of_the_training(tmp_path):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
+    fit(model, BYTES, Y, 2, transform=T.Resize(4), out=tmp_path, **QUIET)
+    loaded = tinynet.load(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(48, 2)))
+    with pytest.warns(UserWarning, match="are 3x8x8, and the model takes 3x4x4"):
+        assert loaded.evaluate(BYTES, Y)["accuracy"] > 0.9
+    assert np.mean([p.label == str(y) for p, y in zip(loaded.predict(BYTES), Y)]) > 0.9
+
+
+def test_a_map_of_one_output_is_a_map_of_two_classes(tmp_path):
+    masks = (BYTES[:, :1] > 127).astype(np.float32)
+    fit(nn.Conv2d(3, 1, 1), BYTES, masks, 1, loss="bce_with_logits", out=tmp_path, **QUIET)
+    loaded = tinynet.load(tmp_path, nn.Conv2d(3, 1, 1))
+    scores = training.predict(loaded, BYTES)
+    for found, score in zip(loaded.predict(BYTES), scores):
+        np.testing.assert_array_equal(found.map, score[0] > 0)
+    assert loaded.predict_proba(BYTES).shape == (96, 2, 8, 8)
+
+
 def test_a_single_output_of_two_classes_has_an_accuracy_and_a_matrix(tmp_path):
     options = {"loss": "bce_with_logits", "validation_split": 0.5, "out": tmp_path}
     one = nn.Sequential(nn.Flatten(), nn.Linear(192, 1))

@@ -37,9 +37,10 @@ def run(args: argparse.Namespace) -> int:
     measured = measure(args, MISTAKES)
     folder = measured.path.parent
     file = args.out or folder / REPORT
-    contents = writer.of_checkpoint(
-        folder, measured.model.checkpoint, measured.model.network, measured.findings, measured.on
-    )
+    stored, on = measured.model.checkpoint, measured.on
+    if measured.data != (stored.settings or {}).get("data"):
+        on += f" of {measured.data}"
+    contents = writer.of_checkpoint(folder, stored, measured.model.network, measured.findings, on)
     writer.write(file, contents)
     say(f"{file}: open it in a browser")
     return 0

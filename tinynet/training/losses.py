@@ -98,7 +98,7 @@ def probabilities_of(outputs: np.ndarray, loss: str) -> np.ndarray:
         probabilities: np.ndarray = F.softmax(wrap(outputs), 1).array
         return probabilities
     each = outputs if loss == "bce" else F.sigmoid(wrap(outputs)).array
-    each = each.reshape(len(each), -1)
+    each = each[:, None] if each.ndim == 1 else each
     return np.concatenate([1 - each, each], axis=1) if each.shape[1] == 1 else each
 
 
@@ -148,5 +148,5 @@ def as_scores(output: Tensor, target: Tensor, loss: str | None) -> tuple[Tensor,
     if loss not in BINARY or not output.array.size == target.array.size == len(output):
         return output, target
     tiny = np.finfo(output.array.dtype).tiny
-    scores = np.log(np.maximum(probabilities_of(output.array, loss), tiny))
+    scores = np.log(np.maximum(probabilities_of(output.array.reshape(-1, 1), loss), tiny))
     return wrap(scores), wrap((target.array.reshape(len(scores)) > 0.5).astype(np.int64))

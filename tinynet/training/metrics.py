@@ -281,7 +281,8 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             "pass loss='bce_with_logits'; of one label in a column each take y.argmax(1)"
         )
     made = "" if output.node is None else output.node.name
-    if scores and made in ("softmax", "sigmoid"):
+    logits = name_of(loss) == "bce_with_logits"
+    if (scores or logits) and made in ("softmax", "sigmoid"):
         warnings.warn(
             f"{name} makes probabilities of scores by itself, and the model's outputs come out of "
             f"{made}, with which it learns badly: leave that out at the end of the model",

@@ -97,6 +97,8 @@ def inputs_of(x: np.ndarray, about: dict[str, Any]) -> None:
     large strokes are in its images, where nobody has looked at these as they are.
     """
     about["inputs"] = figures(x)
+    if about.get("steps"):
+        about["input_shape"] = x.shape[1:]
     if "box" not in about and x.ndim == 4 and is_prepared(about):
         low, high = ends_of(about)
         about["box"] = box_of(((x - low) / (high - low)).clip(0, 1))
