@@ -128,9 +128,24 @@ def _in_dtype(name: str, dtype: np.dtype[Any]) -> Callable[..., Tensor]:
 
 
 class Size(tuple[int, ...]):
-    """A shape: a tuple that knows its number of elements; messages show it as a tuple."""
+    """A shape: a tuple that knows its number of elements, and so do its parts and sums; messages
+    show it as a tuple.
+    """
 
     __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        found = tuple.__getitem__(self, index)
+        return Size(found) if type(found) is tuple else found
+
+    def __add__(self, other: Any) -> Any:
+        return Size((*self, *other)) if isinstance(other, tuple) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return Size((*other, *self)) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, times: Any) -> Any:
+        return Size(tuple.__mul__(self, times))
 
     def numel(self) -> int:
         """The product of the sizes."""
