@@ -757,7 +757,7 @@ def counts_in_dx(x):
 
 class Keeping:
     def __init__(self):
-        self.by_key, self.calls, self.saved = {}, [], None
+        self.by_key, self.calls, self.saved, self.factor, self.offset = {}, [], None, None, 1.0
 
     def slope(self, x):
         if self.saved is None:
@@ -827,6 +827,32 @@ class KeptByNumpy(Cube):
         return KeptByNumpy.y * dy
 
 
+first_arrays, first_weights, averages = {}, {}, {}
+
+
+def kept_for_arrays(x):
+    if isinstance(x, np.ndarray):
+        first_arrays["z"] = x.copy()
+    z = first_arrays["z"]
+    return x * z * z, lambda dy: dy * 3 * z * z
+
+
+def kept_as_a_weight(x):
+    k = first_weights.setdefault("k", x * x)
+    return x * k, lambda dy: dy * k + dy * 2 * x * x
+
+
+def kept_as_an_average(x):
+    averages["m"] = m = 0.9 * averages.get("m", float(np.mean(x))) + 0.1 * np.mean(x)
+    return (x - m) ** 2, lambda dy: 2 * dy * (x - m)
+
+
+def kept_as_a_number(x):
+    if kept.factor is None:
+        kept.factor = float(x.sum())
+    return x * kept.factor * kept.offset, lambda dy: dy * kept.factor
+
+
 def given_from_outside():
     slope = np.array([2.0, 4.0])
 
@@ -837,16 +863,23 @@ def given_from_outside():
 
 
 REFUSED = {
+    kept_by_key: r"kept\.by_key\['slope'\] comes from outside the body",
+    kept_in_a_list: r"kept\.calls\[0\]\[0\] comes from outside",
+    kept_by_a_helper: r"kept\.saved comes from outside",
+    kept_as_a_number: r"kept\.factor comes from outside",
+    kept_as_a_global: "kept_slope comes from outside",
+    kept_in_a_default: r"the default\['slope'\] comes from outside",
+    kept_by_a_class: r"(kept|Keeping)\.shared comes from outside",
+    KeptByNumpy._operation.forward: r"cls\.y comes from outside",
+    kept_on(Keeping()): r"holder\.shared comes from outside",
+    given_from_outside(): "from_outside.x.:`: slope comes from outside",
+    kept_for_arrays: r"first_arrays\['z'\] comes from outside",
+    kept_as_a_weight: r"first_weights\['k'\] comes from outside",
+    kept_as_an_average: r"averages\['m'\] comes from outside",
     **dict.fromkeys(
         (
-            *(kept_by_key, kept_in_a_list, kept_by_a_helper, kept_as_a_global, kept_in_a_default),
-            *(
-                kept_by_a_class,
-                given_from_outside(),
-                kept_in_a_deque,
-                KeptByNumpy._operation.forward,
-            ),
-            *map(kept_on, (Keeping(), Slots(), threading.local(), types.SimpleNamespace())),
+            kept_in_a_deque,
+            *map(kept_on, (Slots(), threading.local(), types.SimpleNamespace())),
         ),
         "its gradient is that of its result, but at a point nearby it is not",
     ),
@@ -882,6 +915,7 @@ def test_a_body_that_cannot_be_replayed_is_named_with_its_line(body):
 
 
 WEIGHTS = np.array([1.0, 3.0])
+WEIGHTS.flags.writeable = False
 
 
 def scaled(x):

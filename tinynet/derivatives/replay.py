@@ -23,6 +23,7 @@ from tinynet import autograd, changes, ops
 from tinynet.accumulation import hooked, sum_to_shape
 from tinynet.autograd import Node, OneOf, Use, Variable, wrap
 from tinynet.derivatives import kernels
+from tinynet.derivatives.outside import refuse_kept_values
 from tinynet.derivatives.traced import Traced, looked_at
 from tinynet.grad_mode import create_graph
 from tinynet.guard import is_foreign
@@ -118,6 +119,8 @@ def _inputs(node: Node, dy: Tensor) -> list[tuple[Node | Variable, Tensor]]:
     before, traced_dy, found = node.vjps, Traced.given(dy), []
     token = looked_at.set([])
     try:
+        if is_foreign(body):
+            refuse_kept_values(body)
         same = [y, *(_each(before, dy.array) if is_foreign(body) else ())]
         given, again, dxs = _replayed(body, args, settings, traced_dy)
         if lost := [x for x in looked_at.get() if isinstance(x, str)]:
