@@ -8,9 +8,9 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3084,
+    "cli": 3085,
     "data": 2455,
-    "derivatives": 1054,
+    "derivatives": 1170,
     "functions": 2158,
     "gradcheck": 5970,
     "kernels": 4181,
@@ -21,10 +21,10 @@ MOST = {
     "ops": 3658,
     "optim": 2405,
     "teaching": 3574,
-    "training": 7256,
+    "training": 7259,
     "utils": 881,
     "vision": 1634,
-    "its own files": 5158,
+    "its own files": 5173,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
