@@ -22,7 +22,7 @@ import tinynet
 from tinynet import kernels, ops
 from tinynet.kernels import choice
 from tinynet.kernels.geometry import Geometry
-from tinynet.kernels.plans import blocks, rows, winograd
+from tinynet.kernels.plans import blocks, rows, single_image, winograd
 
 NO_PADDING = ((0, 0), (0, 0))
 
@@ -261,6 +261,12 @@ def test_empty_batches_flow_through_every_kernel():
     assert current.max_pool2d_dx(pooled, x, pooled, *pool, (1, 1)).shape == x.shape
     assert current.sum_pool2d(x, *pool).shape == (0, 3, 3, 3)
     assert current.sum_pool2d_dx(pooled, (6, 6), *pool).shape == x.shape
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (1, 3), (3, 1), (3, 3)])
+def test_the_runs_of_one_image_share_no_memory(kernel):
+    cols = single_image.unfold(np.ones((1, 8, 8, 1)), Geometry.of((8, 8), kernel, (1, 1)))
+    assert cols.flags.c_contiguous  # a matrix product is slow with overlapping ones
 
 
 def test_kernels_leave_their_inputs_alone(rng):

@@ -425,6 +425,22 @@ def test_backward_hooks_of_several_inputs_and_outputs():
         sum(layer(x, y)).sum().backward()
 
 
+def test_hooks_may_come_and_go_during_a_call():
+    class Registering(nn.Module):
+        def forward(self, x):
+            self.register_full_backward_hook(lambda m, dx, dy: seen.append("registered"))
+            return x * 2
+
+    layer, seen = nn.ReLU(), []
+    once = layer.register_forward_pre_hook(lambda m, args: once.remove())
+    layer.register_full_backward_hook(lambda m, dx, dy: seen.append("backward"))
+    x = torch.ones(2, requires_grad=True)
+    layer(x).sum().backward()
+    assert seen == ["backward"]
+    Registering()(x).sum().backward()
+    assert seen == ["backward"]  # as in PyTorch, the new one is for later calls
+
+
 def test_backward_pre_hooks_replace_the_gradient_of_the_output():
     layer, seen = nn.Linear(2, 1, bias=False), []
     nn.init.ones_(layer.weight)
@@ -755,6 +771,7 @@ def test_each_difference_is_one(row, codes, tmp_path):
 
 
 def test_what_the_differences_say():
+    assert torch.ones(2, 3, 4)[0, :, [0, 1]].shape == (2, 3)
     for error in (torch.ShapeError, torch.CheckpointError):
         assert issubclass(error, ValueError)
         assert issubclass(error, RuntimeError)

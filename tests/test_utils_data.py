@@ -92,6 +92,7 @@ NO_BATCH = [
     ([(1, {"a": {1}})] * 2, TypeError, r"part \[1\]\['a'\] of the examples: .* not of set"),
     ([np.array(["a"])] * 2, TypeError, "not of numpy.ndarray of <U1"),
     ([np.zeros(2), np.zeros(3)], ValueError, r"the shapes are \([23],\), \([23],\). Make them"),
+    ([tinynet.ones(2), tinynet.ones(3)], ValueError, r"the shapes are \([23],\), \([23],\)"),
     ([(0, np.zeros(2)), (0, np.zeros(3))], ValueError, r"part \[1\] of the examples"),
     ([(0, 1), (0,)], ValueError, r"the numbers of parts are [12], [12]\."),
     ([{"a": 1}, {"b": 1}], ValueError, r"the keys are \('[ab]',\), \('[ab]',\)"),

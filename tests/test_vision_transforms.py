@@ -232,6 +232,8 @@ WRONG = [
     (lambda: T.Pad(1, 0, "edges")(pil()), ValueError, "did you mean 'edge'"),
     (lambda: T.RandomRotation(-3), ValueError, "RandomRotation: degrees must be 0 or more"),
     (lambda: T.RandomRotation((3, 1)), ValueError, r"a pair \(least, most\), got \(3, 1\)"),
+    (lambda: T.RandomRotation(np.inf), ValueError, r"a pair \(least, most\), got \(-inf, inf\)"),
+    (lambda: T.RandomRotation(np.ones(2)), TypeError, "degrees must be a number, got array"),
     (lambda: T.RandomRotation(3, 9), ValueError, "unknown interpolation 9"),
     (lambda: T.RandomAffine(0, (2, 0)), ValueError, "translate must be from 0 to 1"),
     (lambda: T.RandomAffine(0, scale=(0, 1)), ValueError, "scale must be above 0"),

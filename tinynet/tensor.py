@@ -796,12 +796,12 @@ def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
 
 
 def _places(index: Any) -> Any:
-    """An index of arrays and numbers; bytes are a mask, as in PyTorch."""
+    """An index of arrays and numbers, which take views; bytes are a mask, as in PyTorch."""
     if type(index) is tuple:
         return tuple(map(_places, index))
     index = arrays_of(index)
     is_mask = isinstance(index, np.ndarray) and index.dtype == uint8 and index.ndim
-    return index != 0 if is_mask else index
+    return index != 0 if is_mask else index[()] if isinstance(index, np.ndarray) else index
 
 
 def _numpy_binary(op: Callable[[Any, Any], Tensor]) -> Callable[[Any, Any], Tensor]:

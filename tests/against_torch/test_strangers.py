@@ -582,7 +582,8 @@ def masked_by_bytes(lib):
 
 def typed_by_name(lib):
     x = lib.ones(2)
-    return x.type("torch.DoubleTensor"), x.long().type(lib.Tensor), x.double().type(x.type())
+    p = lib.nn.Parameter(lib.ones(2)).type(lib.Tensor).detach()
+    return p, x.type("torch.DoubleTensor"), x.long().type(lib.Tensor), x.double().type(x.type())
 
 
 def of_a_shape(lib):
@@ -590,7 +591,7 @@ def of_a_shape(lib):
     return (
         lib.Tensor(y.shape).zero_(),
         y.new(y.shape).fill_(2),
-        y.clone().put_(lib.tensor([1, 4]), lib.tensor([8.0, 9.0]), accumulate=True),
+        y.clone().put_(lib.tensor([1, 4]), lib.tensor([[8.0], [9.0]]), accumulate=True),
     )
 
 
@@ -612,8 +613,17 @@ def clamped_in_the_closure(lib):
 
 def at_least_so_many_axes(lib):
     x, y = lib.tensor(1.0), lib.ones(2, 3)
-    several = lib.atleast_1d(x, y)
+    several = *lib.atleast_1d(x, y), *lib.atleast_1d()
     return lib.atleast_2d(x), lib.atleast_3d(y), *several, *lib.atleast_2d([x, y])
+
+
+def taken_by_a_tensor(lib):
+    x, one, two = lib.zeros(3, 3), lib.tensor(1), lib.tensor(2)
+    x[one][0] = 5
+    x[two, 1:].add_(2)
+    part = x[one, two]
+    part += 7
+    return x, part
 
 
 def averaged_states(lib):
@@ -655,7 +665,7 @@ def of_ones_own_start(lib):
     "made",
     [
         masked_by_bytes, at_least_so_many_axes, typed_by_name, of_a_shape, clamped_in_the_closure,
-        averaged_states, of_ones_own_start,
+        averaged_states, of_ones_own_start, taken_by_a_tensor,
     ],
 )  # fmt: skip
 def test_idioms_mean_the_same(made):

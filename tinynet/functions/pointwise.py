@@ -417,5 +417,5 @@ def in_type(input: Data, dtype: Any = None) -> Any:
     """The tensor in another dtype; without one that of the dtype, as "torch.FloatTensor"."""
     if isinstance(dtype, (str, type)):
         names: dict[Any, Any] = {f"torch.{kind}": name for name, kind in CLASSES.items()}
-        dtype = get_default_dtype() if dtype is type(input) else names.get(dtype, dtype)
+        dtype = get_default_dtype() if dtype in type(input).__mro__ else names.get(dtype, dtype)
     return f"torch.{CLASSES[input.dtype.name]}" if dtype is None else input.to(dtype=dtype)

@@ -267,22 +267,22 @@ def _at_least(least: Any) -> Callable[..., Any]:
     """Axes of size 1 added as NumPy does it: to a tensor, or to several, which give a tuple."""
 
     def widened(*tensors: Any) -> Any:
-        listed = isinstance(tensors[0], (list, tuple))
+        listed = len(tensors) == 1 and isinstance(tensors[0], (list, tuple))
         each = tensors[0] if listed else tensors
         y = tuple(ops.reshape(x, least(array_of(x)).shape) for x in each)
-        return y if listed or len(y) > 1 else y[0]
+        return y if listed or len(y) != 1 else y[0]
 
     return named(least.__name__, _at_least.__doc__, widened)
 
 
 atleast_1d, atleast_2d, atleast_3d = map(_at_least, (np.atleast_1d, np.atleast_2d, np.atleast_3d))
-vstack = named("vstack", "Joined as rows.", lambda tensors: ops.cat(atleast_2d(tensors), 0))
-dstack = named("dstack", "Joined at axis 2.", lambda tensors: ops.cat(atleast_3d(tensors), 2))
+vstack = named("vstack", "Joined as rows.", lambda tensors: ops.cat(atleast_2d([*tensors]), 0))
+dstack = named("dstack", "Joined at axis 2.", lambda tensors: ops.cat(atleast_3d([*tensors]), 2))
 
 
 def hstack(tensors: Sequence[Data]) -> Tensor:
     """Joined along the second axis, vectors along their only one."""
-    return ops.cat(atleast_1d(tensors), int(any(len(x.shape) > 1 for x in tensors)))
+    return ops.cat(y := atleast_1d([*tensors]), int(any(x.ndim > 1 for x in y)))
 
 
 def column_stack(tensors: Sequence[Data]) -> Tensor:

@@ -60,14 +60,14 @@ def runs(C: int, g: Geometry, dtype: np.dtype, flipped: bool) -> tuple[Any, ...]
 
 
 def unfold(x: Array, g: Geometry, flipped: bool = False) -> Array:
-    """x (C, H, W, 1) -> cols (C*KH*KW, (OH - 1)*wide + OW)."""
+    """x (C, H, W, 1) -> cols (C*KH*KW, (OH - 1)*wide + OW), in rows of their own for the BLAS."""
     padded, inside, shape, steps, first = runs(len(x), g, x.dtype, flipped)
     image = x
     if padded:
         image = np.zeros(padded, x.dtype)
         image[inside] = x
     C, KH, KW, run = shape
-    return strided(image, shape, steps, first).reshape(C * KH * KW, run)
+    return np.ascontiguousarray(strided(image, shape, steps, first)).reshape(C * KH * KW, run)
 
 
 def multiply(filters: Array, cols: Array, b: Array | None, g: Geometry) -> Array:

@@ -84,7 +84,7 @@ def _tensor(array: np.ndarray, first: Any, where: str) -> Tensor:
 
 
 def _check_alike(what: str, values: Sequence[Any], where: str) -> None:
-    different = sorted(map(str, set(values)))
+    different = sorted(map(format, set(values)))
     if len(different) > 1:
         raise ShapeError(
             f"cannot collate {_place(where)}: the {what} are {', '.join(different)}. Make them "

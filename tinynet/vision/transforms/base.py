@@ -243,14 +243,14 @@ class Pad(Transform):
 
 def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
     """(least, most), also of one number: that much below and above `center`."""
-    if isinstance(value, (tuple, list)):
-        if len(value) != 2 or not value[0] <= value[1]:
-            raise ValueError(
-                f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
-            )
-        return value[0], value[1]
-    amount = within(owner, name, value, 0, math.inf)
-    return center - amount, center + amount
+    if not isinstance(value, (tuple, list)):
+        amount = within(owner, name, value, 0, math.inf)
+        value = center - amount, center + amount
+    if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
+        raise ValueError(
+            f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
+        )
+    return value[0], value[1]
 
 
 def _is_batch(image: Any) -> bool:
