@@ -216,6 +216,11 @@ def check_balance(case: Case) -> Iterator[Finding]:
         if not tags and size >= 8 and case.classes != 1:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
+    unused = np.setdiff1d(np.arange(case.classes or 0), present)
+    if unused.size and size >= 64 and case.classifies and not (tags or case.words):
+        told = f"no label of {size} is {listed([*map(str, unused)], 3)}; if none ever is, count "
+        cure = f"the classes from 0, and give the last layer {len(present)} outputs"
+        case.notes.append(told + cure)
     ends = [counts.argmax(), counts.argmin()]
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}

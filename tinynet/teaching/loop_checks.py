@@ -46,7 +46,7 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     params = params_of(case.optimizer)
     chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
     used = {id(p) for m in case.reached if isinstance(m, nn.Module) for p in m.parameters()}
-    foreign = [str(p.shape) for p in params if id(p) not in own | used]
+    foreign = [f"{p.shape}" for p in params if id(p) not in own | used]
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells

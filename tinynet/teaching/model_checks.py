@@ -70,25 +70,18 @@ def check_modes(case: Case) -> Iterator[Finding]:
         yield finding("evaluation-mode", names=listed([p for p, _ in asleep if p not in meant]))
     dropped = [(call, float(call.setting("p", 1, 0.5))) for call in case.trial.of("dropout")]
     strong = [f"p is {p:g} in {call.where()}" for call, p in dropped if p >= 0.9]
-    layers = {call.layer for call, _ in dropped}
-    for made in case.trial.of("dropout", "mul"):
-        if made.layer in layers and _emptied(made) > 0.3:
-            strong.append(f"{_emptied(made):.0%} of the examples are set to 0 in {made.layer}")
+    for call in (call for call, _ in dropped if call.output.ndim > 1):  # or its mask alone
+        x, y = (np.asarray(getattr(a, "array", a)) for a in (call.args[0], call.output))
+        rest = tuple(range(1, y.ndim))
+        emptied = float((x.any(rest) & ~y.any(rest)).mean())
+        if emptied > 0.3:
+            strong.append(f"{emptied:.0%} of the examples are set to 0 in {call.layer}")
     call = case.trial.loss_call
     last = case.trial.last(call.args[0] if call else case.trial.output)
     if strong:
         yield finding("dropout-too-strong", strong=listed(strong))
     elif last is not None and last.op == "dropout":
         yield finding("dropout-on-the-scores", where=last.where())
-
-
-def _emptied(call: Call) -> float:
-    """The share of examples of whose different numbers it makes one and the same."""
-    x, y = call.args[0] if call.args else None, call.output
-    if not isinstance(x, Tensor) or y.ndim < 2 or len(x) != len(y) or y.array.size == len(y):
-        return 0.0
-    before, after = (np.ptp(t.array.reshape(len(t), -1), axis=1) for t in (x, y))
-    return float(((before > 0) & (after == 0)).mean())
 
 
 def _frozen(module: nn.Module) -> bool:
