@@ -325,6 +325,8 @@ TABLED = [
     ("axes-mixed", "(32, 5, 12) of (32, 12, 5)", "x.transpose(1, 2)",
      "scores_reshaped_where_they_should_be_transposed"),
     ("eps-too-large", "with eps=1e-08 from", "use eps=1e-8", "adam_with_eps_of_1"),
+    ("learning-rate-falls-too-fast", "with lr_decay=0 from", "lr_decay=0",
+     "a_rate_that_adagrad_lets_fall_at_once"),
     ("activation-before-cross-entropy", "come out of tanh", "last linear layer",
      "tanh_before_the_loss_of_logits"),
     ("class-left-out", "all of class 0", "-100", "one_of_two_classes_of_pixels_ignored"),
@@ -487,10 +489,17 @@ class Tired(nn.Module):
         return self.layer(x)
 
 
-def test_log_softmax_before_cross_entropy_is_a_note():
-    report = tinynet.doctor(net(nn.LogSoftmax(1)), batch())
-    assert report.names() == []
-    assert "leave log_softmax out" in str(report)
+def test_what_does_little_harm_is_a_note():
+    x, target = blobs()
+    more = nn.Sequential(nn.Linear(x.shape[1], 8), nn.ReLU(), nn.Linear(8, C + 2))
+    for model, given, told in (
+        (net(nn.LogSoftmax(1)), batch(), "leave log_softmax out"),
+        (more, (x, target), f"no label of {len(x)} is {C}, {C + 1}; if none ever is"),
+        (more, (x, target + 1), f"no label of {len(x)} is 0, {C + 1}; if none ever is"),
+    ):
+        report = tinynet.doctor(model, given)
+        assert report.names() == []
+        assert told in " ".join(str(report).split())
 
 
 def test_models_that_work_on_the_first_batch_alone():

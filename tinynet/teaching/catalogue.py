@@ -248,9 +248,9 @@ warning weight-decay-too-large (step): besides the gradient of the loss (norm {u
 warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
   {times:.1%}, whatever its gradient is
   => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
-warning eps-too-large: with eps={given:g} the loss goes {own} in {steps} steps; {other}: next to eps
-  the gradients are small, and so are the steps
-  => use eps=1e-8
+warning eps-too-large|learning-rate-falls-too-fast (setting): in {steps} steps the loss goes {own};
+  {other}: a value of {given:g} makes the steps too small
+  => use eps=1e-8, by which gradients are divided, and lr_decay=0
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}

@@ -35,7 +35,8 @@ USUAL_DECAY = 0.02
 SETTINGS = (
     ("maximize", False, BETTER, "loss-is-maximized"),
     ("weight_decay", 0, 0.1, "weight-decay-too-large"),
-    ("eps", 1e-8, BETTER, "eps-too-large"),
+    ("eps", 1e-8, BETTER, "eps-too-large (setting)"),
+    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast (setting)"),
 )
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
 ENOUGH = 20
