@@ -70,12 +70,12 @@ def check_modes(case: Case) -> Iterator[Finding]:
         yield finding("evaluation-mode", names=listed([p for p, _ in asleep if p not in meant]))
     dropped = [(call, float(call.setting("p", 1, 0.5))) for call in case.trial.of("dropout")]
     strong = [f"p is {p:g} in {call.where()}" for call, p in dropped if p >= 0.9]
-    for call in (call for call, _ in dropped if call.output.ndim > 1):  # or its mask alone
-        x, y = (np.asarray(getattr(a, "array", a)) for a in (call.args[0], call.output))
+    for made in (call for call, _ in dropped if call.output.ndim > 1):  # or its mask alone
+        x, y = (np.asarray(getattr(a, "array", a)) for a in (made.args[0], made.output))
         rest = tuple(range(1, y.ndim))
         emptied = float((x.any(rest) & ~y.any(rest)).mean())
         if emptied > 0.3:
-            strong.append(f"{emptied:.0%} of the examples are set to 0 in {call.layer}")
+            strong.append(f"{emptied:.0%} of the examples are set to 0 in {made.layer}")
     call = case.trial.loss_call
     last = case.trial.last(call.args[0] if call else case.trial.output)
     if strong:
@@ -386,8 +386,8 @@ def _interchangeable(case: Case, pair: list[Any]) -> bool:
     if y is None or y.ndim != 2 or y.shape[1] < 2 or not any(x is y for x in pair):
         return False
     given = np.random.default_rng(0).uniform(0.1, 0.9, y.shape).astype(y.dtype)
-    losses = [case.asked(z, case.usable[0][1]) for z in (given, given[:, ::-1])]
-    return bool(np.isclose(*losses, 1e-4, 0))
+    one, other = (case.asked(z, case.usable[0][1]) for z in (given, given[:, ::-1]))
+    return bool(np.isclose(one, other, 1e-4, 0))
 
 
 def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
