@@ -181,6 +181,8 @@ BROKEN = [
      lambda: two_layers(nn.Dropout(1.0)), batch),
     ("dropout-on-the-scores", "dropout in 3 (Dropout) comes last", "before the last linear",
      lambda: net(nn.Dropout(0.5)), batch),
+    ("inputs-and-targets-swapped", "the inputs have shape (16,)", "(inputs, targets)", net,
+     lambda: batch(lambda x, t: (t, x))),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 1 (Linear)", "nn.ReLU()",
      lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
     ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
@@ -322,9 +324,13 @@ TABLED = [
      "focal_loss_of_p_in_place_of_1_minus_p"),
     ("axes-mixed", "(32, 5, 12) of (32, 12, 5)", "x.transpose(1, 2)",
      "scores_reshaped_where_they_should_be_transposed"),
+    ("eps-too-large", "with eps=1e-08 from", "use eps=1e-8", "adam_with_eps_of_1"),
+    ("learning-rate-falls-too-fast", "with lr_decay=0 from", "lr_decay=0",
+     "a_rate_that_adagrad_lets_fall_at_once"),
     ("activation-before-cross-entropy", "come out of tanh", "last linear layer",
      "tanh_before_the_loss_of_logits"),
     ("class-left-out", "all of class 0", "-100", "one_of_two_classes_of_pixels_ignored"),
+    ("examples-left-out", "24 of the 32", "all of the batch", "loss_of_the_first_eight_examples"),
     ("forgotten-zero-grad", "plus that of the second", "zero_grad()",
      "two_optimizers_of_which_one_is_never_zeroed"),
     ("loss-fails", "of all targets: cross_entropy: label 10", "the message",
@@ -337,10 +343,18 @@ TABLED = [
      "zero_grad_between_two_losses"),
     ("axes-mixed", "with one target changed at", "y.permute(0, 2, 3, 1)",
      "pixels_reshaped_by_class"),
+    ("targets-broadcast", "(32, 1) and (32, 10)", "F.one_hot", "scores_against_a_column"),
     ("weight-decay-too-large", "times the weights themselves", "1e-4", "a_penalty_in_the_step"),
+    ("inputs-and-targets-unrelated", "it gives examples the targets of others", "t[order]",
+     "inputs_shuffled_in_the_step"),
+    ("loss-beyond-its-part", "without weights it is 0.693", "zeros / ones",
+     "a_thousandfold_positive_weight"),
     ("summed-loss", "the gradients of 16 batches", "(loss / 16)", "sixteen_batches_added_up"),
     ("learning-rate-falls-too-fast", "held from", "once an epoch", "a_tenth_less_each_batch"),
     ("learning-rate-zero", "for 1 of 1 groups", "set lr", "a_warm_up_in_whole_thousands"),
+    ("dropout-too-strong", "of the examples are set to 0 in 0", "drops whole channels",
+     "images_dropped_whole"),
+    ("dropout-too-strong", "with no dropout from", "p=0.2", "dropout_of_08_four_times"),
     ("zero-gradient", "gives 0 whatever comes in", "inputs of 0", "layer_norm_over_one_number"),
     ("activation-before-cross-entropy", "cannot fall below", "16 * y", "cosines_without_a_factor"),
     ("targets-out-of-reach", "of the targets, which", "last linear layer", "batch_norm_at_the_end"),
@@ -425,11 +439,20 @@ def train_otherwise(kind):
         loss = F.cross_entropy(y, (target + 1) % C if kind == "other targets" else target)
         (-loss if kind == "uphill" else loss).backward()
         optimizer.step()
+        if kind == "twice on two gradients":
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), target).backward()
+        if kind.startswith("twice"):
+            optimizer.step()
 
     return {"model": model, "batch": (x, target), "optimizer": optimizer, "step": step}
 
 
-def test_steps_that_learn_something_else():
+def test_steps_that_step_twice_or_learn_something_else():
+    report = tinynet.doctor(**train_otherwise("twice"))
+    assert report.names() == ["optimizer-steps-twice"]
+    assert "2 times with the same gradient" in report["optimizer-steps-twice"].evidence
+    assert not tinynet.doctor(**train_otherwise("twice on two gradients")).names()
     report = tinynet.doctor(**train_otherwise("uphill"))
     assert report.names() == ["gradient-changed"]
     assert "is -1 times that of the batch" in report["gradient-changed"].evidence
@@ -464,6 +487,19 @@ class Tired(nn.Module):
         if self.calls[0] > 12:
             raise RuntimeError("tired")
         return self.layer(x)
+
+
+def test_what_does_little_harm_is_a_note():
+    x, target = blobs()
+    more = nn.Sequential(nn.Linear(x.shape[1], 8), nn.ReLU(), nn.Linear(8, C + 2))
+    for model, given, told in (
+        (net(nn.LogSoftmax(1)), batch(), "leave log_softmax out"),
+        (more, (x, target), f"no label of {len(x)} is {C}, {C + 1}; if none ever is"),
+        (more, (x, target + 1), f"no label of {len(x)} is 0, {C + 1}; if none ever is"),
+    ):
+        report = tinynet.doctor(model, given)
+        assert report.names() == []
+        assert told in " ".join(str(report).split())
 
 
 def test_models_that_work_on_the_first_batch_alone():
@@ -510,7 +546,7 @@ def test_the_documentation_tells_of_every_finding():
     told = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
     assert told == (
         {row[0] for row in (*BROKEN, *TABLED)}
-        | {"backward-fails", "step-does-not-learn"}
+        | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
         | {"step-misses-parameters", "no-parameters", "other-batches-fail"}
         | {"training-fails"}
         | {"targets-not-finite", "targets-constant"}

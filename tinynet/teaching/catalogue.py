@@ -40,6 +40,8 @@ warning inputs-duplicated: only {groups} of the {N} examples differ from each ot
   => check how the batch is drawn: does an index not move on, is data there several times?
 error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
   => number the classes: classes, target = np.unique(target, return_inverse=True)
+error inputs-and-targets-swapped: the inputs have shape {x.shape}, the targets {target.shape}
+  => give the batch as (inputs, targets)
 error labels-sorted|targets-sorted: from one batch to the next the {what} differ {ratio:.0f} times
   as much as those of shuffled batches would: a model learns some and forgets the others
   => shuffle: data.DataLoader(train, ..., shuffle=True)
@@ -143,8 +145,8 @@ error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
   the loss; cosines want a factor, 16 * y
 error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
-  {made}: every output is held against every target
-  => make the shapes the same: target.unsqueeze(1), or output.squeeze(1)
+  {made}: outputs and targets do not go together one to one
+  => make the shapes the same: target.unsqueeze(1), output.squeeze(1), of labels F.one_hot(target)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
@@ -156,9 +158,14 @@ warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {p
 warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the same outputs and all
   weights 0 it is only {bare:.4g}: the rest is a penalty of the weights, and counts for more
   => make the penalty smaller: a factor of 1e-4 is usual
+warning loss-beyond-its-part (weights): the loss of outputs that are all 0 is {blank:.4g}; without
+  weights it is {guessing:.3g}: one of them is far too large
+  => take pos_weight = zeros / ones, as many as there are of both
 warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
+error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
+  => take all of the batch: not y[:n], but y
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
@@ -196,6 +203,8 @@ error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.
   => call {owner}.zero_grad() before each loss.backward()
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
+  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error optimizer-steps-twice: optimizer.step() is called {count} times with the same gradient
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
   => look for .detach(), no_grad() or frozen parameters in your step
@@ -239,6 +248,9 @@ warning weight-decay-too-large (step): besides the gradient of the loss (norm {u
 warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
   {times:.1%}, whatever its gradient is
   => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
+warning eps-too-large|learning-rate-falls-too-fast (setting): in {steps} steps the loss goes {own};
+  {other}: a value of {given:g} makes the steps too small
+  => use eps=1e-8, by which gradients are divided, and lr_decay=0
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
@@ -256,6 +268,8 @@ error learning-rate-too-high (by hand): in {steps} steps the loss goes {own}; {o
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
   the {N} examples of a batch, and so are its gradients, that many times those of the mean
   => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
+error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}
+  => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no
   better at other rates{renewed}; a net that can learn learns these by heart
   => {cure}
@@ -266,6 +280,9 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
+warning inputs-and-targets-unrelated (step): with all targets alike the step's gradient is that of
+  its batch, with its own targets it differs by {by:.0%}: it gives examples the targets of others
+  => shuffle inputs and targets by the same order in the step: x[order], t[order]
 """
 
 

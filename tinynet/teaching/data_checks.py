@@ -166,12 +166,14 @@ def _duplicates(case: Case, rows: np.ndarray, target: np.ndarray) -> Iterator[Fi
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are text; what the loss says to all of them."""
-    target, trial, whole = case.target, case.trial, case.whole
+    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
+    x, target, trial, whole = case.x, case.target, case.trial, case.whole
     if target is None or whole is None:
         return
     if target.dtype.kind not in "iufb":
         yield finding("labels-are-text", target=target)
+    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1 and trial.output is None:
+        yield finding("inputs-and-targets-swapped", x=x, target=target)
     elif case.classifies and trial.output is not None and not (trial.several or trial.error):
         ends = case.batches[0][1].copy()  # type: ignore[union-attr]
         ends.flat[:2] = whole.min(), whole.max()
@@ -214,6 +216,11 @@ def check_balance(case: Case) -> Iterator[Finding]:
         if not tags and size >= 8 and case.classes != 1:
             yield finding("one-class-in-the-batch", size=size, label=present[0])
         return
+    unused = np.setdiff1d(np.arange(case.classes or 0), present)
+    if unused.size and size >= 64 and case.classifies and not (tags or case.words):
+        told = f"no label of {size} is {listed([*map(str, unused)], 3)}; if none ever is, count "
+        cure = f"the classes from 0, and give the last layer {len(present)} outputs"
+        case.notes.append(told + cure)
     ends = [counts.argmax(), counts.argmin()]
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}

@@ -46,7 +46,7 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     params = params_of(case.optimizer)
     chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
     used = {id(p) for m in case.reached if isinstance(m, nn.Module) for p in m.parameters()}
-    foreign = [format(p.shape) for p in params if id(p) not in own | used]
+    foreign = [f"{p.shape}" for p in params if id(p) not in own | used]
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells
@@ -250,6 +250,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         values = {"both": kept, "new": usual, "size": size, "owner": owner}
         told = f", which comes after {case.added_up} batches"
         return finding("forgotten-zero-grad", told=told, **values)
+    if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
+        return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -317,7 +319,8 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
 
 def why_not(case: Case) -> Finding | None:
     """What a step that does not learn goes along with, besides the gradient of its batch."""
-    seen = _watch(case, case.optimizer or SGD([*case.wanted.values()], lr=0), case.usable[0])
+    (x, target), optimizer = case.usable[0], case.optimizer or SGD([*case.wanted.values()], lr=0)
+    seen = _watch(case, optimizer, (x, target))
     if seen.error is not None or not seen.at_step:
         return None
     fresh, change, before = seen.fresh[0], seen.change, seen.before
@@ -330,6 +333,11 @@ def why_not(case: Case) -> Finding | None:
     times = -(change @ before) / max(before @ before, 1e-300)
     if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
         return finding("weight-decay-too-large (by hand)", times=times)
+    by = _norm(rest) / max(_norm(fresh), 1e-300)
+    if target is not None and by > 0.1:
+        even = _watch(case, optimizer, (x, np.repeat(target[:1], len(target), 0)))
+        if even.at_step and _norm(even.at_step[0] - even.fresh[0]) < 1e-3 * _norm(even.fresh[0]):
+            return finding("inputs-and-targets-unrelated (step)", by=by)
     return None
 
 

@@ -24,7 +24,10 @@ MOSTLY_FLAT = 0.75
 half is usual at most: in VGG, whose last units all see nearly the same, 0.47 was the highest of all
 models here (`tests.long.doctor`)."""
 
-REASONS = {"labels-are-text", "batch-norm-with-batch-of-1", "weights-not-finite"}
+REASONS = {
+    "labels-are-text", "inputs-and-targets-swapped", "batch-norm-with-batch-of-1",
+    "weights-not-finite",
+}  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
@@ -67,6 +70,12 @@ def check_modes(case: Case) -> Iterator[Finding]:
         yield finding("evaluation-mode", names=listed([p for p, _ in asleep if p not in meant]))
     dropped = [(call, float(call.setting("p", 1, 0.5))) for call in case.trial.of("dropout")]
     strong = [f"p is {p:g} in {call.where()}" for call, p in dropped if p >= 0.9]
+    for made in (call for call, _ in dropped if call.output.ndim > 1):  # or its mask alone
+        x, y = (np.asarray(getattr(a, "array", a)) for a in (made.args[0], made.output))
+        rest = tuple(range(1, y.ndim))
+        emptied = float((x.any(rest) & ~y.any(rest)).mean())
+        if emptied > 0.3:
+            strong.append(f"{emptied:.0%} of the examples are set to 0 in {made.layer}")
     call = case.trial.loss_call
     last = case.trial.last(call.args[0] if call else case.trial.output)
     if strong:
@@ -312,7 +321,10 @@ def check_scores(case: Case) -> Iterator[Finding]:
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
     if call.op == "nll_loss" and not (x.max() <= 0 and np.allclose(share, 1, atol=1e-4)):
         yield finding("nll-loss-of-scores", share=share.flat[0])
-    elif call.op in ("cross_entropy", BINARY[1]) and op != "log_softmax":  # which changes nothing
+    elif (call.op, op) == ("cross_entropy", "log_softmax"):
+        told = "cross_entropy gets log-probabilities: leave log_softmax out, or use nll_loss"
+        case.notes.append(told)
+    elif call.op in ("cross_entropy", BINARY[1]):
         if not np.isfinite([low, high]).any() and call.args[0] is case.trial.output:
             low, high = case.limits()
         least, probable = math.log(1 + max(C - 1, 1) * math.exp(low - high)), low >= 0 and high <= 1
@@ -343,11 +355,12 @@ def check_loss(case: Case) -> Iterator[Finding]:
         return
     N = len(case.usable[0][0])
     for crossed in trial.calls:
-        pair = [x for x in crossed.args[:2] if isinstance(x, Tensor)]
+        pair = [x for x in crossed.args[:2] if hasattr(x, "shape")]
         shapes, wide = sorted((x.shape for x in pair), key=len)[::-1], crossed.output.shape
-        if len(shapes) < 2 or shapes[0] != (N, 1, *shapes[1][1:]) or len(shapes[1]) < 1:
+        if len(shapes) < 2 or all(getattr(x, "requires_grad", False) for x in pair):
             continue
-        if wide[:2] == (N, N) and N == shapes[1][0] > 1 and not all(x.requires_grad for x in pair):
+        each = shapes[0] == (N, 1, *shapes[1][1:]) and wide[:2] == (N, N) and N == len(pair[0]) > 1
+        if each or (crossed.op == "sub" and (N, 1) in shapes and _interchangeable(case, pair)):
             yield finding("targets-broadcast", where=crossed.where(), shapes=shapes, made=wide)
             return
     if "axes-mixed" not in case.found:
@@ -367,6 +380,16 @@ def check_loss(case: Case) -> Iterator[Finding]:
         yield from _too_high(case, call, loss)
 
 
+def _interchangeable(case: Case, pair: list[Any]) -> bool:
+    """Whether the outputs of an example are among them, and it does not matter which is which."""
+    y = case.trial.output
+    if y is None or y.ndim != 2 or y.shape[1] < 2 or not any(x is y for x in pair):
+        return False
+    given = np.random.default_rng(0).uniform(0.1, 0.9, y.shape).astype(y.dtype)
+    one, other = (case.asked(z, case.usable[0][1]) for z in (given, given[:, ::-1]))
+    return bool(np.isclose(one, other, 1e-4, 0))
+
+
 def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     """A loss that is far above its part, or above that of who guesses."""
     C, y, target = case.classes, case.trial.output.array, case.usable[0][1]  # type: ignore[union-attr]
@@ -375,6 +398,7 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     part *= max(factor, 1.0)  # a factor makes a large part of it, not a small one
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
     known = call.op == "cross_entropy" and not call.is_sum
+    blank = float(call.at(np.zeros(call.args[0].shape)).mean()) if call.op == BINARY[1] else 0.0
     with preserving(case.model):
         for p in case.parameters.values():
             p.array[...] = 0
@@ -384,6 +408,8 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
         yield finding("loss-beyond-its-part", **values)
     elif loss > 2 * bare > 0:
         yield finding("loss-beyond-its-part (penalty)", loss=loss, bare=bare)
+    elif blank > 10 * guessing and not call.is_sum:
+        yield finding("loss-beyond-its-part (weights)", blank=blank, guessing=guessing)
     elif known and C and loss > guessing + max(guessing, 1.5):
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
@@ -419,19 +445,23 @@ def _of_others(case: Case) -> Iterator[Finding]:
 
 
 def _left_out(case: Case) -> Iterator[Finding]:
-    """A class of examples without a gradient, be the outputs right or wrong."""
+    """Examples, or a class of them, without a gradient, be the outputs right or wrong."""
     output, target = case.trial.output, case.usable[0][1]
     if target is None or output is None or case.trial.several:
         return
     pixels = target.shape == (len(output), *output.shape[2:])
     if (case.labels is None and not case.classes) or not (pixels or target.size == len(output)):
         return
-    still = np.ones(target.shape if pixels else len(output), bool)
+    still, turned = np.ones((2, *(target.shape if pixels else (len(output),))), bool)
     for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
-        slope = case.slopes(sign * output.array, target)
-        if slope is None:  # the loss refuses it, such as probabilities below 0
-            return
-        still &= ~slope.reshape(len(slope), -1, *still.shape[1:]).any(axis=1)
+        for flags, way in ((still, 1), (turned, -1)):
+            slope = case.slopes(sign * output.array[::way], target[::way])
+            if slope is None:  # the loss refuses it, such as probabilities below 0
+                return
+            flags &= ~slope.reshape(len(slope), -1, *flags.shape[1:]).any(axis=1)
+    if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
+        yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
+        return
     still = still.ravel()
     target = target.ravel()
     some = target[(target != case.ignored) & ((target >= 0) | (case.classes is None))]

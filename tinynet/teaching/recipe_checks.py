@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet import nn
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
@@ -34,6 +35,8 @@ USUAL_DECAY = 0.02
 SETTINGS = (
     ("maximize", False, BETTER, "loss-is-maximized"),
     ("weight_decay", 0, 0.1, "weight-decay-too-large"),
+    ("eps", 1e-8, BETTER, "eps-too-large (setting)"),
+    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast (setting)"),
 )
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
 ENOUGH = 20
@@ -238,8 +241,12 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if vanished:
         yield from vanished
         return
+    dropouts = [m for m in case.model.modules() if isinstance(m, nn.Dropout) and m.training]
+    calm = train(case, "with no dropout", adam=1e-2, prepare=lambda: [m.eval() for m in dropouts])
     values: dict[str, Any] = {"steps": case.steps, "run": way.best}
-    if not structured(rows(case)):
+    if dropouts and calm.last < LEARNED * calm.first:
+        yield finding("dropout-too-strong (together)", calm=calm, **values)
+    elif not structured(rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
         cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
