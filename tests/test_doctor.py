@@ -908,7 +908,7 @@ def test_a_generator_that_nobody_seeded_stays_unmade(monkeypatch):
 def test_wrong_arguments_are_told():
     model = net()
     with pytest.raises(
-        TypeError, match="the model comes first, and must be a layer .* got function"
+        TypeError, match=r"the model comes first, and must be a layer .* got function"
     ):
         tinynet.doctor(net, batch())
     with pytest.raises(
