@@ -373,7 +373,7 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None
     ]
     say(
         "",
-        f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} image{'s' * (len(plan.test) > 1)}, "
+        f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
