@@ -40,18 +40,21 @@ def given(*args, **settings):
 # Rows: the call, what it is given, the error that it raises, words of the message.
 CROSS_ENTROPY = [
     (F.cross_entropy, given(zeros(4, 10), labels(0, 9, 3, 12)), DataError,
-     "cross_entropy: label 12 at index (3,) is out of range",
+     "cross_entropy: label 12 is out of range",
      "shape (4, 10) has 10 classes, so labels go from 0 to 9.",
      "at least 13 outputs in the last layer; ignore_index=12 leaves this label out"),
-    (F.cross_entropy, given(zeros(4, 10), labels(0, -1, 3, 2)), DataError, "label -1 at index (1,)",
+    (F.cross_entropy, given(zeros(4, 10), labels(0, -1, 3, 2)), DataError,
+     "label -1 is out of range: ",
      "has 10 classes, so labels go from 0 to 9. ignore_index=-1 leaves this label out"),
-    (F.cross_entropy, given(zeros(3, 2), labels(1, 2, 1)), DataError, "label 2 at index (1,)",
+    (F.cross_entropy, given(zeros(3, 2), labels(1, 2, 1)), DataError, "label 2 is out of range",
      "labels that start at 1 need `target - 1`"),
     (F.cross_entropy, given(zeros(2, 3, 2, 2), np.array([[[0, 1], [2, 0]], [[0, 0], [5, 0]]])),
-     DataError, "label 5 at index (1, 1, 0)"),
-    (F.cross_entropy, given(zeros(3, 2), labels(-100, 1, 2)), DataError, "label 2 at index (2,)"),
+     DataError, "label 5 is out of range"),
+    (F.cross_entropy, given(zeros(3, 2), labels(-100, 1, 2)), DataError, "label 2 is out of range"),
     (F.nll_loss, given(zeros(3, 2), labels(0, 1, 2)), DataError,
-     "nll_loss: label 2 at index (2,) is out of range"),
+     "nll_loss: label 2 is out of range"),
+    (F.cross_entropy, given(zeros(3, 2), labels(0, 255, 0)), DataError,
+     "Of a mask of bytes take target // 255; ignore_index=255"),
     (F.cross_entropy, given(zeros(4, 10), zeros(4)), TypeError,
      "cross_entropy: labels must be integers, got float32; convert with target.long()"),
     (F.nll_loss, given(zeros(2, 10), np.array([True, False])), TypeError,
@@ -345,8 +348,12 @@ def test_an_error_inside_a_model_names_the_layer():
 
 
 def test_images_without_their_axes_rows_for_images_and_conditions_of_floats():
-    with pytest.raises(ShapeError, match=r"the axes of batch and channel: `x\[None, None\]`"):
-        nn.Conv2d(1, 8, 3)(tinynet.zeros(8, 8))
+    for channels, cure in (
+        (1, r"`x\.reshape\(-1, 1, height, width\)`; of one image a batch, `x\[None, None\]`"),
+        (3, r"Of flat rows make images, `x\.reshape\(-1, 3, height, width\)`\."),
+    ):
+        with pytest.raises(ShapeError, match=cure):
+            nn.Conv2d(channels, 8, 3)(tinynet.zeros(8, 8))
     with pytest.raises(ShapeError, match=r"as after Linear, use BatchNorm1d\(16\)"):
         nn.BatchNorm2d(16)(tinynet.zeros(4, 16))
     with pytest.raises(TypeError, match="condition is float32, it must be true or false: x > 0"):

@@ -16,7 +16,7 @@ MOST = {
     "kernels": 4181,
     "lab": 2102,
     "models": 397,
-    "nn": 5783,
+    "nn": 5782,
     "onnx": 2354,
     "ops": 3658,
     "optim": 2405,

@@ -93,6 +93,22 @@ def test_the_model_is_left_as_it_was():
     assert [row.name for row in table.rows][:4] == ["conv1", "bn1", "relu1", "stage1.0"]
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("lenet5", r"must be a layer \(a Module\), got str"),
+        (nn.ReLU, r"is the class ReLU, not a layer; make one: `ReLU\(...\)`"),
+    ],
+)
+def test_what_is_no_model_is_named(model, told):
+    with pytest.raises(TypeError, match=f"summary: the model comes first, and {told}"):
+        summary(model, (1, 28, 28))
+
+
+def test_a_shape_of_one_number_is_a_row():
+    assert summary(nn.Linear(5, 2), 5).input_shape == (1, 5)
+
+
 def test_a_wrong_input_names_the_layer_and_leaves_no_hook():
     model = models.lenet5()
     with pytest.raises(ShapeError, match="'c1'"):

@@ -205,6 +205,26 @@ def test_what_is_no_pair_is_named_wherever_batches_are_gone_through(value):
         np.testing.assert_array_equal(predict(model, batches), predict(model, X))
 
 
+@pytest.mark.parametrize("use", [evaluate, predict])
+@pytest.mark.parametrize("model", [X, "lenet5", nn.Linear])
+def test_what_is_no_model_is_named(use, model):
+    with pytest.raises(TypeError, match=f"{use.__name__}: the model comes first, and "):
+        use(model, TRAIN)
+
+
+@pytest.mark.parametrize("y", [Y, Y[:, None], Y.astype(np.float32)])
+def test_swapped_inputs_and_targets_are_asked_about(y):
+    asked = r"the model refuses x, of .*, and takes the targets, of .*\(60, 4\): are they swapped\?"
+    for use in (
+        lambda model: train(model, train=(y, X), loss="mse", batch_size=60),
+        lambda model: evaluate(model, y, X, loss="mse"),
+    ):
+        with pytest.raises(tinynet.ShapeError, match=asked):
+            use(nn.Linear(4, 3))
+    with pytest.raises(tinynet.ShapeError, match=r"^Linear\(in_features=4\): the input has 3"):
+        train(train=(X[:, :3], Y))
+
+
 @pytest.mark.parametrize("name", ["loss", "epoch", "lr", "seconds", "validation_loss", 3])
 def test_a_metric_takes_no_name_of_the_record(name):
     model = nn.Linear(4, 3)

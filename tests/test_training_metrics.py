@@ -45,6 +45,8 @@ def test_metrics_refuse_what_they_cannot_judge(metric):
         metric(SCORES, LABELS.astype(float))
     with pytest.raises(ValueError, match=r"run from 0 to 3, but .* 0 to 2"):
         metric(SCORES, np.array([0, 1, 2, 3]))
+    with pytest.raises(TypeError, match=r"takes scores and labels: \w+\(predict\(model, x\), y\)"):
+        metric(tinynet.nn.Linear(4, 3), (SCORES, LABELS))
 
 
 @pytest.mark.parametrize("metric", [accuracy, top_k(1), confusion_matrix])

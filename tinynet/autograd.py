@@ -95,10 +95,9 @@ class Node:
     edges: (target, shape, dtype) for each input that requires a gradient; target is the node that
     made it or, for a leaf, the tensor itself. without: the places of others, if any.
     vjps: what makes the gradient of each, () once the backward pass has consumed them.
-    view: the output shares memory with an input. number: the moment of the call.
-    retained: the tensor that asked for `retain_grad()`.
-    call: (body, arguments, settings, output), for gradients of gradients; None unless kept, () once
-    the backward pass has freed it.
+    view: the output shares memory with an input. number: the moment of the call. retained: the
+    tensor that asked for `retain_grad()`. call: (body, arguments, settings, output), for gradients
+    of gradients; None unless kept, () once the backward pass has freed it.
     """
 
     __slots__ = (
@@ -173,8 +172,7 @@ def differentiable(
     gradient of the output, dy, into the gradient of that input. dx may have the broadcast shape:
     it is summed back to the shape of x here. What the backward pass needs, the nested functions
     keep as local variables. A gradient that nobody asked for is never computed; those that come in
-    one pass are given by `together`. No array that comes in, dy included, is written to: others use
-    it too.
+    one pass are given by `together`. What comes in, dy included, is not written to: others use it.
 
     view: the output may share memory with the first input (reshape, transpose, ...). Whether it
     does is looked at each time, and a tensor that does is not changed in place.

@@ -181,10 +181,13 @@ def integer(
     return number
 
 
+def wrong_kind(owner: str, name: str, words: str, value: Any) -> TypeError:
+    """The error for what is not as `words` say; for a class that what it makes may be."""
+    made = f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
+    return TypeError(f"{owner}: {name} must be {words}; got {value!r:.60}{made}")
+
+
 def check_function(owner: str, name: str, value: Any, example: str) -> None:
     """Raise TypeError unless `value` can be called; a class is none, but what it makes may be."""
     if isinstance(value, type) or not callable(value):
-        made = f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
-        raise TypeError(
-            f"{owner}: {name} must be a function, such as {example}; got {value!r:.60}{made}"
-        )
+        raise wrong_kind(owner, name, f"a function, such as {example}", value)

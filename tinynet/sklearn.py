@@ -61,18 +61,17 @@ def small_cnn(num_classes: int) -> nn.Sequential:
 
 @dataclass(eq=False, repr=False)
 class _CNN(BaseEstimator):
-    """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as
-    those of the training are. With those of float64 all is computed in float64, with others in
-    float32.
+    """Images come as (N, C, H, W), (N, H, W) or flat, in any range: they are standardised, as those
+    of the training are. With those of float64 all is computed in float64, with others in float32.
 
     model: a name of `tinynet.models`; a class or function that makes a Module, of num_classes,
     in_channels and image_size, as far as it takes them; a Module, of which a copy is trained;
-    None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it
-    each is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size,
-    optimizer, lr, weight_decay: as for `training.fit`; fit_options: more for it, such as
-    {"progress": True, "early_stopping": 3, "validation_split": 0.1}; the arrays of
-    "validate": (X, y) are like those of `fit`. random_state: as everywhere in scikit-learn.
-    What is learnt is in model_, optimizer_ and image_shape_.
+    None for `small_cnn`. image_shape: (C, H, W) or (H, W) of images that come flat; without it each
+    is one row of pixels. epochs: None for 10, or as many as make 400 steps. batch_size, optimizer,
+    lr, weight_decay: as for `training.fit`; fit_options: more for it, such as {"progress": True,
+    "early_stopping": 3, "validation_split": 0.1}; the arrays of "validate": (X, y) are like those
+    of `fit`. random_state: as everywhere in scikit-learn. What is learnt is in model_, optimizer_
+    and image_shape_.
     """
 
     model: Any = None

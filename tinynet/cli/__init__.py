@@ -91,7 +91,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with what is wrong, what may have been meant, and a line of usage."""
-        near = _nearest(message, re.findall(r"--[\w-]+", self.format_usage()))
+        near = _nearest(message, re.findall(r"--([\w-]+)", self.format_usage()))
         hint = f"; did you mean {near}?" if near else ""
         self.exit(2, f"{self.prog}: error: {visible(message)}{hint}\nsee {self.prog} --help\n")
 
@@ -100,11 +100,12 @@ def _nearest(message: str, options: Sequence[str]) -> str:
     """The option or command that was meant by what argparse does not know; "" for none."""
     import difflib  # only needed for an error, and slow to load
 
-    unknown = re.search(r"unrecognized arguments: (--[\w-]+)", message)
+    unknown = re.search(r"unrecognized arguments: --([\w-]+)", message)
     choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message, re.DOTALL)
     word = unknown[1] if unknown else choice[1] if choice else ""
     known = re.findall(r"[\w-]+", choice[2]) if choice else options
-    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
+    near = next(iter(difflib.get_close_matches(word, known, n=1)), "")
+    return f"--{near}" if unknown and near else near
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -181,8 +181,8 @@ def _confusions(found: Findings) -> list[str]:
     short = dict(zip(found.names, _names(found, 24)))
     width = max((len(short[name]) for name, *_ in most), default=0)
     lines = [
-        f"{short[is_]:{width}}  taken for {short[taken]}: {count} times, {100 * share:.1f} %"
-        for is_, taken, count, share in most
+        f"{short[is_]:{width}}  taken for {short[as_]}: {n} time{'s' * (n > 1)}, {100 * p:.1f} %"
+        for is_, as_, n, p in most
     ]
     return ["", "the most frequent confusions", *lines] if lines else []
 

@@ -64,10 +64,9 @@ def build_model(name: str, **settings: Any) -> tuple[Module, dict[str, Any]]:
         model = make(**arguments)
     except Exception as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-        raise BadArgument(
-            f"{name}: it cannot be made with ({given}): {place(error)}{error}; what is missing "
-            f"goes into the name, {EXAMPLE}"
-        ) from error
+        cure = f"; what is missing goes into the name, {EXAMPLE}" * ("missing" in str(error))
+        told = f"{name}: it cannot be made with ({given}): {place(error)}{error}{cure}"
+        raise BadArgument(told) from error
     if not isinstance(model, Module):
         made, base = type(model).__name__, type(model).__module__
         raise BadArgument(f"{name} gives a {made}, of {base} and no tinynet.nn.Module")

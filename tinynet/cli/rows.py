@@ -53,7 +53,7 @@ image_shape = _checked(
 def a_path(text: str) -> Path:
     """An argparse type: the path of a file or a folder; an empty text, which Path takes for the
     current folder, is none."""
-    if not text:
+    if not text.strip():
         raise argparse.ArgumentTypeError("an empty path; the current folder is .")
     return Path(text)
 

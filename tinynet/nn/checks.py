@@ -75,18 +75,19 @@ def check_images(
     if len(shape) not in (axes + 2, axes + 2 - alone):
         cure = f"Give it {kind} of shape ({form})."
         if len(shape) == 3 and axes == 2 and shape[0] == channels:
-            cure = "Add the axis of the batch: `x.unsqueeze(0)`."
+            cure = "Add the axis of the batch: `x[None]`."
         elif len(shape) == 2 and layer == "BatchNorm2d":
             cure = f"For rows (N, C), as after Linear, use BatchNorm1d({channels})."
-        elif len(shape) == 2 and axes == 2 and channels == 1:
-            cure = "Add the axes of batch and channel: `x[None, None]`."
+        elif len(shape) == 2 and axes == 2:
+            cure = f"Of flat rows make images, `x.reshape(-1, {channels}, height, width)`"
+            cure += "; of one image a batch, `x[None, None]`." if channels == 1 else "."
         problem = f"{title}: the input must have {axes + 2} axes ({form}), it has {len(shape)}"
         raise InputError(problem, [f"shape {shape}"], cure, shape)
     found = shape[-axes - 1]
     if found != channels:
         cure = f"Use {argument}={found}."
         if len(shape) == axes + 1 and channels == 1:
-            cure = "Add the axis of the channel: `x.unsqueeze(1)`."
+            cure = "Add the axis of the channel: `x[:, None]`."
         elif len(shape) == 4 and shape[3] == channels:
             cure = f"Channels come second: `x.permute(0, 3, 1, 2)`; or use {argument}={found}."
         problem = f"{title}: the input has {count(found, 'channel')}"

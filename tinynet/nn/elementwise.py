@@ -63,10 +63,9 @@ class Dropout(Module):
     """In training, sets each number to 0 with probability p and divides the rest by 1 - p.
 
     So the expected value stays what it was, and in `eval()` the layer does nothing.
-    rng: the generator that draws the masks; the thread's default one if None.
-    inplace: the input itself becomes the result, as in PyTorch.
-    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from
-    overfitting". Raises ValueError for p outside 0 to 1.
+    rng: the generator that draws the masks; the thread's default one if None. inplace: the input
+    itself becomes the result, as in PyTorch. Source: Srivastava et al. 2014, "Dropout: a simple
+    way to prevent neural networks from overfitting". Raises ValueError for p outside 0 to 1.
     """
 
     def __init__(

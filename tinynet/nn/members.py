@@ -61,17 +61,13 @@ def check_initialised(module: Hooked, record: str) -> None:
 
 def check_name(module: Module, name: str, kind: str, base: type[Module]) -> None:
     """ValueError for a name that no member of a module, a subclass of `base`, may have."""
-    owner = type(module)
+    owner, why = type(module), ""
     if not name or "." in name:
-        raise ValueError(
-            f"{owner.__name__}: a {kind} cannot be named {name!r}; names are not "
-            "empty and have no dot, which separates the parts of a path"
-        )
-    if hasattr(base, name) or callable(getattr(owner, name, None)):
-        raise ValueError(
-            f"{owner.__name__}: a {kind} cannot be named {name!r}, which is a method "
-            f"or attribute of the class; use another name, such as '{name}_'"
-        )
+        why = "; names are not empty and have no dot, which separates the parts of a path"
+    elif hasattr(base, name) or callable(getattr(owner, name, None)):
+        why = f", which is a method or attribute of the class; use another, such as '{name}_'"
+    if why:
+        raise ValueError(f"{owner.__name__}: a {kind} cannot be named {name!r}{why}")
 
 
 def check_replacement(module: Module, name: str, kind: str, value: Any) -> None:
@@ -116,6 +112,12 @@ def not_a_layer(value: object) -> str:
         name = value.__name__
         return f"is the class {name}, not a layer; make one: `{name}(...)`"
     return f"must be a layer (a Module), got {type(value).__name__}"
+
+
+def check_model(owner: str, model: object) -> None:
+    """TypeError for data, a name or a class in the place of the model, which comes first."""
+    if isinstance(model, type) or not hasattr(model, "named_parameters"):
+        raise TypeError(f"{owner}: the model comes first, and {not_a_layer(model)}")
 
 
 def float_dtype(owner: str, dtype: Any) -> np.dtype[Any]:

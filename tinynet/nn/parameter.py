@@ -20,8 +20,7 @@ class Parameter(Tensor):
     """A tensor that requires a gradient and that a Module finds when it is set as an attribute.
 
     data: a tensor, whose memory is shared as in PyTorch, or an array or list of floats, which is
-    copied.
-    Raises TypeError for integers, which cannot have a gradient.
+    copied. Raises TypeError for integers, which cannot have a gradient.
 
     >>> Parameter([1.0, 2.0])
     Parameter containing:

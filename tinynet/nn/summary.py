@@ -17,6 +17,7 @@ import numpy as np
 
 from tinynet import autograd, html
 from tinynet.console import columns, shortened
+from tinynet.nn.members import check_model
 from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.nn.shapes import aligned, sizes, title
@@ -61,11 +62,10 @@ class Summary:
         """The table as texts: its head, and its rows, of which the last is the total."""
         head = ("name", "layer", "output", "parameters", "mul-adds", "memory")
         totals = self.total_parameters, self.total_multiply_adds, self.activation_bytes
+        each = map(astuple, [*self.rows, Row("total", self.model, (), *totals)])
         rows = [
-            (name, layer, sizes(shape), f"{parameters:,}", _scaled(adds), _bytes(memory))
-            for name, layer, shape, parameters, adds, memory in map(
-                astuple, [*self.rows, Row("total", self.model, (), *totals)]
-            )
+            (name, layer, sizes(shape), f"{own:,}", _scaled(adds), _bytes(memory))
+            for name, layer, shape, own, adds, memory in each
         ]
         return head, [("", "input", sizes(self.input_shape), "", "", ""), *rows]
 
@@ -99,16 +99,15 @@ class Summary:
     __repr__ = __str__
 
 
-def summary(model: Module, input_shape: Sequence[int], batch_size: int = 1) -> Summary:
+def summary(model: Module, input_shape: int | Sequence[int], batch_size: int = 1) -> Summary:
     """A table of a model's layers, output shapes, parameters, multiply-adds and activations.
 
     input_shape: without the axis of the batch, such as (3, 224, 224). The model runs once on
     zeros in evaluation mode, without recording, and is afterwards in the mode it was in.
     A row is one call of a layer that has no layers inside it, or that computes something of its
     own. Multiply-adds are those of convolutions and matrix products; elementwise work counts as
-    none. Activations are the outputs of all operations, less those that share their input's
-    memory.
-    Raises ShapeError, with the layer, if the model cannot take such an input.
+    none. Activations are the outputs of all operations, less those that share their input's memory.
+    Raises ShapeError, with the layer, if the model cannot take such an input; TypeError for none.
 
     >>> from tinynet import nn
     >>> table = summary(nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)), (64,))
@@ -127,9 +126,10 @@ def summary(model: Module, input_shape: Sequence[int], batch_size: int = 1) -> S
     >>> table.total_parameters
     2410
     """
+    check_model("summary", model)
     parameters = list(model.parameters())
     dtype = parameters[0].dtype if parameters else float32
-    shape = (batch_size, *input_shape)
+    shape = (batch_size, *np.broadcast_shapes(input_shape))  # of a number: a row of so many
     rows = _Walk(model).run(Tensor(np.zeros(shape, dtype)))
     return Summary(
         model=type(model).__name__,

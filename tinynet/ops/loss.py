@@ -61,8 +61,7 @@ def cross_entropy(
     Gradient: dlogsumexp(x) / dx_c = p_c, so dlog p_k / dx_c = [k = c] - p_c, and the loss
     -sum_k m_k log p_k, with m = w t, has dx_c = dy (p_c sum_k m_k - m_c). For a plain label that
     is dy (softmax(x) - onehot), divided by N for the mean. Of probabilities,
-    dtarget_c = -dy (1 - e) w_c log p_c.
-    The maximum is taken off x first, so nothing overflows. Keeps p.
+    dtarget_c = -dy (1 - e) w_c log p_c. Keeps p. The maximum is taken off first against overflow.
     Raises ShapeError where shapes do not fit or a mean is over nothing, DataError for labels that
     are no class, TypeError for wrong dtypes, FloatingPointError for NaN in the input.
     """
@@ -285,13 +284,13 @@ def binary_cross_entropy_with_logits(
     With -log p = log(1 + e^-x) = softplus(-x) and -log(1 - p) = x + softplus(-x) it becomes
     w ((1 - t) x + (1 + (q - 1) t) softplus(-x)), which cannot overflow.
 
-    Shapes: x (...), target of the same -> a number, or (...) if reduction is "none".
-    The mean divides by the number of elements, whatever their weights.
+    Shapes: x (...), target of the same -> a number, or (...) if reduction is "none". The mean
+    divides by the number of elements, whatever their weights.
     Gradients: softplus(-x)' = -sigmoid(-x) gives dx = dy w ((1 - t) - (1 + (q - 1) t)
     sigmoid(-x)), for q = 1 simply dy w (p - t); dtarget = dy w ((q - 1) softplus(-x) - x).
     Keeps x, target and softplus(-x). Raises ShapeError where shapes do not fit or a mean is over
-    nothing, DataError for a target outside 0 to 1, TypeError for integers in x,
-    FloatingPointError for NaN.
+    nothing, DataError for a target outside 0 to 1, TypeError for integers in x, FloatingPointError
+    for NaN.
     """
     op = "binary_cross_entropy_with_logits"
     x, target = _same_shape(op, x, target)
@@ -441,15 +440,16 @@ def labels_of(
         target = np.where(counted, target, 0)
         lowest, highest = int(target.min()), int(target.max())
     if lowest < 0 or highest >= C:
-        wrong = np.argwhere((target < 0) | (target >= C))[0]
-        value, first = int(target[tuple(wrong)]), tuple(int(i) for i in wrong)
+        value = int(target[(target < 0) | (target >= C)][0])
         hint = "; labels that start at 1 need `target - 1`" if (lowest, highest) == (1, C) else ""
         cure = f"ignore_index={value} leaves this label out"
-        if value >= C:
+        if np.unique(target).tolist() == [0, 255]:
+            cure = f"Of a mask of bytes take target // 255; {cure}"
+        elif value >= C:
             cure = f"Use at least {highest + 1} outputs in the last layer; {cure}"
         raise DataError(
-            f"{op}: label {value} at index {first} is out of range: the input of shape {x.shape} "
-            f"has {C} classes, so labels go from 0 to {C - 1}{hint}. {cure}."
+            f"{op}: label {value} is out of range: the input of shape {x.shape} has {C} "
+            f"classes, so labels go from 0 to {C - 1}{hint}. {cure}."
         )
     return target, counted
 

@@ -23,6 +23,7 @@ from tinynet.data import DataLoader
 from tinynet.errors import DataError, check_function
 from tinynet.nn import functional as F
 from tinynet.nn.lazy import is_lazy
+from tinynet.nn.members import check_model
 from tinynet.nn.preserving import preserving_generators
 from tinynet.optim import Optimizer
 from tinynet.teaching import data_checks as data
@@ -84,8 +85,7 @@ def doctor(
     >>> report.names()
     ['softmax-before-cross-entropy']
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"doctor: the model must be a Module, got {type(model).__name__}")
+    check_model("doctor", model)
     check_function("doctor", "loss", loss, "F.cross_entropy")
     lazy = [name for name, layer in model.named_modules() if is_lazy(layer)]
     if lazy:

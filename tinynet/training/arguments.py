@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tinynet.data import ArrayDataset
-from tinynet.errors import integer, unknown_name
+from tinynet.errors import integer, unknown_name, wrong_kind
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
@@ -39,10 +39,7 @@ def _a(kinds: Any, words: str) -> Check:
 
     def check(name: str, value: Any) -> None:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            made = (
-                f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
-            )
-            raise TypeError(f"fit: {name} must be {words}; got {value!r:.60}{made}")
+            raise wrong_kind("fit", name, words, value)
 
     return check
 
@@ -78,9 +75,7 @@ def _data(name: str, value: Any) -> None:
 
 def _comm(name: str, value: Any) -> None:
     if not isinstance(value, Ranks) and not hasattr(value, "Get_rank"):
-        raise TypeError(
-            f"fit: {name} must be a communicator, such as mpi4py.MPI.COMM_WORLD; got {value!r:.60}"
-        )
+        raise wrong_kind("fit", name, "a communicator, such as mpi4py.MPI.COMM_WORLD", value)
 
 
 def _path(name: str, value: Any) -> None:

@@ -27,6 +27,7 @@ from tinynet.data import (
 from tinynet.data.dataset import scales_apart
 from tinynet.errors import DataError
 from tinynet.nn.checks import badly_scaled, with_article
+from tinynet.nn.members import check_model
 from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of, settings_of
 from tinynet.training.preparation import (
@@ -290,6 +291,7 @@ def examples_for(model: Any, data: Any, targets: Any = None, loss: Any = None) -
 
 def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
     """What is meant by evaluate(model, data, loss), or, of arrays, evaluate(model, x, y, loss)."""
+    check_model("evaluate", model)
     targets, *rest = more if more and is_array(more[0]) else (None, *more)
     if len(rest) > 1:
         raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")

@@ -14,9 +14,12 @@ import numpy as np
 
 from tinynet import autograd
 from tinynet.anomaly import AnomalyError
-from tinynet.errors import OutOfMemoryError
+from tinynet.autograd import wrap
+from tinynet.errors import OutOfMemoryError, ShapeError
 from tinynet.nn import Module
+from tinynet.nn.modes import evaluating
 from tinynet.optim import Optimizer
+from tinynet.training.batches import dtype_of
 
 
 class DivergenceError(FloatingPointError):
@@ -62,8 +65,7 @@ def naming_divergence(
     """Add to a FloatingPointError from inside when it happened and what helps as a rule.
 
     find: looks for the operation where it began, and is called only then.
-    NumPy's warnings are silent inside: what overflows ends in such an error, and what underflows
-    is 0.
+    NumPy's warnings are silent inside: what overflows ends in such an error, what underflows is 0.
     """
     try:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -84,20 +86,26 @@ def naming_divergence(
 
 
 @contextlib.contextmanager
-def naming_memory(model: Module, size: int) -> Iterator[None]:
-    """Within it, a MemoryError names the layer and the batch of `size`, and says to halve it.
-
-    The arrays of the step that failed are let go, so the program can go on with smaller batches.
+def naming_batch(model: Module, x: Any, target: Any = None) -> Iterator[None]:
+    """Within it, a MemoryError names the layer and says to halve the batch, and lets go the arrays
+    of the step that failed, so that the program can go on with smaller ones; a ShapeError asks
+    whether inputs and targets are swapped, where the model takes the targets.
     """
     before = sys.exc_info()[1]  # an error that the caller is handling is the caller's
     try:
         yield
+    except ShapeError as error:
+        with contextlib.suppress(Exception), evaluating(model):
+            model(wrap(target.array.astype(dtype_of(model))))
+            shapes = f"of shape {x.shape}, and takes the targets, of shape {target.shape}"
+            error.message = f"the model refuses x, {shapes}: are they swapped? {error.message}"
+        raise
     except MemoryError as error:
         located = OutOfMemoryError.of(error)
         if not located.layers:
             _name_layer(located, model, error.__traceback__)
-        cure = f"halve it: batch_size={size // 2}" if size > 1 else "take a smaller model"
-        located.advice = f"with a batch of {size}; {cure}"
+        cure = f"halve it: batch_size={len(x) // 2}" if len(x) > 1 else "take a smaller model"
+        located.advice = f"with a batch of {len(x)}; {cure}"
         _let_go(error, before)
         raise located from None
 

@@ -124,15 +124,14 @@ def fit(
     `tinynet.detect_anomaly`.
 
     out: a folder that keeps the run: last.safetensors after every epoch, and after every
-    `save_every` steps; best.safetensors; report.html, to be opened in a browser; and
-    with keep_every=k epoch-0010.safetensors and so on after every k-th epoch. Ctrl-C or SIGTERM
-    then saves before it stops. resume: go on from the
-    last in `out` if it is there (or from the checkpoint given, which then is the last), with the
-    same arguments as before (else CheckpointError names the one that differs): weights and history
-    come out as if the run had never stopped, bit for bit. A run that is finished goes on for more
-    with a larger number of epochs, its schedule from the beginning.
-    overwrite: begin anew in place of a run that lies in `out`, which else is kept; it is removed
-    once the first step is done.
+    `save_every` steps; best.safetensors; report.html, to be opened in a browser; and with
+    keep_every=k epoch-0010.safetensors and so on after every k-th epoch. Ctrl-C or SIGTERM then
+    saves before it stops. resume: go on from the last in `out` if it is there (or from the
+    checkpoint given, which then is the last), with the same arguments as before (else
+    CheckpointError names the one that differs): weights and history come out as if the run had
+    never stopped, bit for bit. A run that is finished goes on for more with a larger number of
+    epochs, its schedule from the beginning. overwrite: begin anew in place of a run that lies in
+    `out`, which else is kept; it is removed once the first step is done.
 
     init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
     fit: where the classes are others, the last layer begins anew.

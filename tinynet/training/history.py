@@ -77,10 +77,9 @@ class History(list[Record]):
         from tinynet.training.report.curves import COLOURS, lines_of
 
         quantities = lines_of(self)
-        if names:
-            if unknown := [name for name in names if name not in quantities]:
-                raise unknown_name("quantity", unknown[0], quantities)
-            quantities = {name: quantities[name] for name in names}
+        if unknown := [name for name in names if name not in [*quantities]]:
+            raise unknown_name("quantity", unknown[0], quantities)
+        quantities = {name: quantities[name] for name in names or quantities}
         if not quantities:
             raise ValueError("the history has no epoch to plot")
         size = (4 * len(quantities), 3)

@@ -20,12 +20,13 @@ from tinynet.errors import DataError
 from tinynet.kernels import process
 from tinynet.nn import Module
 from tinynet.nn import functional as F
+from tinynet.nn.members import check_model
 from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.batches import Batches, as_inputs, batches_for, data_and_loss, pairs
-from tinynet.training.failures import naming_divergence, naming_memory
+from tinynet.training.failures import naming_batch, naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss, fitted
 from tinynet.training.metrics import (
@@ -93,7 +94,7 @@ def train_epoch(
         )
         with (
             naming_divergence(optimizer, epoch, so_far.steps + 1, find),
-            naming_memory(model, len(x)),
+            naming_batch(model, x, target),
         ):
             so_far.loss, means = gradients(model, x, target, loss, metrics, optimizer)
             _check_gradient(optimizer)
@@ -166,7 +167,7 @@ def evaluate(
     def measure() -> Iterator[Means]:
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
             check_inputs(model, x, not total.counts)
-            with naming_memory(model, len(x)):
+            with naming_batch(model, x, target):
                 output = model(x)
             target = fitted(output, target, loss)
             means = evaluated(len(x), output, target, loss, metrics)
@@ -192,6 +193,7 @@ def predict(
     first part is taken. A model that was loaded brings the transform for data sets and arrays. For
     class probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
+    check_model("predict", model)
     data = as_inputs("predict: the data", data, model)
     if getattr(data, "shuffle", False):
         warnings.warn(
@@ -204,7 +206,7 @@ def predict(
         for batch in batches_for(model, data, batch_size, transform):
             x = batch[0] if isinstance(batch, (tuple, list)) else batch
             check_inputs(model, x, not outputs)
-            with naming_memory(model, len(x)):
+            with naming_batch(model, x):
                 outputs.append(np.ascontiguousarray(model(x).array))
     if not outputs:
         raise DataError("predict: there is no example to predict")

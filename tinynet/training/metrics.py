@@ -117,6 +117,8 @@ def confusion_matrix(output: Any, target: Any) -> np.ndarray:
 
 def _checked(name: str, output: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
     """Scores (N, K) and labels (N,) that count, or the error that says what they should be."""
+    if callable(output):
+        raise TypeError(f"{name}: takes scores and labels: {name}(predict(model, x), y)")
     scores, labels = np.asarray(output), np.asarray(target)
     if scores.ndim > 2 and are_classes(scores, labels):
         scores, labels = np.moveaxis(scores, 1, -1).reshape(-1, scores.shape[1]), labels.ravel()
@@ -153,10 +155,9 @@ METRICS: dict[str, Callable[..., Any]] = {
 
 def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dict[str, float]:
     """The metrics of a batch, by name. loss: which says what a single output means."""
-    if metrics is DEFAULT_METRICS and not all(isinstance(x, Tensor) for x in (output, target)):
-        return {}
-    scores = as_scores(output, target, name_of(loss))
-    if metrics is DEFAULT_METRICS and not are_classes(*scores):
+    are_tensors = isinstance(output, Tensor) and isinstance(target, Tensor)
+    scores = as_scores(output, target, name_of(loss)) if are_tensors else (output, target)
+    if metrics is DEFAULT_METRICS and not (are_tensors and are_classes(*scores)):
         return {}
     found = {}
     for name, metric in metrics.items():

@@ -41,9 +41,8 @@ class Run:
     normalisation, ...). arguments: what `fit` was given, in words. stop: set it to a reason, and
     training ends after this epoch. saved: the checkpoint that was written last. resumed: whether it
     went on from a checkpoint. phase: after how many epochs the schedule began, if a run that was
-    finished goes on for more. findings: where
-    the validation's outputs go, to be reported. notes: lines for the user to read before the first
-    epoch. ranks: the processes that train the model together, of which the first writes.
+    finished goes on for more. findings: where the validation's outputs go, to be reported. notes:
+    lines to read before the first epoch. ranks: the processes that train; the first of them writes.
     """
 
     model: Module

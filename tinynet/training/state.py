@@ -140,7 +140,8 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    now, then = setup_of(run), dict(state["setup"])
+    now, then = setup_of(run), {"epochs": "", **state["setup"]}  # these decide on the schedule
+    now["epochs"] = "any" if then["epochs"] == "any" else str(run.epochs)
     anew = begins_anew(run, state)
     sizes = [(data or {}).get("batch_size") for data in (state["data"], _state_of(run.train))]
     _check_same({"batch_size": sizes[0]}, {"batch_size": sizes[1]})

@@ -185,9 +185,7 @@ class Trained(Module):
         fit = fit or stored.fit or FITS[0]
         look = Look(stored.input_shape, stored.box, fit, as_is, invert, steps)
         left_out: list[str] = []
-        in_folder = isinstance(images, (str, os.PathLike)) and os.path.isdir(
-            os.path.expanduser(images)
-        )
+        in_folder = isinstance(images, (str, os.PathLike)) and Path(images).expanduser().is_dir()
         found = prepare(images, look, left_out if in_folder and broken is None else broken)
         for error in left_out:
             warnings.warn(f"left out: {error}", stacklevel=3)
@@ -197,7 +195,8 @@ class Trained(Module):
         """The probability of each class for each image (N, K). images, options: as `predict`."""
         if is_dataset(images) and not isinstance(images, (str, np.ndarray, Tensor)):
             return probabilities_of(loop.predict(self, images), self._loss)
-        return probabilities_of(self._outputs(self.batch(images, **options)), self._loss)
+        outputs = loop.predict(self, self.batch(images, **options).pixels)
+        return probabilities_of(outputs, self._loss)
 
     def predict(self, images: Any, **options: Any) -> list[Prediction]:
         """What the model sees in each image.
@@ -211,7 +210,7 @@ class Trained(Module):
 
     def predictions(self, batch: Batch) -> list[Prediction]:
         """`predict` of a batch that is made already."""
-        outputs = self._outputs(batch)
+        outputs = loop.predict(self, batch.pixels)
         if are_numbers(self._loss):
             rows = outputs.reshape(len(outputs), -1).tolist()
             texts = [", ".join(f"{value:.6g}" for value in row) for row in rows]
@@ -327,9 +326,6 @@ class Trained(Module):
         )
         pixels = self.batch(dataset.images).pixels
         return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
-
-    def _outputs(self, batch: Batch) -> np.ndarray:
-        return loop.predict(self, batch.pixels)
 
 
 def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:

@@ -104,10 +104,8 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     targets = _listed("vector_to_parameters", parameters)
     total = sum(p.numel() for p in targets)
     if vec.shape != (total,):
-        raise ShapeError(
-            f"vector_to_parameters: the vector has shape {vec.shape}, the "
-            f"parameters need ({total},)"
-        )
+        told = f"the vector has shape {vec.shape}, the parameters need ({total},)"
+        raise ShapeError(f"vector_to_parameters: {told}")
     start = 0
     for p in targets:
         np.copyto(p.array, vec.array[start : start + p.numel()].reshape(p.shape))

@@ -40,9 +40,8 @@ BLUE, ORANGE = "47,111,222", "217,105,42"
 class Contents:
     """All that a report is made of. measured_on: what the findings are from, "360 test images".
 
-    epoch: after which the model was as it is here; 0 where nobody knows.
-    about: what is known of the model (name, mean, std, input_shape). commands: lines that train and
-    use it again.
+    epoch: after which the model was as it is here; 0 where nobody knows. about: what is known of
+    the model (name, mean, std, input_shape). commands: lines that train and use it again.
     """
 
     title: str

@@ -54,9 +54,8 @@ class ReportWriter(Callback):
                 self.on_epoch_begin(run)
                 assert run.findings is not None
                 run.model.load_state_dict(stored.weights)
-                evaluate(
-                    run.model, run.validate, run.loss, metrics={}, after_batch=run.findings.add
-                )
+                note = run.findings.add
+                evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=note)
                 self._write(run, stored.run["epoch"])
                 run.model.load_state_dict(now)
 
