@@ -25,6 +25,9 @@ from tinynet.training.fit import fit
 from tinynet.training.history import Record, describe, from_columns
 from tinynet.training.run import Callback, Run
 
+ASIDE = ("seconds", "lr")
+"""What is not compared: how long it took, and the rate, of which older records have the last."""
+
 
 @dataclass
 class Verdict:
@@ -32,8 +35,8 @@ class Verdict:
 
     first, last: the steps that were compared, from 1. recorded, replayed: the SHA-256 of the
     weights. epochs: how many records. differs_at: the first step whose loss came out different,
-    with both losses; None if all are the same. records: the epochs whose records differ, seconds
-    aside. changed: what was different about the machine, see `environment`.
+    with both losses; None if all are the same. records: the epochs whose records differ, aside
+    from `ASIDE`. changed: what was different about the machine, see `environment`.
     """
 
     first: int
@@ -145,7 +148,8 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        same = {**self.history[run.epoch - 1], "seconds": 0.0} == {**record, "seconds": 0.0}
+        then = self.history[run.epoch - 1]
+        same = all(then.get(k) == record.get(k) for k in {*then, *record} - {*ASIDE})
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)
