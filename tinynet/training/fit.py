@@ -12,6 +12,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,7 +47,7 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
-from tinynet.training.preparation import Images
+from tinynet.training.preparation import Images, known_of
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -392,6 +393,9 @@ def _one_epoch(run: Run) -> Record:
         so_far=run.so_far,
         gradients=run.ranks.gradients,
     )
+    if (known := known_of(run.model)) is not None:  # of other data by now
+        now = {name: run.about.get(name) for name in ("inputs", "untold")}
+        run.model.checkpoint = replace(known, **now)
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):

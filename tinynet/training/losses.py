@@ -113,9 +113,17 @@ def watched(loss: Any) -> Any:
     @functools.wraps(loss)
     def watching(output: Any, target: Any) -> Any:
         cost = loss(output, target)
-        shapes = {np.shape(output), np.shape(target)}
-        if next(first, False) and shapes == {(len(output),), (len(output), 1)}:
-            x, t = np.asarray(output.detach()), np.asarray(target)
+        are_tensors = isinstance(output, Tensor) and isinstance(target, Tensor)
+        if (
+            next(first, False)
+            and are_tensors
+            and {output.shape, target.shape}
+            == {
+                (output.numel(),),
+                (output.numel(), 1),
+            }
+        ):
+            x, t = output.array, target.array
             moved = loss(wrap(x), wrap(np.roll(t, 1, axis=0)))
             if np.ptp(x) > 0 < np.ptp(t) and np.allclose(moved.array, cost.array, 1e-5):
                 warnings.warn(

@@ -35,6 +35,7 @@ from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.arguments import check_names
 from tinynet.training.batches import (
+    LOOKED_AT,
     as_numbers,
     batches_for,
     check_classes,
@@ -169,12 +170,13 @@ class Trained(Module):
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
         stored = self.checkpoint
-        if len(stored.input_shape or ()) != 3 and is_array(images):
+        are_paths = isinstance(images, list) and isinstance((*images, 0)[0], (str, os.PathLike))
+        if len(stored.input_shape or ()) != 3 and is_array(images) and not are_paths:
             rows = as_numbers("predict: the data", images, self, stored.columns or ())
             images = rows[None] if rows.shape == stored.input_shape else rows
             if stored.input_shape is None:
                 names = [f"image {i}" for i in range(len(images))]
-                return Batch(images, names, ["taken as is"] * len(names))
+                return Batch(images, names, ["taken as they are"] * len(names))
         if stored.input_shape is None:
             raise CheckpointError(
                 f"{stored.path} does not say which shape of image the model takes; the folder of "
@@ -234,7 +236,7 @@ class Trained(Module):
         self, data: Any, y: Any = None, root: Any = None, *, split: str = "test"
     ) -> dict[str, Any]:
         """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of maps
-        without the matrix, and of a model that predicts numbers the loss alone.
+        those of the pixels, and of a model that predicts numbers the loss alone.
 
         evaluate(data) or, of arrays or tables, evaluate(x, y). split, root: of a data set by name,
         see `tinynet.data.load`; evaluate(name, split) will do.
@@ -258,7 +260,7 @@ class Trained(Module):
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
         kind, _, path = name.partition(":")
-        if kind not in OWN or name == settings.get("data"):
+        if kind not in OWN or not path or name == settings.get("data"):
             return load_data(name, split, root=root)
         as_then = name
         if kind == "folder" and "?" not in name:
@@ -273,7 +275,7 @@ class Trained(Module):
             return load_data(name, split, root=root, held_out=held_out)
         files, labels, classes, _ = list_images(Path(path).expanduser(), split, held_out, 0)
         batch = self.batch(files, fit=fit or None)
-        if done := sorted({*batch.done} - {"taken as they are"}):
+        if done := sorted({*batch.done} - {"taken as they are", "made as those of the training"}):
             warnings.warn(f"{name}: made as `predict` makes them: {' / '.join(done)}", stacklevel=3)
         dataset = ArrayDataset(batch.pixels, labels, classes=classes)
         dataset.files = tuple(batch.names)
@@ -316,7 +318,8 @@ class Trained(Module):
             return dataset
         told, wanted = ("x".join(map(str, sizes)) for sizes in (theirs, shape))
         if shape == theirs:
-            grey = dataset.images[:, 0] / (255 if dataset.images.dtype == np.uint8 else 1)
+            some = dataset.images[:: len(dataset) // LOOKED_AT + 1, 0]
+            grey = some / (255 if some.dtype == np.uint8 else 1)
             if self.checkpoint.box is None or np.mean(is_dark_around(grey)) >= 0.5:
                 return dataset
             told, wanted = "dark on light", "light strokes on a dark ground"
