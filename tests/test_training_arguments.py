@@ -162,7 +162,9 @@ def test_batches_of_torch_are_taken():
     for given in (ours, batches):
         model = nn.Linear(4, 3, rng=np.random.default_rng(0))
         losses.append(train(model, train=given)[-1]["loss"])
+        outputs = training.predict(model, given)
     assert losses[0] == losses[1]
+    np.testing.assert_array_equal(outputs, training.predict(model, X))
 
 
 class Decided(nn.Linear):
