@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, nn, optim
+from tinynet import data, nn, optim, training
 from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import functional as F
 from tinynet.training import (

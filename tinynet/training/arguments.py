@@ -39,9 +39,8 @@ def _a(kinds: Any, words: str) -> Check:
 
     def check(name: str, value: Any) -> None:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            made = (
-                f"; make one of the class: {value.__name__}(...)" if isinstance(value, type) else ""
-            )
+            is_class = isinstance(value, type)
+            made = f"; make one of the class: {value.__name__}(...)" if is_class else ""
             raise TypeError(f"fit: {name} must be {words}; got {value!r:.60}{made}")
 
     return check

@@ -132,7 +132,7 @@ def is_array(value: Any) -> bool:
     if isinstance(value, list):
         while isinstance(value, (list, tuple)) and value:
             value = value[0]
-        return not isinstance(value, (np.ndarray, Tensor, list))
+        return not isinstance(ours(value), (np.ndarray, Tensor, list))
     is_table = hasattr(value, "to_numpy") or hasattr(value, "toarray")
     return isinstance(value, (np.ndarray, Tensor)) or is_table
 
@@ -390,9 +390,7 @@ def looked_at(batches: Any, train: Any, about: dict[str, Any]) -> Iterator[Any]:
             normalize = next(filter(None, map(find_normalize, applied)), None)
             cure = "divide bytes by 255, or pass transform=data.standardize(train)"
             if normalize is not None:
-                cure = (
-                    "they are normalised already, so are there outliers, or was it for other data?"
-                )
+                cure = "they are normalised already, so are there outliers, or was it for others?"
             elif x.ndim == 2:
                 cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
             warnings.warn(

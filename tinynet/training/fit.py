@@ -154,9 +154,9 @@ def fit(
     check_arguments({"model": model})  # before the data, which may be in its place
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    out, checkpoint, init_from = (
+    out, checkpoint, init_from, resume = (
         os.path.expanduser(path) if isinstance(path, (str, os.PathLike)) else path
-        for path in (out, checkpoint, init_from)
+        for path in (out, checkpoint, init_from, resume)
     )
     train = as_examples(train, targets, model, loss=loss)
     whole = source(train)[0]
@@ -394,8 +394,7 @@ def _one_epoch(run: Run) -> Record:
         gradients=run.ranks.gradients,
     )
     if (known := known_of(run.model)) is not None:  # of other data by now
-        now = {name: run.about.get(name) for name in ("inputs", "untold")}
-        run.model.checkpoint = replace(known, **now)
+        run.model.checkpoint = replace(known, inputs=run.about.get("inputs"), untold=None)
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):

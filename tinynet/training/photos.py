@@ -8,6 +8,7 @@ An array of images that are like those of the training is taken as it is.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
 
     images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
     (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. broken: gets the errors of
-    files, which then are left out. Raises DataError that names what is no image.
+    files, which then are left out; without it those in a folder are left out with a warning. Raises
+    DataError that names what is no image.
     """
     array = _of_form(images, look.shape)
     if array is not None:
@@ -75,21 +77,25 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             f"the model takes examples of shape {look.shape}: pass an array (N, "
             f"{', '.join(map(str, look.shape))}); got {_told(images)}"
         )
+    in_folder = isinstance(images, (str, os.PathLike)) and Path(images).expanduser().is_dir()
+    left_out: list[str] = [] if broken is None else broken
     found: list[np.ndarray] = []
     names, done = [], []
     for name, image in _each(images, look.shape):
         try:
             pixels, note = _one(image, look)
         except (DataError, OSError) as error:
-            if broken is None or not isinstance(image, Path):
+            if not isinstance(image, Path) or (broken is None and not in_folder):
                 raise
-            broken.append(str(error))
+            left_out.append(str(error))
+            if broken is None:
+                warnings.warn(f"left out: {error}", stacklevel=4)
             continue
         found.append(pixels)
         names.append(name or f"image {len(names)}")
         done.append(note)
     if not found:
-        raise DataError("\n".join(broken or [f"there is no image in {_told(images)}"]))
+        raise DataError("\n".join(left_out or [f"there is no image in {_told(images)}"]))
     return Batch(np.stack(found), names, done)
 
 

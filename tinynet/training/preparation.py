@@ -160,12 +160,9 @@ def check_inputs(model: Any, x: Any, is_first: bool) -> None:
         cure += "vision.transforms, which are kept"
         if x.ndim == 4 and prepared:
             cure = "give an array or a data set of images, as bytes or from 0 to 1"
-        told_now, told_then = (
-            "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format(*each)
-            for each in (now, then)
-        )
+        form = "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format
         warnings.warn(
-            f"the model gets inputs from {told_now}, and was trained on {told_then}{by}: the "
+            f"the model gets inputs from {form(*now)}, and was trained on {form(*then)}{by}: the "
             f"results may be meaningless; {cure}",
             stacklevel=4,
         )

@@ -25,9 +25,6 @@ from tinynet.training.fit import fit
 from tinynet.training.history import Record, describe, from_columns
 from tinynet.training.run import Callback, Run
 
-ASIDE = ("seconds", "lr")
-"""What is not compared: how long it took, and the rate, of which older records have the last."""
-
 
 @dataclass
 class Verdict:
@@ -36,7 +33,7 @@ class Verdict:
     first, last: the steps that were compared, from 1. recorded, replayed: the SHA-256 of the
     weights. epochs: how many records. differs_at: the first step whose loss came out different,
     with both losses; None if all are the same. records: the epochs whose records differ, aside
-    from `ASIDE`. changed: what was different about the machine, see `environment`.
+    from time and learning rate. changed: what was different about the machine, see `environment`.
     """
 
     first: int
@@ -148,8 +145,8 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        then = self.history[run.epoch - 1]
-        same = all(then.get(k) == record.get(k) for k in {*then, *record} - {*ASIDE})
+        aside = {"seconds": 0.0, "lr": 0.0}  # the rate was once the last of the epoch
+        same = {**self.history[run.epoch - 1], **aside} == {**record, **aside}
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)
