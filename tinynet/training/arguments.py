@@ -39,8 +39,8 @@ def _a(kinds: Any, words: str) -> Check:
 
     def check(name: str, value: Any) -> None:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            is_class = isinstance(value, type)
-            made = f"; make one of the class: {value.__name__}(...)" if is_class else ""
+            name_of_class = value.__name__ if isinstance(value, type) else ""
+            made = f"; make one of the class: {name_of_class}(...)" if name_of_class else ""
             raise TypeError(f"fit: {name} must be {words}; got {value!r:.60}{made}")
 
     return check

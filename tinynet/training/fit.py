@@ -154,7 +154,7 @@ def fit(
     check_arguments({"model": model})  # before the data, which may be in its place
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    out, checkpoint, init_from, resume = (
+    out, checkpoint, init_from, resume = (  # type: ignore[assignment]
         os.path.expanduser(path) if isinstance(path, (str, os.PathLike)) else path
         for path in (out, checkpoint, init_from, resume)
     )

@@ -65,9 +65,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     """
     array = _of_form(images, look.shape)
     if array is not None:
-        ready = array
-        if look.invert:
-            ready = 255 - array if array.dtype == np.uint8 else 1 - array
+        white = 255 if array.dtype == np.uint8 else 1
+        ready = white - array if look.invert else array
         if _are_alike(ready, look):
             names = [f"image {i}" for i in range(len(ready))]
             return Batch(ready, names, ["taken as they are"] * len(ready))
@@ -88,14 +87,14 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             if not isinstance(image, Path) or (broken is None and not in_folder):
                 raise
             left_out.append(str(error))
-            if broken is None:
-                warnings.warn(f"left out: {error}", stacklevel=4)
             continue
         found.append(pixels)
         names.append(name or f"image {len(names)}")
         done.append(note)
     if not found:
         raise DataError("\n".join(left_out or [f"there is no image in {_told(images)}"]))
+    for error in left_out if broken is None else ():
+        warnings.warn(f"left out: {error}", stacklevel=4)
     return Batch(np.stack(found), names, done)
 
 

@@ -179,8 +179,7 @@ class Trained(Module):
             )
         steps = made(stored.steps or ()) if fit is None else None
         fit = fit or stored.fit or FITS[0]
-        look = Look(shape, stored.box, fit, as_is, invert, steps)
-        return prepare(images, look, broken)
+        return prepare(images, Look(shape, stored.box, fit, as_is, invert, steps), broken)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""

@@ -34,22 +34,25 @@ class ReportWriter(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.told = -1  # the epoch that it was written after
 
     def on_epoch_begin(self, run: Run) -> None:
         known = run.about
         run.findings = Findings(known.get("classes"), data=run.validate, loss=known.get("loss"))
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
+        self.told = run.epoch
         if run.ranks.first:
             self._write(run, run.epoch)
 
     def on_train_end(self, run: Run) -> None:
-        if not run.ranks.first or run.validate is None or run.findings is None or run.so_far.steps:
-            return  # and where it ends within an epoch
+        if not run.ranks.first or run.validate is None or self.told != run.epoch:
+            return
         with contextlib.suppress(CheckpointError, OSError):  # of a disk that is full
             stored, now = read(chosen_in(self.folder)), snapshot(run.model)
             if stored.run is not None and stored.run["epoch"] != run.epoch:
                 self.on_epoch_begin(run)
+                assert run.findings is not None
                 run.model.load_state_dict(stored.weights)
                 try:
                     add = run.findings.add
