@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import tinynet
-from tinynet import data, nn, optim
+from tinynet import data, nn, optim, training
 from tinynet.errors import CheckpointError, DataError
 from tinynet.nn import functional as F
 from tinynet.training import (
@@ -162,7 +162,9 @@ def test_batches_of_torch_are_taken():
     for given in (ours, batches):
         model = nn.Linear(4, 3, rng=np.random.default_rng(0))
         losses.append(train(model, train=given)[-1]["loss"])
+        outputs = training.predict(model, given)
     assert losses[0] == losses[1]
+    np.testing.assert_array_equal(outputs, training.predict(model, X))
 
 
 class Decided(nn.Linear):

@@ -142,6 +142,29 @@ def test_an_image_is_not_moved_without_its_map(augment, targets):
     fit(model, BYTES, targets, 1, augment="cutout:2", loss=loss, **QUIET)
 
 
+def test_a_data_set_of_ones_own_may_move_both():
+    class Both(data.Dataset):
+        transform = T.RandomHorizontalFlip(1.0)
+
+        def __len__(self):
+            return 32
+
+        def __getitem__(self, i):
+            x = self.transform(SCALED[i : i + 1])
+            return x[0], (x[0, 0] > 0.4).astype(np.int64)
+
+    fit(nn.Conv2d(3, 2, 1), Both(), 1, **QUIET)
+
+
+def test_a_loaded_model_that_is_trained_further_knows_its_new_inputs(tmp_path):
+    fit(net(), BYTES, Y, 1, out=tmp_path, **QUIET)
+    loaded = tinynet.load(tmp_path, net())
+    x = 3 * RNG.standard_normal(BYTES.shape).astype(np.float32)
+    _, is_said = said(lambda: fit(loaded, x, Y, 2, validation_split=0.2, **QUIET))
+    assert not is_said
+    assert not said(lambda: training.evaluate(loaded, x, Y))[1]
+
+
 @pytest.mark.parametrize(
     "loss",
     [
@@ -172,6 +195,11 @@ def of_pairs(output, target):
         (of_pairs, Y[:, None], False),
         (lambda output, target: of_pairs(output[:, 0], target), Y, False),
         (F.mse_loss, Y, False),
+        (
+            lambda output, target: (output.mean() - target.mean()) ** 2,
+            np.float32(1) * Y[:, None],
+            False,
+        ),
     ],
 )
 def test_a_loss_that_compares_all_with_all_is_said(loss, y, is_said):
@@ -182,6 +210,33 @@ def test_a_loss_that_compares_all_with_all_is_said(loss, y, is_said):
     told = [str(w.message) for w in caught if "each output with every target" in str(w.message)]
     assert len(told) == is_said
     assert not told or "(64, 1) and (64,)" in told[0]
+
+
+class Several(nn.Module):
+    """A model whose outputs are what `made` makes of them."""
+
+    def __init__(self, made):
+        super().__init__()
+        self.checkpoint, self.made = nn.Linear(3, 1), made
+
+    def forward(self, x):
+        return self.made(self.checkpoint(x))
+
+
+@pytest.mark.parametrize(
+    ("made", "loss"),
+    [
+        (lambda y: (y, y[:, :0]), lambda outputs, target: outputs[0].mean() ** 2),
+        (lambda y: y.mean(), lambda output, target: output**2),
+        (lambda y: {"y": y}, lambda outputs, target: outputs["y"].mean() ** 2),
+    ],
+    ids=["a tuple", "one number", "a dict"],
+)
+def test_outputs_of_any_kind_are_for_the_loss_alone(made, loss):
+    x = RNG.standard_normal((96, 3)).astype(np.float32)
+    fit(Several(made), x, Y, 1, loss=loss, metrics={}, **QUIET)
+    ready, other = [(tinynet.tensor(x), None)], [(tinynet.tensor(-x), None)]
+    fit(Several(made), ready, 1, validate=other, loss=loss, metrics={}, **QUIET)
 
 
 @pytest.mark.parametrize("kept", [None, "best of mine.safetensors"])
@@ -199,8 +254,8 @@ def test_a_run_has_one_best_epoch(tmp_path, stopping, kept):
     assert loaded.evaluate(x[48:], Y[48:])["loss"] == best["validation_loss"]
     if stopping is not None:
         assert training.evaluate(model, x[48:], Y[48:])["loss"] == best["validation_loss"]
-    report = (run / "report.html").read_text()
-    assert f"validation examples, after epoch {best['epoch']} of" in report
+    after = f"after epoch {best['epoch']}" + (" of" if best is not history[-1] else "</p>")
+    assert f"validation examples, {after}" in (run / "report.html").read_text()
     if kept is not None:
         assert checkpoint.read(tmp_path / kept).run["epoch"] == best["epoch"]
 
@@ -253,6 +308,14 @@ def test_integers_for_classes_that_are_called_by_other_numbers_are_said(tmp_path
     with pytest.warns(UserWarning, match="each is the place of its class.*first is called '1'"):
         loaded.evaluate(x, Y)
     assert loaded.evaluate(x, (Y + 1).astype(str))["accuracy"] >= 0
+    with pytest.warns(UserWarning, match="first is called '1'"):
+        fit(
+            net(),
+            data.ArrayDataset(BYTES, Y, classes=[1, 2]),
+            1,
+            validate=(255 - BYTES, Y),
+            **QUIET,
+        )
 
 
 class Table:
@@ -312,11 +375,14 @@ def test_weights_and_a_module_make_a_model_that_predicts_arrays(tmp_path):
     tinynet.save(model.state_dict(), tmp_path / "w.safetensors")
     loaded = tinynet.load(tmp_path / "w.safetensors", net())
     labels = [str(k) for k in training.predict(model, SCALED).argmax(1)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with pytest.warns(UserWarning, match="does not say how images were normalised"):
         assert [found.label for found in loaded.predict(SCALED)] == labels
-    with pytest.raises(tinynet.CheckpointError, match=r"does not say which shape.*input_shape="):
-        loaded.predict("photo.png")
+    assert [found.label for found in loaded.predict(SCALED.reshape(96, -1))] == labels
+    for photos_of in ("photo.png", ["photo.png"]):
+        with pytest.raises(
+            tinynet.CheckpointError, match=r"does not say which shape.*input_shape="
+        ):
+            loaded.predict(photos_of)
 
 
 def test_a_broken_file_in_a_folder_is_left_out_with_a_warning(tmp_path):

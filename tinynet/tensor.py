@@ -261,7 +261,7 @@ class Tensor(Methods):
     def __len__(self) -> builtins.int:
         if self.ndim == 0:
             raise TypeError("len() of a tensor without axes; use .item() for its value")
-        return self.shape[0]
+        return len(self.array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:

@@ -107,7 +107,7 @@ def _along(x: Tensor, name: str) -> Any:
 def _kernel(w: Tensor, kernel_shape: Sizes) -> Sizes:
     if kernel_shape and tuple(kernel_shape) != w.shape[2:]:
         raise ValueError(f"kernel_shape {list(kernel_shape)} is not that of the weight {w.shape}")
-    return w.shape[2:]
+    return tuple(w.shape[2:])
 
 
 def conv(

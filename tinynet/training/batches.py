@@ -35,6 +35,7 @@ from tinynet.training.preparation import (
     check_moved,
     find_normalize,
     inputs_of,
+    known_of,
     told,
 )
 from tinynet.training.recipes import make_augment
@@ -90,14 +91,16 @@ def is_dataset(data: Any) -> bool:
 
 
 def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
-    """The batches, each of them (x, target); tensors of others as ours. DataError for another."""
+    """The batches, each of them (x, target). Raises DataError for another."""
     for batch in batches:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             raise not_a_pair("a batch", batch)
-        x, target = batch
-        if type(x).__module__ == "torch":
-            x, target = wrap(np.asarray(x)), wrap(np.asarray(target))
-        yield x, target
+        yield ours(batch[0]), ours(batch[1])
+
+
+def ours(x: Any) -> Any:
+    """A tensor of PyTorch's as one of ours; all else as it is."""
+    return wrap(np.asarray(x)) if type(x).__module__ == "torch" else x
 
 
 def not_a_pair(what: str, value: Any) -> DataError:
@@ -130,7 +133,7 @@ def is_array(value: Any) -> bool:
     if isinstance(value, list):
         while isinstance(value, (list, tuple)) and value:
             value = value[0]
-        return not isinstance(value, (np.ndarray, Tensor, list))
+        return not isinstance(ours(value), (np.ndarray, Tensor, list))
     is_table = hasattr(value, "to_numpy") or hasattr(value, "toarray")
     return isinstance(value, (np.ndarray, Tensor)) or is_table
 
@@ -203,7 +206,7 @@ def _takes_rows(model: nn.Module | None) -> bool:
 
 def as_inputs(name: str, data: Any, model: nn.Module | None = None) -> Any:
     """Inputs in an array, a list or a table as a data set; other data as they are."""
-    columns = getattr(getattr(model, "checkpoint", None), "columns", None) or ()
+    columns = getattr(known_of(model), "columns", None) or ()
     return ArrayDataset(as_numbers(name, data, model, columns)) if is_array(data) else data
 
 
@@ -249,16 +252,24 @@ def as_examples(
     if y.dtype.kind not in "USO":
         if y.dtype.kind == "f" and name_of(loss) is not None:
             as_numbers(f"{of}y", targets)
-        places = [str(k) for k in range(len(classes or ()))]
-        if y.dtype.kind in "iu" and places != list(classes or ()) and "".join(classes).isdecimal():
+        names = [str(name) for name in classes or ()]
+        places = [str(k) for k in range(len(names))]
+        if y.dtype.kind in "iu" and places != names and "".join(names).isdecimal():
             warnings.warn(
                 f"{of}the labels are integers, and so each is the place of its class, of which "
-                f"the first is called {classes[0]!r}: give text, y.astype(str), for the names",
+                f"the first is called {names[0]!r}: give text, y.astype(str), for the names",
                 stacklevel=3,
             )
         dataset = ArrayDataset(x, y)
-        dataset.columns = names_of(data)
-        return dataset
+    else:
+        y, names = _numbered(y, classes, of)
+        dataset = ArrayDataset(x, y, classes=names)
+    dataset.columns = names_of(data)
+    return dataset
+
+
+def _numbered(y: np.ndarray, classes: Any, of: str) -> tuple[np.ndarray, list[str]]:
+    """The place of each label in the names of the classes, and these names."""
     for row, label in enumerate(y.ravel().tolist()):
         if label is None or label != label:  # NaN, as tables have it
             raise DataError(f"{of}the label of example {row} is missing: {label!r}")
@@ -271,20 +282,18 @@ def as_examples(
             f"{of}the label {unknown[0]!r:.60} is none of the training's: "
             f"{known or 'these have no names, so give numbers, or a model that was loaded'}"
         )
-    labels = np.array([numbers[text] for text in texts]).reshape(y.shape)
-    dataset = ArrayDataset(x, labels, classes=names)
-    dataset.columns = names_of(data)
-    return dataset
+    return np.array([numbers[text] for text in texts]).reshape(y.shape), names
 
 
 def _is_labelled(example: Any) -> bool:
-    """Whether it is a pair (x, label), and so no batch."""
-    return isinstance(example, (tuple, list)) and len(example) == 2 and np.shape(example[1]) == ()
+    """Whether it is a pair (x, label), and so no batch; what has no target at all may be one."""
+    is_pair = isinstance(example, (tuple, list)) and len(example) == 2
+    return is_pair and example[1] is not None and np.shape(example[1]) == ()
 
 
 def examples_for(model: Any, data: Any, targets: Any = None, loss: Any = None) -> Any:
     """`as_examples` with the classes and the columns that a loaded model knows."""
-    known = getattr(model, "checkpoint", None)
+    known = known_of(model)
     classes, columns = (getattr(known, name, None) or () for name in ("classes", "columns"))
     return as_examples(data, targets, model, classes, columns, loss)
 
@@ -383,9 +392,7 @@ def looked_at(batches: Any, train: Any, about: dict[str, Any]) -> Iterator[Any]:
             normalize = next(filter(None, map(find_normalize, applied)), None)
             cure = "divide bytes by 255, or pass transform=data.standardize(train)"
             if normalize is not None:
-                cure = (
-                    "they are normalised already, so are there outliers, or was it for other data?"
-                )
+                cure = "they are normalised already, so are there outliers, or was it for others?"
             elif x.ndim == 2:
                 cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
             warnings.warn(
@@ -458,17 +465,17 @@ def about_data(
     about["columns"] = getattr(images, "columns", None) or None
     if getattr(images, "classes", None) is not None:
         about["classes"] = images.classes
+    inner, is_ours = getattr(images, "transform", None), isinstance(images, ArrayDataset)
     by_loader = None if is_dataset(train) else getattr(train, "transform", None)
-    applied = (getattr(images, "transform", None), by_loader, transform)
-    about |= told(applied)
+    about |= told((inner, by_loader, transform))
     if (normalize := find_normalize(augment)) is not None and "mean" not in about:
         about |= {"mean": normalize.mean, "std": normalize.std}
     if dataset is not None and len(dataset):
         example = dataset[0]
         about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
-        if isinstance(example, (tuple, list)) and len(example) == 2:
-            check_moved((*applied, augment), example[1])
-        if isinstance(images, ArrayDataset) and images.transform is None:
+        if isinstance(example, (tuple, list)) and len(example) == 2:  # another may move both
+            check_moved((inner if is_ours else None, by_loader, transform, augment), example[1])
+        if is_ours and inner is None:
             about["box"] = box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
     return about
 

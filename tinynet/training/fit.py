@@ -12,6 +12,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,7 +47,7 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
-from tinynet.training.preparation import Images
+from tinynet.training.preparation import Images, known_of
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -152,9 +153,9 @@ def fit(
     check_arguments({"model": model})  # before the data, which may be in its place
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
-    out, checkpoint, init_from = (
+    out, checkpoint, init_from, resume = (  # type: ignore[assignment]
         os.path.expanduser(path) if isinstance(path, (str, os.PathLike)) else path
-        for path in (out, checkpoint, init_from)
+        for path in (out, checkpoint, init_from, resume)
     )
     train = as_examples(train, targets, model, loss=loss)
     whole = source(train)[0]
@@ -391,6 +392,8 @@ def _one_epoch(run: Run) -> Record:
         so_far=run.so_far,
         gradients=run.ranks.gradients,
     )
+    if (known := known_of(run.model)) is not None:  # of other data by now
+        run.model.checkpoint = replace(known, inputs=run.about.get("inputs"), untold=None)
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):

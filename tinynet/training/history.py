@@ -82,10 +82,8 @@ class History(list[Record]):
         quantities = {name: quantities[name] for name in names or quantities}
         if not quantities:
             raise ValueError("the history has no epoch to plot")
-        size = (4 * len(quantities), 3)
-        _, axes = plt.subplots(
-            1, len(quantities), squeeze=False, layout="constrained", figsize=size
-        )
+        N = len(quantities)
+        _, axes = plt.subplots(1, N, squeeze=False, layout="constrained", figsize=(4 * N, 3))
         for axis, (name, lines) in zip(axes[0], quantities.items()):
             for kind, points in lines.items():
                 look = {"marker": "o" * (len(points) <= 30), "markersize": 3, "label": kind}

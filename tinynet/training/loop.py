@@ -25,7 +25,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, as_inputs, batches_for, data_and_loss, pairs
+from tinynet.training.batches import Batches, as_inputs, batches_for, data_and_loss, ours, pairs
 from tinynet.training.failures import naming_batch, naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss, fitted
@@ -204,7 +204,7 @@ def predict(
     outputs: list[np.ndarray] = []
     with evaluating(model):
         for batch in batches_for(model, data, batch_size, transform):
-            x = batch[0] if isinstance(batch, (tuple, list)) else batch
+            x = ours(batch[0] if isinstance(batch, (tuple, list)) else batch)
             check_inputs(model, x, not outputs)
             with naming_batch(model, x):
                 outputs.append(np.ascontiguousarray(model(x).array))

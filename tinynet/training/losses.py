@@ -63,23 +63,19 @@ def name_of(loss: Any) -> str | None:
 
 def settings_of(loss: Any) -> dict[str, Any]:
     """The settings of a loss of ours that are not the usual ones, as numbers, texts and lists."""
-    function, _ = LOSSES.get(name_of(loss) or "", (loss, None))
-    if function is loss or name_of(loss) is None:
+    if (name := name_of(loss)) is None:
         return {}
-    usual = {k: p.default for k, p in inspect.signature(function).parameters.items()}
+    usual = {k: p.default for k, p in inspect.signature(LOSSES[name][0]).parameters.items()}
     given = getattr(loss, "keywords", None) or {k: getattr(loss, k, None) for k in usual}
-    arrays = {k: getattr(v, "array", v) for k, v in given.items() if k in usual}
-    numbers = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in arrays.items()}
-    return {k: v for k, v in numbers.items() if v is not None and v != usual[k]}
+    numbers = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in given.items()}
+    return {k: v for k, v in numbers.items() if v is not None and v != usual.get(k, v)}
 
 
 def with_settings(name: str, settings: Mapping[str, Any] | None) -> Callable[..., Tensor]:
     """The loss of this name with such settings."""
-    made = {
-        k: wrap(np.asarray(v, np.float32)) if isinstance(v, list) else v
-        for k, v in (settings or {}).items()
-    }
-    return functools.partial(as_loss(name), **made) if made else as_loss(name)
+    given = dict(settings or {})
+    made = {k: wrap(np.asarray(v, np.float32)) for k, v in given.items() if isinstance(v, list)}
+    return functools.partial(as_loss(name), **{**given, **made})
 
 
 def are_numbers(loss: str) -> bool:
@@ -113,9 +109,9 @@ def watched(loss: Any) -> Any:
     @functools.wraps(loss)
     def watching(output: Any, target: Any) -> Any:
         cost = loss(output, target)
-        shapes = {np.shape(output), np.shape(target)}
-        if next(first, False) and shapes == {(len(output),), (len(output), 1)}:
-            x, t = np.asarray(output.detach()), np.asarray(target)
+        shapes = sorted(tuple(x.shape) for x in (output, target) if isinstance(x, Tensor))
+        if next(first, False) and len(shapes) == 2 and shapes[1] == (*shapes[0], 1):
+            x, t = output.array, target.array
             moved = loss(wrap(x), wrap(np.roll(t, 1, axis=0)))
             if np.ptp(x) > 0 < np.ptp(t) and np.allclose(moved.array, cost.array, 1e-5):
                 warnings.warn(

@@ -8,6 +8,7 @@ An array of images that are like those of the training is taken as it is.
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,13 +60,13 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
 
     images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
     (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. broken: gets the errors of
-    files, which then are left out. Raises DataError that names what is no image.
+    files, which then are left out; without it those in a folder are left out with a warning. Raises
+    DataError that names what is no image.
     """
     array = _of_form(images, look.shape)
     if array is not None:
-        ready = array
-        if look.invert:
-            ready = 255 - array if array.dtype == np.uint8 else 1 - array
+        white = 255 if array.dtype == np.uint8 else 1
+        ready = white - array if look.invert else array
         if _are_alike(ready, look):
             names = [f"image {i}" for i in range(len(ready))]
             return Batch(ready, names, ["taken as they are"] * len(ready))
@@ -75,21 +76,25 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             f"the model takes examples of shape {look.shape}: pass an array (N, "
             f"{', '.join(map(str, look.shape))}); got {_told(images)}"
         )
+    in_folder = isinstance(images, (str, os.PathLike)) and Path(images).expanduser().is_dir()
+    left_out: list[str] = [] if broken is None else broken
     found: list[np.ndarray] = []
     names, done = [], []
     for name, image in _each(images, look.shape):
         try:
             pixels, note = _one(image, look)
         except (DataError, OSError) as error:
-            if broken is None or not isinstance(image, Path):
+            if not isinstance(image, Path) or (broken is None and not in_folder):
                 raise
-            broken.append(str(error))
+            left_out.append(str(error))
             continue
         found.append(pixels)
         names.append(name or f"image {len(names)}")
         done.append(note)
     if not found:
-        raise DataError("\n".join(broken or [f"there is no image in {_told(images)}"]))
+        raise DataError("\n".join(left_out or [f"there is no image in {_told(images)}"]))
+    for told in left_out if broken is None else ():
+        warnings.warn(f"left out: {told}", stacklevel=4)
     return Batch(np.stack(found), names, done)
 
 

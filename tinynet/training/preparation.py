@@ -125,17 +125,24 @@ def is_prepared(known: Mapping[str, Any]) -> bool:
     return not known.get("untold") and of_bytes and low - room <= least <= most <= high + room
 
 
+def known_of(model: Any) -> Any:
+    """What a loaded model knows of itself, a `Checkpoint`; None of any other model."""
+    known = getattr(model, "checkpoint", None)
+    return known if hasattr(known, "tells_of_images") else None
+
+
 def check_inputs(model: Any, x: Any, is_first: bool) -> None:
     """Warn of a first batch that is unlike what a loaded model was trained on, or may be."""
-    known = getattr(getattr(model, "checkpoint", None), "__dict__", {}) if is_first else {}
-    if not known:
+    checkpoint = known_of(model) if is_first else None
+    if checkpoint is None:
         return
-    x, ends, prepared = getattr(x, "array", x), ends_of(known), is_prepared(known)
+    known, x = vars(checkpoint), getattr(x, "array", x)
+    ends, prepared = ends_of(known), is_prepared(known)
     usual = (*(ends if prepared else (-3.0, 3.0)), 0.0, 1.0)  # of an older file
     then = known.get("inputs") or (usual if known.get("mean") is not None else None)
-    if not model.checkpoint.tells_of_images():
+    if getattr(x, "ndim", 0) == 4 and not checkpoint.tells_of_images():
         warnings.warn(
-            f"{model.checkpoint.path} does not say how images were normalised; they are given "
+            f"{checkpoint.path} does not say how images were normalised; they are given "
             "as 0 to 1: if the model was trained on others, the results are meaningless",
             stacklevel=4,
         )
@@ -154,13 +161,10 @@ def check_inputs(model: Any, x: Any, is_first: bool) -> None:
         cure = "prepare them as in the training, or train with transform= of data.standardize or "
         cure += "vision.transforms, which are kept"
         if x.ndim == 4 and prepared:
-            cure = "give images as bytes, or from 0 to 1"
-        told_now, told_then = (
-            "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format(*each)
-            for each in (now, then)
-        )
+            cure = "give an array or a data set of images, as bytes or from 0 to 1"
+        form = "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format
         warnings.warn(
-            f"the model gets inputs from {told_now}, and was trained on {told_then}{by}: the "
+            f"the model gets inputs from {form(*now)}, and was trained on {form(*then)}{by}: the "
             f"results may be meaningless; {cure}",
             stacklevel=4,
         )

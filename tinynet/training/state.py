@@ -195,8 +195,9 @@ def _check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
 
 
 def _rounded(told: str | None) -> str:
-    """A setting with 0 for 0.0."""
-    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.15g}", str(told))
+    """A setting with 0 for 0.0, and without the signs and lines that older runs have otherwise."""
+    words = " ".join(re.split(r"(?:[\s\[\](),'>]|<[\w.]+:)+", str(told))).replace("= ", "=")
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.15g}", words.strip())
 
 
 def _count(value: Any) -> int:

@@ -35,6 +35,7 @@ from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.arguments import check_names
 from tinynet.training.batches import (
+    LOOKED_AT,
     as_numbers,
     batches_for,
     check_classes,
@@ -85,6 +86,7 @@ class Trained(Module):
         super().__init__()
         self.network = network
         self.checkpoint = checkpoint
+        self._loss = checkpoint.loss or "cross_entropy"  # which says what the outputs mean
         self.eval()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -138,11 +140,6 @@ class Trained(Module):
 
     # ----- use --------------------------------------------------------------------------------
 
-    @property
-    def _loss(self) -> str:
-        """The name of the loss that it was trained with, which says what its outputs mean."""
-        return self.checkpoint.loss or "cross_entropy"
-
     def preprocess(
         self, images: Any, *, fit: str | None = None, as_is: bool = False, invert: bool = False
     ) -> Tensor:
@@ -168,14 +165,13 @@ class Trained(Module):
         check_names(unknown, self.batch, "predict")
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
-        stored = self.checkpoint
-        if len(stored.input_shape or ()) != 3 and is_array(images):
+        stored, shape = self.checkpoint, self.checkpoint.input_shape
+        are_paths = isinstance(images, list) and isinstance((*images, 0)[0], (str, os.PathLike))
+        if len(shape or ()) != 3 and is_array(images) and not are_paths:
             rows = as_numbers("predict: the data", images, self, stored.columns or ())
-            images = rows[None] if rows.shape == stored.input_shape else rows
-            if stored.input_shape is None:
-                names = [f"image {i}" for i in range(len(images))]
-                return Batch(images, names, ["taken as is"] * len(names))
-        if stored.input_shape is None:
+            images = rows[None] if rows.shape == shape else rows
+            shape = shape or images.shape[1:]
+        if shape is None:
             raise CheckpointError(
                 f"{stored.path} does not say which shape of image the model takes; the folder of "
                 "its run does, and so does tinynet.save(model, path, input_shape=(C, H, W), "
@@ -183,20 +179,13 @@ class Trained(Module):
             )
         steps = made(stored.steps or ()) if fit is None else None
         fit = fit or stored.fit or FITS[0]
-        look = Look(stored.input_shape, stored.box, fit, as_is, invert, steps)
-        left_out: list[str] = []
-        in_folder = isinstance(images, (str, os.PathLike)) and Path(images).expanduser().is_dir()
-        found = prepare(images, look, left_out if in_folder and broken is None else broken)
-        for error in left_out:
-            warnings.warn(f"left out: {error}", stacklevel=3)
-        return found
+        return prepare(images, Look(shape, stored.box, fit, as_is, invert, steps), broken)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
-        if is_dataset(images) and not isinstance(images, (str, np.ndarray, Tensor)):
-            return probabilities_of(loop.predict(self, images), self._loss)
-        outputs = loop.predict(self, self.batch(images, **options).pixels)
-        return probabilities_of(outputs, self._loss)
+        if not is_dataset(images) or isinstance(images, (str, np.ndarray, Tensor)):
+            images = self.batch(images, **options).pixels
+        return probabilities_of(loop.predict(self, images), self._loss)
 
     def predict(self, images: Any, **options: Any) -> list[Prediction]:
         """What the model sees in each image.
@@ -211,29 +200,29 @@ class Trained(Module):
     def predictions(self, batch: Batch) -> list[Prediction]:
         """`predict` of a batch that is made already."""
         outputs = loop.predict(self, batch.pixels)
+        found = []
         if are_numbers(self._loss):
-            rows = outputs.reshape(len(outputs), -1).tolist()
-            texts = [", ".join(f"{value:.6g}" for value in row) for row in rows]
-            made = zip(batch.names, texts, rows)
-            return [Prediction(name, text, None, {}, tuple(row)) for name, text, row in made]
+            for name, row in zip(batch.names, outputs.reshape(len(outputs), -1).tolist()):
+                told = ", ".join(f"{value:.6g}" for value in row)
+                found.append(Prediction(name, told, None, {}, tuple(row)))
+            return found
         probabilities = probabilities_of(outputs, self._loss)
         names = named(self.classes, probabilities.shape[1])
-        found = []
-        if probabilities.ndim > 2:  # (N, K, H, W)
-            for source, map_ in zip(batch.names, probabilities.argmax(1)):
-                most = np.bincount(map_.ravel()).argmax()
-                found.append(Prediction(source, names[most], None, {}, map=map_))
-            return found
-        for source, row in zip(batch.names, probabilities.tolist()):
-            ranked = sorted(zip(names, row), key=lambda pair: -pair[1])
-            found.append(Prediction(source, *ranked[0], dict(ranked)))
+        for name, each in zip(batch.names, probabilities):
+            if each.ndim > 1:  # (K, H, W)
+                map_ = each.argmax(0)
+                label = names[np.bincount(map_.ravel()).argmax()]
+                found.append(Prediction(name, label, None, {}, map=map_))
+            else:
+                ranked = sorted(zip(names, each.tolist()), key=lambda pair: -pair[1])
+                found.append(Prediction(name, *ranked[0], dict(ranked)))
         return found
 
     def evaluate(
         self, data: Any, y: Any = None, root: Any = None, *, split: str = "test"
     ) -> dict[str, Any]:
         """Accuracy, loss and confusion matrix on a data set, or on the one of a name; of maps
-        without the matrix, and of a model that predicts numbers the loss alone.
+        those of the pixels, and of a model that predicts numbers the loss alone.
 
         evaluate(data) or, of arrays or tables, evaluate(x, y). split, root: of a data set by name,
         see `tinynet.data.load`; evaluate(name, split) will do.
@@ -257,7 +246,7 @@ class Trained(Module):
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
         kind, _, path = name.partition(":")
-        if kind not in OWN or name == settings.get("data"):
+        if kind not in OWN or not path or name == settings.get("data"):
             return load_data(name, split, root=root)
         as_then = name
         if kind == "folder" and "?" not in name:
@@ -272,7 +261,7 @@ class Trained(Module):
             return load_data(name, split, root=root, held_out=held_out)
         files, labels, classes, _ = list_images(Path(path).expanduser(), split, held_out, 0)
         batch = self.batch(files, fit=fit or None)
-        if done := sorted({*batch.done} - {"taken as they are"}):
+        if done := sorted({*batch.done} - {"taken as they are", "made as those of the training"}):
             warnings.warn(f"{name}: made as `predict` makes them: {' / '.join(done)}", stacklevel=3)
         dataset = ArrayDataset(batch.pixels, labels, classes=classes)
         dataset.files = tuple(batch.names)
@@ -315,7 +304,8 @@ class Trained(Module):
             return dataset
         told, wanted = ("x".join(map(str, sizes)) for sizes in (theirs, shape))
         if shape == theirs:
-            grey = dataset.images[:, 0] / (255 if dataset.images.dtype == np.uint8 else 1)
+            some = dataset.images[:: len(dataset) // LOOKED_AT + 1, 0]
+            grey = some / (255 if some.dtype == np.uint8 else 1)
             if self.checkpoint.box is None or np.mean(is_dark_around(grey)) >= 0.5:
                 return dataset
             told, wanted = "dark on light", "light strokes on a dark ground"

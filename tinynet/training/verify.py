@@ -32,8 +32,8 @@ class Verdict:
 
     first, last: the steps that were compared, from 1. recorded, replayed: the SHA-256 of the
     weights. epochs: how many records. differs_at: the first step whose loss came out different,
-    with both losses; None if all are the same. records: the epochs whose records differ, seconds
-    aside. changed: what was different about the machine, see `environment`.
+    with both losses; None if all are the same. records: the epochs whose records differ, aside
+    from time and learning rate. changed: what was different about the machine, see `environment`.
     """
 
     first: int
@@ -145,7 +145,8 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        same = {**self.history[run.epoch - 1], "seconds": 0.0} == {**record, "seconds": 0.0}
+        aside = {"seconds": 0.0, "lr": 0.0}  # the rate was once the last of the epoch
+        same = {**self.history[run.epoch - 1], **aside} == {**record, **aside}
         self.verdict.epochs += 1
         if not same:
             self.verdict.records.append(run.epoch)

@@ -232,10 +232,9 @@ def _worst_maps(c: Contents) -> str:
     for e in f.mistakes[:MAPS] if all(pictures.is_image(e.x) for e in f.mistakes) else ():
         shown = [_captioned(c, e, f"{100 * e.sure:.1f} % wrong")]
         for name, classes in (("what it is", e.label), ("taken for", e.taken_for)):
-            picture = pictures.coarse(
-                np.where(classes < 0, 255, colours[:, classes % len(f.names)])
-            )
-            shown.append((pictures.img(picture, f"{f.place(e)}: {name}", 104), name))
+            drawn_in = np.where(classes < 0, 255, colours[:, classes % len(f.names)])
+            alt, picture = f"{f.place(e)}: {name}", pictures.coarse(drawn_in)
+            shown.append((pictures.img(picture, alt, 104), name))
         rows.append(_figures("maps", shown))
     key = "&emsp;".join(
         f'<span class="key" style="background:rgb{tuple(colour)}"></span> {text(name)}'

@@ -54,10 +54,12 @@ class ReportWriter(Callback):
                 self.on_epoch_begin(run)
                 assert run.findings is not None
                 run.model.load_state_dict(stored.weights)
-                note = run.findings.add
-                evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=note)
-                self._write(run, stored.run["epoch"])
-                run.model.load_state_dict(now)
+                try:
+                    add = run.findings.add
+                    evaluate(run.model, run.validate, run.loss, metrics={}, after_batch=add)
+                    self._write(run, stored.run["epoch"])
+                finally:
+                    run.model.load_state_dict(now)
 
     def _write(self, run: Run, epoch: int) -> None:
         found = run.findings
