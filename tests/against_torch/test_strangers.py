@@ -715,3 +715,12 @@ def test_the_settings_of_a_group_begin_with_its_own(name):
         saved = list(optimizer.state_dict()["param_groups"][0])
         groups.append((next(iter(optimizer.param_groups[0])), saved[0], saved[-1]))
     assert groups == [("params", "lr", "params")] * 2
+
+
+def test_parts_and_sums_of_a_shape_are_shapes():
+    def told(lib):
+        shape = lib.ones(2, 3, 4).shape
+        parts = [shape[1:], shape[:0], shape + (5,), (5,) + shape, shape + shape, shape * 2]
+        return [(isinstance(x, lib.Size), tuple(x), x.numel()) for x in parts], shape[1], shape[-1]
+
+    assert told(tinynet) == told(torch)
