@@ -720,7 +720,8 @@ def test_the_settings_of_a_group_begin_with_its_own(name):
 def test_parts_and_sums_of_a_shape_are_shapes():
     def told(lib):
         shape = lib.ones(2, 3, 4).shape
-        parts = [shape[1:], shape[:0], shape + (5,), (5,) + shape, shape + shape, shape * 2]
+        five = (5,)
+        parts = [shape[1:], shape[:0], shape + five, five + shape, shape + shape, shape * 2]
         return [(isinstance(x, lib.Size), tuple(x), x.numel()) for x in parts], shape[1], shape[-1]
 
     assert told(tinynet) == told(torch)
