@@ -799,7 +799,8 @@ def test_evaluate_makes_other_images_as_predict_does(trained, capsys, size, chan
     assert ("made as `predict` makes them: resized to 8x8" in shown.err) == (size != (8, 8))
     assert "10 test images" in shown.out  # all of another folder
     assert main(["report", str(trained), "--data", "folder:photos", "--out", "o.html"]) == 0
-    assert "measured on 10 test images of folder:photos" in Path("o.html").read_text("utf-8")
+    page = Path("o.html").read_text("utf-8")
+    assert f"measured on 10 test images of folder:{Path('photos').resolve()}" in page
 
 
 def test_a_run_remembers_the_folder_of_its_data(here, monkeypatch, capsys):
