@@ -565,7 +565,7 @@ def test_a_rank_that_is_stopped_tells_the_command_that_goes_on(here, monkeypatch
     done = command(*TRAIN, "--out", "stopped", ranks=2)
     assert done.returncode != 0
     told = "this processor is on fire; stopped/last.safetensors is as it was saved last\n"
-    assert f"{told}go on with\n  tinynet resume stopped\n" in done.stderr
+    assert f"{told}go on with\n  python -m tinynet resume stopped\n" in done.stderr
     assert ("rank 1 of 2:" in done.stderr) == (rank == "1")
 
 

@@ -220,7 +220,7 @@ WRONG = [
     (lambda x: F.hardtanh(x, 2, 1), ValueError, "min_val=2 must not be more than max_val=1"),
     (lambda x: F.softshrink(x, -1), ValueError, "lambd must be 0 or more, got -1"),
     (lambda x: F.celu(x, 0), ValueError, "alpha must not be 0"),
-    (lambda x: F.multi_margin_loss(x, np.array([0, 3])), DataError, "label 3 at index .1,. is out"),
+    (lambda x: F.multi_margin_loss(x, np.array([0, 3])), DataError, "label 3 is out of range"),
     (lambda x: F.multi_margin_loss(x, np.array([0, 1]), 3), ValueError, "p must be 1 or 2, got 3"),
     (lambda x: F.gaussian_nll_loss(x, x, -1.0), ValueError, "var must be 0 or more, got -1"),
     (lambda x: F.gaussian_nll_loss(x, x, x[0] ** 2), ShapeError, r"var has shape \(3,\); for"),

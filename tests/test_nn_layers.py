@@ -180,7 +180,7 @@ WRONG_INPUTS = [
         r"Conv2d\(in_channels=3\): the input has 1 channel \(N=2, images 8x8\). Use in_channels=1.",
     ),
     (nn.Conv2d(3, 8, 3), (2, 8, 8, 3), r"Channels come second: `x.permute\(0, 3, 1, 2\)`"),
-    (nn.BatchNorm2d(3), (3, 8, 8), r"4 axes .* it has 3 .* Add the axis of the batch: `x.unsq"),
+    (nn.BatchNorm2d(3), (3, 8, 8), r"4 axes .* it has 3 .* Add the axis of the batch: `x\[None\]`"),
     (
         nn.Conv1d(3, 8, 3),
         (2, 1, 8),
@@ -200,7 +200,7 @@ WRONG_INPUTS = [
     (nn.ZeroPad1d(-2), (1, 2, 3), r"cuts off more than there is of shape \(1, 2, 3\)"),
     (nn.AdaptiveMaxPool1d(2), (2, 2, 2, 2), r"must have shape \(N, C, L\) or \(C, L\), got"),
     (nn.LocalResponseNorm(2), (2, 3), "must be .N, C, L"),
-    (nn.Conv2d(1, 8, 3), (5, 8, 8), r"Add the axis of the channel: `x.unsqueeze\(1\)`."),
+    (nn.Conv2d(1, 8, 3), (5, 8, 8), r"Add the axis of the channel: `x\[:, None\]`."),
     (nn.Conv2d(1, 8, 3), (64,), r"Give it images of shape \(N, C, H, W\)."),
     (nn.Conv2d(1, 8, 9), (2, 1, 8, 8), "conv2d: .*9x9.*8x8"),
     (nn.ConvTranspose2d(3, 8, 3), (2, 1, 8, 8), r"ConvTranspose2d\(in_channels=3\): the input has"),
