@@ -503,10 +503,16 @@ def test_relu_and_the_pool_after_it_are_what_they_are_apart(set_of_kernels, imag
     np.testing.assert_array_equal(together[1], apart[1])
 
 
-def test_the_graph_has_relu_and_the_pool_in_their_order():
-    y = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))(tinynet.randn(1, 1, 4, 4).requires_grad_())
-    before, _, _ = y.node.edges[0]
-    assert (y.node.name, before.name) == ("max_pool2d", "relu")
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_graph_has_relu_and_the_pool_in_their_order(kept):
+    x = tinynet.randn(1, 1, 4, 4)
+    x = x.requires_grad_() if kept else nn.Parameter(x)  # how those are used is not kept
+    pool = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))(x).grad_fn
+    relu = pool.next_functions[0][0]
+    names = [pool.name(), relu.name(), relu.next_functions[0][0].name()]
+    assert names == ["MaxPool2DWithIndicesBackward0", "ReluBackward0", "AccumulateGrad"]
+    assert relu.next_functions[0][0].variable is x
+    assert pool.next_functions[0][0] is relu
 
 
 def test_a_relu_in_place_that_comes_first_changes_what_it_is_given():

@@ -113,17 +113,18 @@ def spent(vjps: Sequence[Any]) -> Sequence[Any]:
             if type(vjp) is not FunctionType:
                 return ()
             for cell in vjp.__closure__ or ():
-                if type(cell.cell_contents) not in _PLAIN or _keeps(cell.cell_contents):
+                kind = type(cell.cell_contents)
+                if kind not in _PLAIN or (kind in (tuple, list) and _keeps(cell.cell_contents)):
                     return ()
     except ValueError:  # a cell that is still empty
         return ()
     return vjps
 
 
-def _keeps(value: Any) -> bool:
+def _keeps(values: Sequence[Any]) -> bool:
     """Whether a tuple or list holds an array, or what may hold one."""
-    inside = value if type(value) in (tuple, list) else ()
-    return not _PLAIN.issuperset(map(type, inside)) or any(map(_keeps, inside))
+    inside = [value for value in values if type(value) in (tuple, list)]
+    return not _PLAIN.issuperset(map(type, values)) or any(map(_keeps, inside))
 
 
 def check_saved_values(node: Node) -> None:

@@ -82,9 +82,9 @@ class _Conv(Module):
         self.to(device=device, dtype=dtype)
 
     def _check(self, x: Tensor) -> None:
-        shape, axes = x.shape, self.axes
+        shape, axes = x.array.shape, self.axes
         fits = len(shape) in (axes + 1, axes + 2) and shape[-axes - 1] == self.in_channels
-        if not fits or x.dtype.kind != "f":
+        if not fits or x.array.dtype.kind != "f":
             checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
 
     def extra_repr(self) -> str:

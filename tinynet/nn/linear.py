@@ -58,7 +58,7 @@ class Linear(Module):
         init.default_(self.weight, self.bias, rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1:] != (self.in_features,) or x.dtype.kind != "f":
+        if x.array.shape[-1:] != (self.in_features,) or x.array.dtype.kind != "f":
             self._refuse(x)
         return ops.linear(x, self.weight, self.bias)
 

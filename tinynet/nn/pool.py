@@ -6,8 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinynet import autograd, grad_mode, ops
-from tinynet.autograd import Array
+from tinynet import autograd, ops
 from tinynet.nn import functional as F
 from tinynet.nn.conv import IntPair
 from tinynet.nn.elementwise import ReLU
@@ -57,8 +56,11 @@ class MaxPool2d(Module):
     def forward(self, x: Tensor, relu: bool = False) -> Any:
         """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
         windows = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        if len(x.shape) == 4 and not self.return_indices:
-            return ops.max_pool2d(x, *windows, relu)
+        if x.array.ndim == 4 and not self.return_indices:
+            y = ops.max_pool2d(x, *windows, relu)
+            if relu and y.node is not None and y.node.call is None:
+                y.node.name = "relu_max_pool2d"  # which did the work of both
+            return y
         return F.max_pool2d(F.relu(x) if relu else x, *windows, self.return_indices)
 
 
@@ -86,21 +88,10 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
 
 
 def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
-    """A call of the ReLU that computes nothing; in the graph it stands before the pool.
-
-    Where it is kept how each result was computed, it does its own work.
-    """
+    """A call of the ReLU that computes nothing, unless it is kept how each result was computed."""
     node, shape = x.node, x.array.shape
     if x.requires_grad and (x.keeps if node is None else node.call is not None):
         return relu(x)  # type: ignore[no-any-return]
     if here.calls is not None:
         here.calls.append((relu, shape, shape))
-    if not (x.requires_grad and grad_mode.recording.get()):
-        return x
-    edge = (node or x, shape, x.array.dtype)
-    return autograd.wrap(x.array, autograd.Node("relu", [_same], [edge], True))
-
-
-def _same(dy: Array) -> Array:
-    """The gradient of a ReLU whose work the pool does, forward and backward."""
-    return dy
+    return x
