@@ -16,7 +16,7 @@ MOST = {
     "kernels": 4181,
     "lab": 2102,
     "models": 397,
-    "nn": 5782,
+    "nn": 5773,
     "onnx": 2354,
     "ops": 3658,
     "optim": 2405,
@@ -24,7 +24,7 @@ MOST = {
     "training": 7265,
     "utils": 881,
     "vision": 1634,
-    "its own files": 5173,
+    "its own files": 5185,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
