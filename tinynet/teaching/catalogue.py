@@ -29,13 +29,10 @@ error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard de
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
   transform=data.standardize(train))
-error inputs-constant: {seen} examples are constant, {number:g} or so in all {places} places
+error inputs-constant: all {N} examples are constant, {number:g} or so in all {places} places
   => look at the data as it comes from the loader: a mask or scaling that wipes everything out?
 warning column-constant: of {columns} columns, {told} has the same value in all examples, {number:g}
   => look at how it was read, or leave it out: np.delete(x, {left}, 1)
-warning same-input-different-labels: examples {i} and {j} are equal, but their labels are {labels};
-  so it is with {groups} groups of equal examples
-  => check that inputs and labels are shuffled together, and that files are read each once
 warning inputs-duplicated: only {groups} of the {N} examples differ from each other
   => check how the batch is drawn: does an index not move on, is data there several times?
 error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
@@ -128,20 +125,18 @@ warning dead-relu: 0 for all {N} examples: {told}; through them no gradient pass
 error saturated-units: {told} lie where the slope is next to 0: hardly any gradient passes
   => scale what goes in: inputs, weights (layer.reset_parameters()), batch norm; or use nn.ReLU()
 warning zero-gradient: the gradient is exactly 0 for every number of {names}{where}
-  => look at what follows these layers: weights that are all 0, a function that is flat, inputs of 0
+  => look at what follows these layers: weights that are all 0, a function that is flat, inputs of
+  0, a softmax of one score (that is a sigmoid, or binary_cross_entropy_with_logits)
 error softmax-over-the-batch: {where} runs over axis 0, the examples of the batch: the scores of an
   example depend on the other {others}
   => take the axis of the classes: dim=1
-error softmax-of-one-score: {where} gets one score of each example: its softmax is always 1
-  => use binary_cross_entropy_with_logits in its place, or an output for each class
 error targets-out-of-reach (several): the targets of an example add up to as much as {most:.3g}, but
   the probabilities that {op} compares them with, which come from a softmax, to 1
   => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
 error nll-loss-of-scores: nll_loss takes log-probabilities; these add up to {share:.4g} and not to 1
   => use cross_entropy, which takes the raw scores, or put log_softmax before it
-error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities-before-logits-loss:
-  the scores for {loss} come out of {op}{made} ({seen}), which gives {low:.3g} to {high:.3g} at
-  most: with such scores the loss cannot fall below {least:.2f}
+error scores-out-of-reach: the scores for {loss} come out of {op}{made} ({seen}), which gives
+  {low:.3g} to {high:.3g} at most: with such scores the loss cannot fall below {least:.2f}
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
   the loss; cosines want a factor, 16 * y
 error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
@@ -199,7 +194,7 @@ error step-overwrites-parameters: one step takes the parameters from norm {befor
   {after:.3g}: they are overwritten, not changed a little
   => change them: p.data -= lr * p.grad
 error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
-  first step ({size:.3g}) plus that of the second ({new:.3g}){told}
+  first step ({size:.3g}) plus that of the second ({new:.3g})
   => call {owner}.zero_grad() before each loss.backward()
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
@@ -258,16 +253,11 @@ error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
   => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
-error summed-loss (batches): in {steps} steps the loss goes {own}; {other}. The step adds up the
-  gradients of {N} batches, and does not take their mean
-  => divide each loss: (loss / {N}).backward(); or divide the rate by {N}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
-error learning-rate-too-high (by hand): in {steps} steps the loss goes {own}; {other}
-  => make the steps of your own shorter: a tenth of the length, or p.data -= 0.01 * p.grad
-error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
-  the {N} examples of a batch, and so are its gradients, that many times those of the mean
-  => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
+error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is {what}, and so
+  are its gradients, that many times those of the mean
+  => take the mean: loss.mean(), reduction='mean', (loss / batches).backward(); or the rate, {rate}
 error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}
   => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no

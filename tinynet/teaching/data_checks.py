@@ -122,46 +122,19 @@ def check_variety(case: Case) -> Iterator[Finding]:
     x, N = case.x, len(case.x)
     rows = x.reshape(N, -1)
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
-    mixed = np.random.default_rng(0).permuted(rows, axis=0)  # categories are equal by chance
-    if not same.all() and same.sum() <= 2 * (mixed == mixed[:, :1]).all(axis=1).sum():
-        same[:] = False
     alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
-    t = np.arange(0.0, N) if case.target is None or len(case.target) != N else case.target
-    if not same.all() and (same.mean() < 0.02 or (same.sum() > 3 and not np.ptp(t[same]))):
-        rows, t, same = rows[~same], t[~same], same[~same]  # empty ones, as there are
-    if same.any() and (same.all() or not case.words):  # a word may follow itself
-        seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
-        yield finding(
-            "inputs-constant", severity, seen=seen, places=rows.shape[1], number=rows[same][0, 0]
-        )
+    if same.all():
+        yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
     elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         yield finding(
             "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
         )
-    if not same.all():
-        yield from _duplicates(case, rows, t)
-
-
-def _duplicates(case: Case, rows: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
-    numbers: dict[bytes, int] = {}
-    rows = np.ascontiguousarray(rows)
-    group = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
-    N, distinct = len(rows), len(numbers)
-    severity = ERROR if distinct == 1 else WARNING
-    if case.x.ndim == 2 and distinct > 1 and np.array_equal(rows, rows.round()):
+    distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
+    if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
         return  # words and categories are equal by chance
-    if target.shape == (N,) and target.dtype.kind in "iu":
-        torn = np.flatnonzero(np.bincount(np.unique([group, target], axis=1)[0].astype(int)) > 1)
-        if torn.size:
-            i, *others = np.flatnonzero(group == torn[0])
-            j = next(j for j in others if target[j] != target[i])
-            labels, row = f"{target[i]} and {target[j]}", "same-input-different-labels"
-            yield finding(row, severity, i=i, j=j, labels=labels, groups=torn.size)
-            return
-    if case.redraws and distinct > 1:
-        return
-    if (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
+    if not same.all() and (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
+        severity = ERROR if distinct == 1 else WARNING
         yield finding("inputs-duplicated", severity, groups=distinct, N=N)
 
 

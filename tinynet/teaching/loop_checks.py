@@ -71,8 +71,7 @@ class _Seen:
 
     before: the parameters as one vector. change: what the first run added to them. fresh: the
     gradients of the batch alone, before each run. at_step: those whenever the optimizer stepped;
-    without one those that a run left. kept: those after one run more, where several were added up
-    before the step.
+    without one those that a run left.
     left: whether the first run left gradients. wiped: whether zero_grad() took some away before the
     first step. asleep: whether the model was in evaluation mode at a step. runs: how often the step
     was run. error: what a run raised.
@@ -80,7 +79,6 @@ class _Seen:
 
     before: np.ndarray
     change: np.ndarray
-    kept: np.ndarray
     fresh: list[np.ndarray] = field(default_factory=list)
     at_step: list[np.ndarray] = field(default_factory=list)
     left: bool = False
@@ -129,7 +127,7 @@ def _has_targets(case: Case, target: np.ndarray) -> bool:
 def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
     """The user's step, run on a batch and watched."""
     before = _flat(case.wanted)
-    seen = _Seen(before, 0 * before, 0 * before)
+    seen = _Seen(before, 0 * before)
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -177,8 +175,6 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
                     seen.left = bool(_gradients(case).any())
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
-                run()
-                seen.kept = _gradients(case)
         except Exception as error:
             seen.error = error
     return seen
@@ -244,12 +240,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
-        kept, case.sums = _norm(seen.kept), factor > 0.7 * case.added_up
-        if len(seen.at_step) > 1 or kept < size or _norm(seen.kept - first) > 0.5 * kept:
-            return None
-        values = {"both": kept, "new": usual, "size": size, "owner": owner}
-        told = f", which comes after {case.added_up} batches"
-        return finding("forgotten-zero-grad", told=told, **values)
+        case.sums = factor > 0.7 * case.added_up
+        return None
     if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
@@ -263,7 +255,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     pairs = zip(_parts(case.wanted, rest - first), _parts(case.wanted, rest))
     held = [np.abs(d).max() < 0.01 * np.abs(r).max() for (_, d), (_, r) in pairs if r.size]
     if len(seen.at_step) == 2 and any(held):
-        values = {"both": _norm(second), "new": _norm(seen.fresh[1]), "told": ""}
+        values = {"both": _norm(second), "new": _norm(seen.fresh[1])}
         return finding("forgotten-zero-grad", size=size, owner=owner, **values)
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))

@@ -177,7 +177,7 @@ def check_examples(case: Case) -> Iterator[Finding]:
     N = len(x)
     if case.trial.error is not None or output is None or len(output) != N or N < 2:
         return
-    if any(_needless_softmax(case)) or "parameters-not-registered" in case.found:
+    if any(_over_the_batch(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
     if case.matches and output.shape == (N, N):
         return  # a score for each pair of examples
@@ -271,8 +271,6 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
 
 
 def _zero_gradients(case: Case) -> Iterator[Finding]:
-    if "softmax-of-one-score" in {found.name for found in _needless_softmax(case)}:
-        return  # that is the reason
     gradients = {n: g for n, g in case.trial.gradients.items() if g is not None and g.size}
     zero = [name for name, g in gradients.items() if not g.any()]
     new = {n for n, p in case.parameters.items() if p.ndim > 1 and not p.array.any()}
@@ -291,20 +289,17 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
         yield finding("zero-gradient", names=listed(zero), where=where)
 
 
-def _needless_softmax(case: Case) -> Iterator[Finding]:
-    """A softmax along the examples, or at the end of a model with one output."""
+def _over_the_batch(case: Case) -> Iterator[Finding]:
+    """A softmax along the examples."""
     for call in case.trial.of("softmax", "log_softmax"):
         x, axis = call.args[0], call.setting("axis", 1, -1)
         if x.ndim > 1 and axis in (0, -x.ndim) and 1 < len(x) == len(case.usable[0][0]):
             yield finding("softmax-over-the-batch", where=call.where(), others=len(x) - 1)
-    last = case.trial.last(case.trial.output)
-    if last is not None and last.op in ("softmax", "log_softmax") and last.output.shape[1:] == (1,):
-        yield finding("softmax-of-one-score", where=last.where())
 
 
 def check_scores(case: Case) -> Iterator[Finding]:
     """What goes into the loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
-    wrong, call = list(_needless_softmax(case)), case.trial.loss_call
+    wrong, call = list(_over_the_batch(case)), case.trial.loss_call
     yield from wrong
     if wrong or call is None or not isinstance(call.args[0], Tensor):
         return
@@ -313,11 +308,10 @@ def check_scores(case: Case) -> Iterator[Finding]:
         return
     made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
     op, (low, high) = (maker.op, maker.reach()) if maker is not None else ("", (-np.inf, np.inf))
-    C, seen = x.shape[1], f"from {x.min():.3g} to {x.max():.3g}"
+    C, seen, most = x.shape[1], f"from {x.min():.3g} to {x.max():.3g}", _most_of(call)
     share = np.exp(np.minimum(x, 80)).sum(axis=1)
-    distribution = C > 1 and x.min() >= 0 and np.allclose(x.sum(axis=1), 1, atol=1e-4)
-    most, row = _most_of(call), ""
-    if most > 1.01 and (call.op == "cross_entropy" or (call.op == BINARY[0] and distribution)):
+    shared = call.op == BINARY[0] and np.allclose(x.sum(axis=1), 1, atol=1e-4)
+    if most > 1.01 and (call.op == "cross_entropy" or shared):
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
     if call.op == "nll_loss" and not (x.max() <= 0 and np.allclose(share, 1, atol=1e-4)):
         yield finding("nll-loss-of-scores", share=share.flat[0])
@@ -327,17 +321,11 @@ def check_scores(case: Case) -> Iterator[Finding]:
     elif call.op in ("cross_entropy", BINARY[1]):
         if not np.isfinite([low, high]).any() and call.args[0] is case.trial.output:
             low, high = case.limits()
-        least, probable = math.log(1 + max(C - 1, 1) * math.exp(low - high)), low >= 0 and high <= 1
-        if call.op == BINARY[1] and probable:
-            row = "probabilities-before-logits-loss"
-        elif distribution:
-            row, least = "softmax-before-cross-entropy", math.log(1 + (C - 1) / math.e)
-        elif least > 0.1 or (np.isfinite(low) != np.isfinite(high) and (low > -5 or high < 5)):
-            row = "activation-before-cross-entropy"
-        if row:
+        least = math.log(1 + max(C - 1, 1) * math.exp(low - high))
+        if least > 0.1 or (np.isfinite(low) != np.isfinite(high) and (low > -5 or high < 5)):
             loss = {"loss": call.op, "low": low, "high": high, "least": least}
             severity = WARNING if least < 0.1 else ERROR
-            yield finding(row, severity, op=op, made=made, seen=seen, **loss)
+            yield finding("scores-out-of-reach", severity, op=op, made=made, seen=seen, **loss)
 
 
 def _most_of(call: Call) -> float:

@@ -119,13 +119,11 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
     """Evaluation mode that does not know what was learned in training mode."""
     run, norms = way.shown, case.layers(*BATCH_NORMS)
-    slow = {f"momentum={n.momentum:g} in {path}": n for path, n in norms
-            if n.training and n.momentum is not None and n.momentum < 0.003}  # fmt: skip
-    most = 1.3 * run.last + 0.02 if slow else (run.first + run.last) / 2 + 0.1
+    slow = [f"momentum={n.momentum:g} in {path}" for path, n in norms
+            if n.training and n.momentum is not None and n.momentum < 0.003]  # fmt: skip
     fell = case.model.training and way.share(run) > STEADY and way.learned
-    fixed = any(not n.momentum and not n.running_mean.array.any() for n in slow.values())
-    if fixed or (fell and not run.asleep <= most):
-        told = f"; with {listed([*slow])} the running statistics hardly move" if slow else ""
+    if slow or (fell and not run.asleep <= (run.first + run.last) / 2 + 0.1):
+        told = f"; with {listed(slow)} the running statistics hardly move" if slow else ""
         yield finding("evaluation-far-from-training", steps=case.steps, run=run, told=told)
 
 
@@ -145,12 +143,6 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
         return
     again = functools.partial(train, case, step=case.step)
-    if case.sums:
-        mean = again(_at(case, 1 / case.added_up), rate=1 / case.added_up)
-        if way.helps(mean, 0.1):
-            values = {"steps": steps, "own": own, "other": mean}
-            yield finding("summed-loss (batches)", N=case.added_up, **values)
-            return
     if case.step is not None:
         plain, little = way.best, SLOW * way.share(way.usual)
         if case.optimizer is not None:
@@ -161,7 +153,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             yield known
             return
         if case.optimizer is None and own.highest > 2 * abs(own.first):
-            yield finding("learning-rate-too-high (by hand)", steps=steps, own=own, other=way.best)
+            yield _too_high(case, own, way, None)
             return
         if way.helps(plain) and way.share(own) < little:
             if case.rivals or case.feeds_other:
@@ -172,8 +164,9 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             return
     if case.optimizer is None:
         return
-    tenth = max((again(_at(case, f), rate=f) for f in RATES[:3]), key=way.share)
-    slower = tenth if way.helps(tenth) else None
+    rates = [*RATES[:3], *([1 / case.added_up] if case.sums else [])]
+    tenth = max((again(_at(case, f), rate=f) for f in rates), key=way.share)
+    slower = tenth if way.helps(tenth, 0.1 if case.sums else BETTER) else None
     for setting, usual, least, row in SETTINGS:
         given = _largest(case, setting)
         if given > usual:
@@ -181,7 +174,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             if way.helps(other, least) and way.share(other) > way.share(slower) - 0.1:
                 yield finding(row, given=given, own=own, steps=steps, other=other)
                 return
-    if own.diverged or (slower is not None and way.share(own) < 0.5):
+    if own.diverged or (slower is not None and (case.sums or way.share(own) < 0.5)):
         yield _too_high(case, own, way, slower)
         return
     crawls = way.share(own) < SLOW * way.share(way.usual) or not way.learned
@@ -219,22 +212,26 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
 
 
 def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
-    if slower is None:
+    if slower is None and case.optimizer is not None:
         runs = (train(case, _at(case, f), rate=f, step=case.step) for f in RATES)
         slower = next((r for r in runs if r.last < r.first and r.highest < 2 * r.first), None)
-    momentum, row, calls = _momentum(case), "learning-rate-too-high", case.trial.calls
+    momentum, row, what, calls = _momentum(case), "learning-rate-too-high", "", case.trial.calls
     added = f"; momentum={momentum:g} adds up the steps" if momentum > 0.95 else ""
     other, steps, N = slower or way.best, case.steps, len(case.usable[0][0])
     if slower is not None and calls and calls[-1].is_sum:
-        row = "summed-loss"
+        row, what = "summed-loss", f"the sum over the {N} examples of a batch"
+    elif slower is not None and case.sums:
+        row, what = "summed-loss", f"added up over {case.added_up} batches"
     rate = other.what.removeprefix("at ")
-    return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, N=N)
+    if case.optimizer is None:
+        rate = "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of the length"
+    return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, what=what)
 
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
     if way.learned or _knows_already(case, way.first) or "zero-gradient" in case.found:
-        return
+        return  # the last is a reason
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
@@ -256,8 +253,6 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
 
 def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     """A gradient that is next to nothing in a layer; anew: a run with new weights that learned."""
-    if "zero-gradient" in case.found:
-        return  # that is the reason
     sizes = {
         name: float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))
         for name, g in case.trial.gradients.items()
