@@ -121,10 +121,10 @@ def _advice(operands: list[Operand], call: _Call | None) -> str:
     for operand in operands:
         if operand.parameter and (operand.nan or operand.inf):
             return (
-                f"{operand.name} is a parameter and was bad before: the last optimizer step made "
-                "it so. Use a smaller learning rate, or limit the gradient with "
-                "nn.utils.clip_grad_norm_; with detect_anomaly() around the whole training the "
-                "step before is looked at too"
+                f"{operand.name} is a parameter and was bad before: by an optimizer step (use a "
+                "smaller learning rate, or limit the gradient with nn.utils.clip_grad_norm_; with "
+                "detect_anomaly() around the whole training the step before is looked at too), or "
+                "as it was made or loaded"
             )
         if operand.nan or operand.inf:
             return (
@@ -310,7 +310,7 @@ class _Watch:
         if output.node is None and not bad:
             return
         call = _Call(op, args, user_line(), running_modules())
-        if bad:
+        if bad and not _masked(args, settings, output.array):
             raise AnomalyError(op.rpartition(".")[2].lstrip("_"), output.array, call)
         if output.node is not None:
             self.calls[output.node] = call
@@ -352,6 +352,13 @@ def first_anomaly(
     except Exception:  # it fails otherwise, of which the caller knows already
         return None
     return None
+
+
+def _masked(args: tuple[Any, ...], settings: dict[str, Any], result: np.ndarray) -> bool:
+    """Whether what is bad is -inf that came in as such, as a mask of scores before a softmax."""
+    given = (np.asarray(getattr(a, "array", a)) for a in (*args, *settings.values()))
+    least = any(a.dtype.kind == "f" and np.isneginf(a).any() for a in given)
+    return least and bool((np.isfinite(result) | np.isneginf(result)).all())
 
 
 def is_bad(array: Any) -> bool:

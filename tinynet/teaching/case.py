@@ -134,6 +134,11 @@ class Case:
         self.target: np.ndarray | None = np.concatenate(targets) if given else None
         inner = {id(module) for module in self.model.modules()}
         self.reached = [v for v in reached(self.step, self.loss) if id(v) not in inner]
+        own = {id(p) for p in self.parameters.values()}
+        found = [v for v in self.reached if isinstance(v, Optimizer)
+                 and own & {id(p) for p in params_of(v)}]  # fmt: skip
+        if self.optimizer is None and len(found) == 1:
+            self.optimizer = found[0]  # that of the step
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
@@ -326,6 +331,20 @@ class Case:
             for sign in (1, -1)
         )
         return along, against
+
+    def guessing(self) -> float:
+        """The loss of who gives all examples the same answer: shares of classes, or a mean."""
+        output, target = self.trial.output, self.target
+        if output is None or target is None or target.shape[1:] + output.shape[1:] == ():
+            return math.nan
+        if self.classes and target.ndim == 1:
+            answer = np.log(np.bincount(target, minlength=self.classes)[: self.classes] + 0.1)
+        elif target.dtype.kind == "f" and target.shape[1:] == output.shape[1:]:
+            answer = target.mean(0)
+        else:
+            return math.nan
+        parts = [(np.resize(answer, (len(x), *output.shape[1:])), t) for x, t in self.usable]
+        return float(np.mean([self.asked(y.astype(output.dtype), t) for y, t in parts]))
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""

@@ -12,8 +12,6 @@ from typing import Any
 from tinynet.teaching.report import Finding
 
 ROWS = """
-warning inputs-of-another-dtype: the inputs have dtype {x.dtype}, the parameters {wanted}
-  => convert them once: x = x.astype(tinynet.{wanted})
 error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows} of {N} examples,
   first at {first}
   => find where they come from: an empty field, a division by a standard deviation of 0
@@ -65,6 +63,9 @@ warning targets-turned: in {seen} examples the target fits the image when it is 
 warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, {axis})
+warning label-among-the-inputs (words): in all {N} examples the target is the last word of the
+  inputs, or each word is its own: a model that copies is always right
+  => move them by one: the inputs are text[:, :-1], the targets text[:, 1:]
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   too: their loss does not tell how the model does on new ones
   => train, validation = data.random_split(train, [0.9, 0.1])
@@ -100,10 +101,8 @@ warning axes-mixed (attention): {where} runs over axis {axis} of scores of shape
 warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
   axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
-warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
-  => give the layer before more units
 error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
-  => keep the size of the batch open: x.reshape(len(x), -1), or x.flatten(1)
+  => keep the size open: x.reshape(len(x), -1); and nothing of the last batch, such as self.hidden
 error random-in-evaluation: in evaluation mode the same batch gets other outputs the second time, by
   up to {by:.3g}: {where} goes on after model.eval()
   => use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)
@@ -135,7 +134,7 @@ error targets-out-of-reach (several): the targets of an example add up to as muc
   => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
 error nll-loss-of-scores: nll_loss takes log-probabilities; these add up to {share:.4g} and not to 1
   => use cross_entropy, which takes the raw scores, or put log_softmax before it
-error scores-out-of-reach: the scores for {loss} come out of {op}{made} ({seen}), which gives
+error scores-out-of-reach: the scores for {loss} come out of {made} ({seen}), which gives
   {low:.3g} to {high:.3g} at most: with such scores the loss cannot fall below {least:.2f}
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
   the loss; cosines want a factor, 16 * y

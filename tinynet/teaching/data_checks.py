@@ -27,12 +27,6 @@ LARGE_TARGET = 30.0
 """Targets of a regression should not be larger, nor their spread: a net begins near 0."""
 
 
-def check_dtype(case: Case) -> Iterator[Finding]:
-    """float64 beside parameters of float32, which makes every layer slower."""
-    if case.x.dtype.kind == "f" and case.x.dtype != case.dtype:
-        yield finding("inputs-of-another-dtype", x=case.x, wanted=case.dtype)
-
-
 def check_finite(case: Case) -> Iterator[Finding]:
     """NaN or infinity among the inputs and the targets."""
     for name, array in (("input", case.x), ("target", case.whole)):
@@ -49,6 +43,10 @@ def check_scale(case: Case) -> Iterator[Finding]:
     x = case.x
     if x.dtype.kind != "f":
         return  # layers refuse integers, and tell how to scale them
+    holed = list(_with_a_gap(x))
+    yield from holed
+    if holed:
+        return
     apart = _columns_apart(x)
     if (apart or badly_scaled(x)) and _scales_itself(case):
         return
@@ -65,18 +63,16 @@ def check_scale(case: Case) -> Iterator[Finding]:
             twice, severity = ". Were they divided by 255 twice?", WARNING
         values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
         yield finding("inputs-not-scaled", severity, **values)
-    elif x.ndim == 2 and 3 <= x.shape[1] <= COLUMNS and len(x) >= 32:
-        yield from _scaled_oddly(x.astype(np.float64))
+    elif x.ndim == 2 and x.shape[1] >= 3:
+        means, spread = x.mean(0), float(np.median(x.std(0)))
+        alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
+        if alone and spread < 0.5 * means.std():
+            yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
 
 
-def _scaled_oddly(x: np.ndarray) -> Iterator[Finding]:
-    """Rows scaled in place of columns; columns in which one number is far from all others."""
-    means, spread = x.mean(0), float(np.median(x.std(0)))
-    alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
-    if alone and spread < 0.5 * means.std():
-        yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
-        return
-    for c, column in enumerate(x.T):
+def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
+    """Columns in which one number is far from all others."""
+    for c, column in enumerate(x.T if x.ndim == 2 and x.shape[1] <= COLUMNS else ()):
         numbers, counts = np.unique(column, return_counts=True)
         for one, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
             gap = min(abs(rest[[0, -1]] - numbers[one]), default=0)
@@ -295,9 +291,16 @@ def check_leak(case: Case) -> Iterator[Finding]:
     """A column that is the target in other numbers."""
     x, t = case.x, case.target
     rows, shape = x.reshape(len(x), -1), x.shape[1:]
-    if not 2 <= rows.shape[1] <= 1000 or t is None or t.size != len(x):
+    if case.words and t is not None and len(t) == len(x):  # each word is to tell the next one
+        if np.array_equal(t, x) or (x.ndim == 2 and np.array_equal(t.ravel(), x[:, -1])):
+            yield finding("label-among-the-inputs (words)", N=len(x))
         return
-    if case.words or t.dtype.kind not in "iufb":
+    if (
+        not 2 <= rows.shape[1] <= 1000
+        or t is None
+        or t.size != len(x)
+        or t.dtype.kind not in "iufb"
+    ):
         return
     wide = x.ndim > 2 or len(rows[0]) > COLUMNS  # among so many one may be close to it
     table = np.concatenate([rows, t.reshape(-1, 1)], 1).astype(np.float64)
@@ -305,7 +308,10 @@ def check_leak(case: Case) -> Iterator[Finding]:
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
-    leaks = left < (1e-9 if wide else 0.02)  # of all, as the last values of a series, it is natural
+    exact = 1e-5 if left.min() < 1e-5 else 0.02
+    leaks = left < (
+        1e-9 if wide else exact
+    )  # of all, as the last values of a series, it is natural
     apart = leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()
     if leaks.any() and (left.min() < 1e-5 or (apart and not wide)):
         axis = int(np.argmax(shape)) + 1
@@ -340,7 +346,7 @@ def check_validation(case: Case) -> Iterator[Finding]:
         yield finding("validation-unlike-training", other.severity, evidence=evidence, cure=cure)
 
 
-PREPARED = check_dtype, check_finite, check_scale, check_labels, check_balance, check_targets
+PREPARED = check_finite, check_scale, check_labels, check_balance, check_targets
 """What is looked for in the validation data too."""
 
 
@@ -402,7 +408,7 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     if renamed:
         names = listed([f"{c} for {d}" for c, d in renamed.items()], 3)
         told = f"its labels are numbered otherwise: by similar training examples it has {names}"
-        cure = "number the classes once: classes = np.unique(y_train), np.searchsorted(classes, y)"
+        cure = f"use one list of classes for both; as it is: y = np.vectorize({renamed}.get)(y, y)"
         return [Finding("other numbers of classes", ERROR, told, cure)]
     if within < 5 or across > 2:
         return []

@@ -146,9 +146,6 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
         return forward(x, *args, **settings)
 
-    def unknown(*_: Any, **__: Any) -> None:
-        raise ValueError("the step has an optimizer: give it to doctor as optimizer= too")
-
     def run() -> None:
         assert case.step is not None
         if seen.runs < 2:
@@ -160,9 +157,6 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
             seen.at_step.append(left if left.any() else seen.fresh[-1])
 
     with trying(case, optimizer), np.errstate(all="ignore"):
-        for other in case.reached if case.optimizer is None else ():
-            if isinstance(other, Optimizer):
-                other.__dict__["step"] = unknown
         step, forward = optimizer.step, case.model.forward
         case.model.__dict__["forward"] = fed
         optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))

@@ -29,6 +29,8 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
+TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
+"""Operations that make probabilities of scores."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -103,9 +105,9 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
 
 
 def check_structure(case: Case) -> Iterator[Finding]:
-    """Linear layers with nothing between, of one unit, not registered; axes that are mixed up."""
+    """Linear layers with nothing between, or not registered; axes that are mixed up."""
     own = {id(p) for p in case.parameters.values()}
-    foreign, idle, narrow = [], [], []
+    foreign, idle = [], []
     weights = {
         call: call.args[WEIGHTED[call.op]]
         for call in case.trial.of(*WEIGHTED)
@@ -115,17 +117,13 @@ def check_structure(case: Case) -> Iterator[Finding]:
     for call in case.trial.calls:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
-    for call, w in weights.items():
+    for call in weights:
         before = list(case.trial.back(call.args[0]))
         source = next((c for c in before if not _is_linear(c)), None)
         if source in weights and _is_needless(case, source, call):
             pair = f"{source.where()} and {call.where()}"
             if not any(c.op in ("mean", "sum") for c in before[: before.index(source)]):
                 idle.append(pair)
-        inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
-        feeds = next((c for c in before if c in weights), None)  # not a sum of more, a distance
-        if inputs == 1 and call.op != "conv2d" and feeds and feeds.output.shape[-1] == 1:
-            narrow.append(call.where())
     for call in case.trial.of("reshape"):
         before, after = call.args[0].shape, call.output.shape
         wide, moved = ([n for n in shape[1:] if n > 1] for shape in (before, after))
@@ -144,8 +142,6 @@ def check_structure(case: Case) -> Iterator[Finding]:
         yield finding("parameters-not-registered", count=len(foreign), told=listed(foreign, 3))
     if 0 < len(weights) <= 4 * len(idle):  # one of many, as behind a first layer, does no harm
         yield finding("nothing-nonlinear-between", pairs=listed(idle, 2))
-    if narrow:
-        yield finding("layer-of-one-unit", places=listed(narrow, 2))
 
 
 def _is_linear(call: Call) -> bool:
@@ -181,8 +177,7 @@ def check_examples(case: Case) -> Iterator[Finding]:
         return  # that is the reason
     if case.matches and output.shape == (N, N):
         return  # a score for each pair of examples
-    other = x.copy()
-    other[0] = -10 * x[0] if x.dtype.kind == "f" else x[-1]
+    other = np.concatenate([x[-1:], x[1:]])
     asleep, problem = Trial(), ""
     try:
         with preserving(case.model), no_grad(), np.errstate(all="ignore"):
@@ -212,7 +207,8 @@ def check_runs(case: Case) -> Iterator[Finding]:
     if problem is not None:
         if case.found & REASONS:
             return
-        cure, flat = "the message says what to change", getattr(case.target, "ndim", 0) == 1
+        cure = "the message says what to change"
+        flat = case.target is not None and case.target.ndim == 1 and case.target.dtype.kind in "iu"
         if trial.several and trial.stage == "loss":
             cure = "of a tuple of outputs take what it wants: lambda y, t: F.cross_entropy(y[0], t)"
         elif "cross_entropy" not in str(problem) and trial.stage == "loss" and flat:
@@ -303,29 +299,40 @@ def check_scores(case: Case) -> Iterator[Finding]:
     yield from wrong
     if wrong or call is None or not isinstance(call.args[0], Tensor):
         return
-    x, maker = call.args[0].array, case.trial.maker(call.args[0])
+    x = call.args[0].array
     if x.ndim < 2 or not np.isfinite(x).all():
         return
-    made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
-    op, (low, high) = (maker.op, maker.reach()) if maker is not None else ("", (-np.inf, np.inf))
-    C, seen, most = x.shape[1], f"from {x.min():.3g} to {x.max():.3g}", _most_of(call)
-    share = np.exp(np.minimum(x, 80)).sum(axis=1)
+    most, share = _most_of(call), np.exp(np.minimum(x, 80)).sum(axis=1)
     shared = call.op == BINARY[0] and np.allclose(x.sum(axis=1), 1, atol=1e-4)
     if most > 1.01 and (call.op == "cross_entropy" or shared):
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
     if call.op == "nll_loss" and not (x.max() <= 0 and np.allclose(share, 1, atol=1e-4)):
         yield finding("nll-loss-of-scores", share=share.flat[0])
-    elif (call.op, op) == ("cross_entropy", "log_softmax"):
-        told = "cross_entropy gets log-probabilities: leave log_softmax out, or use nll_loss"
-        case.notes.append(told)
-    elif call.op in ("cross_entropy", BINARY[1]):
-        if not np.isfinite([low, high]).any() and call.args[0] is case.trial.output:
+
+
+def check_reach(case: Case) -> Iterator[Finding]:
+    """Scores for a softmax of the loss, or at the end of the model, that cannot be far apart."""
+    last, trial = case.trial.last(case.trial.output), case.trial
+    for call in [*([last] if last else []), *trial.calls[trial.forward :]]:
+        if call.op not in TAKES_SCORES or not isinstance(call.args[0], Tensor):
+            continue
+        x, maker = call.args[0].array, trial.maker(call.args[0])
+        if x.ndim < 2 or maker is None or not np.isfinite(x).all():
+            continue
+        (low, high), C = maker.reach(), x.shape[1]
+        if not np.isfinite([low, high]).any() and call.args[0] is trial.output:
             low, high = case.limits()
         least = math.log(1 + max(C - 1, 1) * math.exp(low - high))
-        if least > 0.1 or (np.isfinite(low) != np.isfinite(high) and (low > -5 or high < 5)):
-            loss = {"loss": call.op, "low": low, "high": high, "least": least}
+        if maker.op == "log_softmax":
+            told = f"{call.op} gets log-probabilities: leave log_softmax out, or use nll_loss"
+            case.notes.append(told)
+        elif least > 0.1 or (np.isfinite(low) != np.isfinite(high) and (low > -5 or high < 5)):
+            made = maker.op + (f", made by {maker.layer}" if maker.layer else "")
+            values = {"low": low, "high": high, "least": least, "made": made, "op": maker.op}
+            seen = f"from {x.min():.3g} to {x.max():.3g}"
             severity = WARNING if least < 0.1 else ERROR
-            yield finding("scores-out-of-reach", severity, op=op, made=made, seen=seen, **loss)
+            yield finding("scores-out-of-reach", severity, loss=call.op, seen=seen, **values)
+            return
 
 
 def _most_of(call: Call) -> float:
@@ -358,9 +365,9 @@ def check_loss(case: Case) -> Iterator[Finding]:
             yield finding("loss-not-finite", loss=loss)
         return
     if loss < 0:
-        made = {id(c.output) for c in trial.of("softmax")}
-        logs = trial.of("log", "log_softmax")
-        if made and not any(c.op == "log_softmax" or id(c.args[0]) in made for c in logs):
+        logs = (c for log in trial.of("log") for c in trial.back(log.args[0]))
+        known = trial.of("cross_entropy", "log_softmax") or any(c.op == "softmax" for c in logs)
+        if trial.of("softmax") and not known:
             yield finding("probabilities-without-log", loss=loss)
             return
     yield from _left_out(case)

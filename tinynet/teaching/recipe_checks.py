@@ -19,7 +19,13 @@ from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
 from tinynet.teaching.loop_checks import why_not
-from tinynet.teaching.relation import check_relation, rows, structured
+from tinynet.teaching.relation import (
+    check_relation,
+    closer_than_chance,
+    examples,
+    rows,
+    structured,
+)
 from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
@@ -39,6 +45,8 @@ SETTINGS = (
     ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast (setting)"),
 )
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
+SURELY = 5.0
+"""Targets of similar inputs are alike beyond doubt by so many deviations from chance."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
 NEW_WEIGHTS = "begin with other weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
@@ -71,7 +79,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, _exchangeable, check_relation, _persistent, _falling, _cause, _stuck,
+    for look in (_exchangeable, _contrary, check_relation, _persistent, _falling, _cause, _stuck,
                  _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
@@ -112,7 +120,7 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or case.step is None or own.fell > 0.1:
         return
     held = way.see(train(case, f"{_at(case)} held", held=True, step=case.step))
-    if held.last - way.floor < (own.last - way.floor) / 3 and way.learned:
+    if held.last - way.floor < 0.6 * (own.last - way.floor) and way.learned:
         yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
 
 
@@ -224,14 +232,20 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
         row, what = "summed-loss", f"added up over {case.added_up} batches"
     rate = other.what.removeprefix("at ")
     if case.optimizer is None:
-        rate = "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of the length"
+        rate = (
+            "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of the length"
+        )
     return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, what=what)
 
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
-    if way.learned or _knows_already(case, way.first) or "zero-gradient" in case.found:
+    if _knows_already(case, way.first) or "zero-gradient" in case.found:
         return  # the last is a reason
+    given, guess = examples(case), case.guessing()
+    guessed = guess < way.first and way.best.last > LEARNED * guess
+    if way.learned and not (guessed and given and closer_than_chance(given) > SURELY):
+        return
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
     vanished = list(_vanished(case, way.best, renewed))
