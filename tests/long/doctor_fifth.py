@@ -371,8 +371,7 @@ def parameters_overwritten_by_the_step() -> Setup:
         for p in model.parameters():
             p.data = -0.1 * p.grad
 
-    setup = looped(on_rows(mlp(64, 32, 10)), one)
-    return {key: value for key, value in setup.items() if key != "optimizer"}
+    return looped(on_rows(mlp(64, 32, 10)) | {"optimizer": None}, one)
 
 
 # ----- nothing wrong ------------------------------------------------------------------------------

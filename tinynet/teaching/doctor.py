@@ -83,7 +83,7 @@ def doctor(
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(1))
     >>> report = tinynet.doctor(model, (tinynet.randn(16, 4), tinynet.randint(0, 3, (16,))))
     >>> report.names()
-    ['softmax-before-cross-entropy']
+    ['scores-out-of-reach']
     """
     check_model("doctor", model)
     check_function("doctor", "loss", loss, "F.cross_entropy")
