@@ -64,8 +64,6 @@ def explain(
     <BLANKLINE>
     3. relu[1, 1] goes to sum alone: 1 * 1 = 1
          sum: y = sum of x, dy/dx = 1
-    <BLANKLINE>
-    Along the largest terms alone, from the loss down (factors of 1 left out): 2 = 2, of 2 in all.
     """
     name, tensor = _named(parameter, model)
     place = _checked_index(name, tensor, index)
@@ -123,32 +121,31 @@ class _Graph:
 
     def step(self, target: Any, place: Index, most: int) -> tuple[Step, Node | None, Index]:
         """The sum for one element, and which element to explain next."""
-        found: list[tuple[Node, tuple[Any, ...]]] = []
-        unfelt: list[tuple[Node, np.ndarray]] = []  # local derivatives whose terms are all 0
-        uses, count, total = [], 0, 0.0
-        for node, edge in self.uses[target]:
-            dy = self.gradients[node]
-            column = columns.column(edge, dy, place)
-            uses.append((self.names[node], node.name, _rule(node.name)))
-            products = column.astype(np.float64) * dy
-            unfelt.append((node, column))
-            for i in _largest(products, most):
-                found.append((node, (i, float(dy[i]), float(column[i]), float(products[i]))))
-            count += int(np.count_nonzero(products))
-            total += float(products.sum())
-        note = ""
-        felt_by_none = [(node, local) for node, local in unfelt if local.any()]
-        if not found and felt_by_none:  # the loss feels none of these results
-            node, local = felt_by_none[0]
-            (i,), count = _largest(local, 1), int(np.count_nonzero(local))
-            found = [(node, (i, 0.0, float(local[i]), 0.0))]
-        if not found:
-            note = self._closed(target, place)
-        found.sort(key=lambda part: -abs(part[1][3]))
-        terms = [Term(self.names[node], *rest) for node, rest in found[:most]]
-        rest_sum = total - sum(term.value for term in terms) if count > len(terms) else 0.0
-        value, name = float(self.gradients[target][place]), self.names[target]
-        step = Step(name, place, value, uses, terms, count - len(terms), rest_sum, note)
+        nodes = [node for node, _ in self.uses[target]]
+        dys = [self.gradients[node] for node in nodes]
+        locals_ = [columns.column(e, dy, place) for (_, e), dy in zip(self.uses[target], dys)]
+        products = [local.astype(np.float64) * dy for local, dy in zip(locals_, dys)]
+        felt = any(part.any() for part in products)
+        most = most if felt else 1  # where the loss feels none of them, go on with one
+        found = [
+            (node, Term(self.names[node], i, float(dy[i]), float(local[i]), float(part[i])))
+            for node, dy, local, part in zip(nodes, dys, locals_, products)
+            for i in _largest(part if felt else local, most)
+        ]
+        found = sorted(found, key=lambda pair: -abs(pair[1].value))[:most]
+        terms = [term for _, term in found]
+        rest = sum(map(np.count_nonzero, products if felt else locals_)) - len(terms)
+        left = float(sum(part.sum() for part in products)) - sum(term.value for term in terms)
+        step = Step(
+            name=self.names[target],
+            index=place,
+            value=float(self.gradients[target][place]),
+            uses=[(self.names[node], node.name, _rule(node.name)) for node in nodes],
+            terms=terms,
+            rest_count=int(rest),
+            rest_sum=left if rest else 0.0,
+            note="" if terms else self._closed(target, place),
+        )
         return (step, found[0][0], terms[0].index) if terms else (step, None, ())
 
     def _closed(self, target: Any, place: Index) -> str:
