@@ -73,8 +73,8 @@ error validation-unlike-training: the validation data has what the training data
   => prepare both alike, with mean and standard deviation of the training data{cure}
 error weights-not-finite: NaN or infinity in {names}
   => build the model anew, or load a checkpoint from before; then lower the learning rate
-error weights-all-zero|weights-all-equal: the units of {names} all have the same weights{zero} and
-  the same gradient: they compute the same, and go on to for ever
+error weights-all-equal: the units of {names} all have the same weights{zero} and the same
+  gradient: they compute the same, and go on to for ever
   => begin with random weights: layer.reset_parameters(), or nn.init.kaiming_normal_(layer.weight)
 warning evaluation-mode: in evaluation mode: {names}. There dropout does nothing, and batch norm
   uses its running statistics and does not learn them
@@ -115,10 +115,8 @@ error loss-not-a-number: the loss has shape {shape}; a gradient needs a single n
   => take the mean over the batch: loss.mean(), or reduction='mean'
 error loss-depends-on-nothing: the loss depends on no parameter that requires a gradient
   => look for .detach(), .data, .numpy() or no_grad() on the way to the loss
-error no-gradient (idle): no gradient reaches {names}: their layers do not run in forward()
-  => call the layers in forward(), or take them out of the model
-error no-gradient (cut): no gradient reaches {names}, although their layers run
-  => look for .detach(), .data, .numpy() or no_grad() behind them, or a result not used
+error no-gradient: no gradient reaches {names}{why}
+  => look for .detach(), .data, .numpy() or no_grad() behind them, a result or layer not used
 warning dead-relu: 0 for all {N} examples: {told}; through them no gradient passes
   => build the model anew, use a smaller learning rate, batch norm before it, or nn.LeakyReLU
 error saturated-units: {told} lie where the slope is next to 0: hardly any gradient passes
@@ -163,23 +161,15 @@ error examples-left-out: whatever they are, {count} of the {N} have no gradient,
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
-error no-parameters: the model has no parameters: there is nothing to train
-  => give it layers, as attributes made in __init__
-error frozen-parameters: {seen}
-  => model.requires_grad_()
-error optimizer-of-another-model: none of the {count} tensors of the optimizer belongs to this
-  model. Was the model built again, or copied, after the optimizer?
-  => make the optimizer after the model: optim.SGD(model.parameters(), lr=...)
-error optimizer-misses-parameters: {count} of {own} parameters are not in the optimizer and will
-  never change: {names}
-  => pass model.parameters(), after the last layer was added; freeze with requires_grad_(False)
-warning optimizer-with-foreign-parameters: {count} tensors of the optimizer are not in this model,
-  of shapes {shapes}
-  => pass model.parameters() alone, unless the others are of a second model
-error step-fails: the step raises {kind}: {told}
-  => the message says what to change; is the forward pass within no_grad()?
-error step-fails (later): the first step works, a later one raises {kind}: {told}
-  => keep no tensors from step to step: total += loss.item(), h = h.detach()
+error nothing-to-train: {seen}
+  => model.requires_grad_(); layers are attributes made in __init__
+error optimizer-and-model-differ: {missing} of {own} parameters are not in the optimizer and will
+  never change{names}; {foreign} tensors in it are not of this model{shapes}
+  => make the optimizer after the model and its last layer, of model.parameters() alone; freeze with
+  requires_grad_(False)
+error step-fails: {which} raises {kind}: {told}
+  => the message says what to change; is the forward pass within no_grad()? Keep no tensors from
+  step to step: total += loss.item(), h = h.detach()
 error gradients-thrown-away: optimizer.step() comes after {runs} training steps, but zero_grad()
   takes gradients away before it (at the step the norm is {size:.3g}, that of a batch {usual:.3g})
   => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
@@ -214,37 +204,26 @@ error training-fails: the first batch works, but {steps} steps on {batches} batc
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
-error loss-with-the-wrong-sign: the loss goes {run}; it is {values[0]:.4g} where the
-  outputs go along with the targets, {values[1]:.4g} where they go against them
-  => turn the sign: the loss must be lowest where outputs and targets agree
+error loss-with-the-wrong-sign: the loss goes {run}, {seen}
+  => turn the sign: the loss must be lowest where outputs and targets agree; F.relu(margin - d)
+  keeps outputs apart, 1 - p is not p
 error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
   => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
-error loss-with-the-wrong-sign (collapse): the loss goes {run}, and then the outputs of all examples
-  are the same: it asks for that, and for nothing else
-  => turn the sign of what shall keep outputs apart: F.relu(margin - d), not F.relu(d - margin)
-error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
-  class have their highest score there, less than by chance (1 of {C})
-  => look at the loss: its sign, 1 - p in place of p; and at the order of the classes
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
 warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
   mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}{told}
   => use batch norm's momentum=0.1, the weight of the new batch, and larger batches; or nn.LayerNorm
-error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {other}
-  => leave maximize=True out: the optimizer then makes the loss small
-error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in {steps} steps;
-  {other}: the decay pulls the weights to 0 faster than the loss can move them
-  => use weight_decay=1e-4
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
   follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
 warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
   {times:.1%}, whatever its gradient is
   => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
-warning eps-too-large|learning-rate-falls-too-fast (setting): in {steps} steps the loss goes {own};
-  {other}: a value of {given:g} makes the steps too small
-  => use eps=1e-8, by which gradients are divided, and lr_decay=0
+error loss-is-maximized|weight-decay-too-large|eps-too-large|learning-rate-falls-too-fast (setting):
+  with {setting}={given:g} the loss goes {own} in {steps} steps; {other}
+  => use the usual {setting}={usual:g}, or next to it
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}

@@ -18,7 +18,7 @@ from tinynet.teaching.case import BATCH_NORMS, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
-from tinynet.teaching.report import ERROR, Finding, listed
+from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
 ADDED_UP = 64
@@ -31,10 +31,8 @@ def check_frozen(case: Case) -> Iterator[Finding]:
     frozen = [name for name, p in every.items() if not p.requires_grad]
     count = f"{len(frozen)} of {len(every)} parameters"
     seen = f"{count} do not require a gradient and will stay as they are: {listed(frozen)}"
-    if not every:
-        yield finding("no-parameters")
-    elif len(frozen) == len(every):
-        yield finding("frozen-parameters", seen=seen)
+    if len(frozen) == len(every):
+        yield finding("nothing-to-train", seen=seen if every else "the model has no parameters")
     elif frozen:
         case.notes.append(f"{seen}. If that is not meant: model.requires_grad_()")
 
@@ -53,15 +51,12 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
             moved = _after(case, case.optimizer, *case.usable[0]) != _flat(case.parameters)
             moving = {name for name, part in _parts(case.parameters, moved) if part.any()}
             missing = [name for name in missing if name not in moving]
-    if not chosen & own:
-        yield finding("optimizer-of-another-model", count=len(chosen))
-        return
-    if missing:
-        count, names = len(missing), listed(missing)
-        yield finding("optimizer-misses-parameters", count=count, own=len(own), names=names)
-    if foreign:
-        shapes = listed(foreign)
-        yield finding("optimizer-with-foreign-parameters", count=len(foreign), shapes=shapes)
+    if missing or foreign:
+        names, shapes = (f": {listed(some)}" if some else "" for some in (missing, foreign))
+        counts = {"missing": len(missing), "own": len(own), "foreign": len(foreign)}
+        severity = ERROR if missing else WARNING
+        told = {"names": names, "shapes": shapes, **counts}
+        yield finding("optimizer-and-model-differ", severity, **told)
 
 
 @dataclass
@@ -213,8 +208,8 @@ def check_step(case: Case) -> Iterator[Finding]:
 def _of_step(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step."""
     if seen.error is not None:
-        row = "step-fails (later)" if seen.runs else "step-fails"
-        return finding(row, kind=type(seen.error).__name__, told=seen.error)
+        which = "the first step works, a later one" if seen.runs else "the step"
+        return finding("step-fails", which=which, kind=type(seen.error).__name__, told=seen.error)
     if case.optimizer is None:
         by_hand = _of_step_by_hand(seen)
         if by_hand is not None:

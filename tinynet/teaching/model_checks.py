@@ -44,9 +44,8 @@ def check_weights(case: Case) -> Iterator[Finding]:
     if bad:
         yield finding("weights-not-finite", names=listed(bad))
     elif alike:
-        zero = not any(floats[name].any() for name in alike)
-        row = "weights-all-zero" if zero else "weights-all-equal"
-        yield finding(row, names=listed(alike), zero=", 0," if zero else "")
+        zero = "" if any(floats[name].any() for name in alike) else ", 0,"
+        yield finding("weights-all-equal", names=listed(alike), zero=zero)
 
 
 def _symmetric(case: Case, name: str) -> bool:
@@ -232,17 +231,20 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     trial = case.trial
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
-    none = [name for name, g in trial.gradients.items() if g is None]
-    for row, ran in (("no-gradient (idle)", False), ("no-gradient (cut)", True)):
-        owners = {name: case.model.get_submodule(name.rpartition(".")[0]) for name in none}
-        names = [n for n in none if n in case.wanted and ran is (id(owners[n]) in trial.ran)]
+    none = [name for name, g in trial.gradients.items() if g is None and name in case.wanted]
+    owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
+    for ran, why in (
+        (False, ": their layers do not run in forward()"),
+        (True, ", although they run"),
+    ):
+        names = [n for n, owner in zip(none, owners) if ran is (id(owner) in trial.ran)]
         if names:
-            yield finding(row, names=listed(names))
+            yield finding("no-gradient", names=listed(names), why=why)
 
 
 def check_flat_units(case: Case) -> Iterator[Finding]:
     """Units that give the same whatever comes in, and so pass no gradient."""
-    if (case.x == case.x.flat[0]).all() or case.found & {"weights-all-zero", "weights-all-equal"}:
+    if (case.x == case.x.flat[0]).all() or "weights-all-equal" in case.found:
         return  # nothing to be said about units that all see the same, or are all the same
     dead, sated, every = [], [], False
     last = case.trial.last(case.trial.output)

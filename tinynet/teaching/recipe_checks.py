@@ -41,8 +41,8 @@ USUAL_DECAY = 0.02
 SETTINGS = (
     ("maximize", False, BETTER, "loss-is-maximized"),
     ("weight_decay", 0, 0.1, "weight-decay-too-large"),
-    ("eps", 1e-8, BETTER, "eps-too-large (setting)"),
-    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast (setting)"),
+    ("eps", 1e-8, BETTER, "eps-too-large"),
+    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast"),
 )
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
 SURELY = 5.0
@@ -79,7 +79,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_exchangeable, _contrary, check_relation, _persistent, _falling, _cause, _stuck,
+    for look in (_contrary, _exchangeable, check_relation, _persistent, _falling, _cause, _stuck,
                  _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
@@ -95,15 +95,22 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     Not where the outputs are distances, which are low where the targets say that two are alike.
     """
     along, against = case.sides()
-    opposed = against < along and (against <= way.best.last or against < 0)
+    opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
     if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
-        yield finding("answers-get-worse", run=way.best, C=case.classes)
+        seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
     elif way.best.last < -100 * max(abs(way.first), 1.0) and not opposed:
         yield finding("loss-without-a-lower-bound", run=way.best)
+        return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
-        yield finding("loss-with-the-wrong-sign (collapse)", run=way.best)
+        seen = "and then the outputs of all examples are the same: it asks for nothing else"
     elif way.learned and opposed and not case.distances:
-        yield finding("loss-with-the-wrong-sign", run=way.best, values=(along, against))
+        seen = (
+            f"and is {along:.4g} where the outputs go along with the targets, {against:.4g} where "
+        )
+        seen += "they go against them"
+    else:
+        return
+    yield finding("loss-with-the-wrong-sign", run=way.best, seen=seen)
 
 
 def _persistent(case: Case, way: Way) -> Iterator[Finding]:
@@ -180,7 +187,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         if given > usual:
             other = again(f"with {setting}={usual:g}", settings={setting: usual})
             if way.helps(other, least) and way.share(other) > way.share(slower) - 0.1:
-                yield finding(row, given=given, own=own, steps=steps, other=other)
+                told = {"setting": setting, "given": given, "usual": usual, "own": own}
+                yield finding(f"{row} (setting)", steps=steps, other=other, **told)
                 return
     if own.diverged or (slower is not None and (case.sums or way.share(own) < 0.5)):
         yield _too_high(case, own, way, slower)
