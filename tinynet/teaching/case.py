@@ -203,9 +203,7 @@ class Case:
 
         Those of the whole data set, where the loader shows them.
         """
-        target, shown = self.target, self._shown()
-        if target is not None and shown is not None and shown.ndim == 1 and not self.redraws:
-            target = shown
+        target = self.target if self.redraws else self.whole
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
         binary = target.dtype.kind in "fb" and bool(np.isin(target, (0, 1)).all())

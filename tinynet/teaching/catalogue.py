@@ -175,13 +175,9 @@ error gradients-thrown-away: optimizer.step() comes after {runs} training steps,
   => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
 error step-changes-nothing: optimizer.step() was not called in {runs} training steps
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error step-changes-nothing (by hand): a whole training step left every parameter as it was
-  => change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others
-error loss-is-maximized (by hand): the step adds the gradient to the parameters
-  => subtract it: p.data -= lr * p.grad
-error step-overwrites-parameters: one step takes the parameters from norm {before:.3g} to
-  {after:.3g}: they are overwritten, not changed a little
-  => change them: p.data -= lr * p.grad
+error step-changes-nothing|loss-is-maximized|step-overwrites-parameters (by hand): a whole training
+  step {told}
+  => subtract a little of the gradient from the parameters themselves: p.data -= lr * p.grad
 error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
   first step ({size:.3g}) plus that of the second ({new:.3g})
   => call {owner}.zero_grad() before each loss.backward()
@@ -248,6 +244,8 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
+warning targets-in-another-order: with the targets as they are the loss goes {own}; {run}
+  => look at how they were made: they fit the inputs when they are {how}
 warning inputs-and-targets-unrelated (step): with all targets alike the step's gradient is that of
   its batch, with its own targets it differs by {by:.0%}: it gives examples the targets of others
   => shuffle inputs and targets by the same order in the step: x[order], t[order]

@@ -267,14 +267,20 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
 
 def _of_step_by_hand(seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
-    if not seen.change.any():
-        return finding("step-changes-nothing (by hand)")
     before, after = _norm(seen.before), _norm(seen.before + seen.change)
-    if seen.change @ seen.fresh[0] > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
-        return finding("loss-is-maximized (by hand)")
-    if after < 0.5 * before:
-        return finding("step-overwrites-parameters", before=before, after=after)
-    return None
+    if not seen.change.any():
+        name, told = (
+            "step-changes-nothing",
+            "left every parameter as it was (p = p - ... is another)",
+        )
+    elif seen.change @ seen.fresh[0] > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
+        name, told = "loss-is-maximized", "added the gradient to the parameters"
+    elif after < 0.5 * before:
+        name = "step-overwrites-parameters"
+        told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
+    else:
+        return None
+    return finding(f"{name} (by hand)", told=told)
 
 
 def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:

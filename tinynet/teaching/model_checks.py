@@ -207,7 +207,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
         if case.found & REASONS:
             return
         cure = "the message says what to change"
-        flat = case.target is not None and case.target.ndim == 1 and case.target.dtype.kind in "iu"
+        flat = getattr(case.target, "ndim", 0) == 1 and getattr(trial.output, "shape", (1,))[-1] > 1
         if trial.several and trial.stage == "loss":
             cure = "of a tuple of outputs take what it wants: lambda y, t: F.cross_entropy(y[0], t)"
         elif "cross_entropy" not in str(problem) and trial.stage == "loss" and flat:
