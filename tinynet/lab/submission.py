@@ -150,7 +150,8 @@ def _check_answer(case: Case, place: int, actual: Any, expected: Any, detail: st
     else:
         difference = side_by_side(name, array, expected)
     wrong = f"wrong values of {name}"
-    raise Problem(f"{wrong}: {guess}" if guess else wrong, f"{difference}\n\nthe inputs:\n{detail}")
+    line, mistake = (f"{wrong}: {guess}", "") if guess else (wrong, f"{wrong}, {case.about}")
+    raise Problem(line, f"{difference}\n\nthe inputs:\n{detail}", mistake)
 
 
 def _check_state(

@@ -103,7 +103,7 @@ class Case:
     batches: those that a training begins with. loader: where they are from, None for a single pair.
     steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
-    found: the names of those so far. added_up: how many batches a step adds up the gradients of;
+    found: the names of those so far. narrow: layers that get one number of each example. added_up: how many batches a step adds up the gradients of;
     sums: whether it does not take their mean. feeds_other: whether the step gives the model other
     batches than it got, such as two views of each example. own_loss: whether the step has another
     loss than the one given, and asks for no targets.
@@ -120,6 +120,7 @@ class Case:
     validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
     found: set[str] = field(default_factory=set)
+    narrow: list[str] = field(default_factory=list)
     added_up: int = 1
     sums: bool = False
     feeds_other: bool = False
@@ -206,7 +207,9 @@ class Case:
         target = self.target if self.redraws else self.whole
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
-        binary = target.dtype.kind in "fb" and bool(np.isin(target, (0, 1)).all())
+        call = self.trial.loss_call
+        same = call is not None and call.op in REGRESSION and not np.ptp(target)
+        binary = target.dtype.kind in "fb" and bool(np.isin(target, (0, 1)).all()) and not same
         if not binary and (target.dtype.kind not in "iu" or not self.classes):
             return None
         labels: np.ndarray = target[target != self.ignored].astype(np.int64)
@@ -336,13 +339,15 @@ class Case:
         if output is None or target is None or target.shape[1:] + output.shape[1:] == ():
             return math.nan
         if self.classes and target.ndim == 1:
-            answer = np.log(np.bincount(target, minlength=self.classes)[: self.classes] + 0.1)
+            counts = np.bincount(target, minlength=self.classes)[: self.classes] + 0.1
+            answers = [np.log(counts / counts.sum())]
         elif target.dtype.kind == "f" and target.shape[1:] == output.shape[1:]:
-            answer = target.mean(0)
+            answers = [mean := target.mean(0), np.log(np.maximum(mean, 1e-6))]
         else:
             return math.nan
-        parts = [(np.resize(answer, (len(x), *output.shape[1:])), t) for x, t in self.usable]
-        return float(np.mean([self.asked(y.astype(output.dtype), t) for y, t in parts]))
+        told = [[self.asked(np.resize(y, (len(x), *output.shape[1:])).astype(output.dtype), t)
+                 for x, t in self.usable] for y in answers]  # fmt: skip
+        return float(np.min(np.mean(told, axis=1)))
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""

@@ -42,7 +42,7 @@ error labels-sorted|targets-sorted: from one batch to the next the {what} differ
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning one-class-in-the-batch: all {size} labels of the batch are {label}: batches in the order of
   the classes teach one answer after the other
-  => shuffle: data.DataLoader(train, ..., shuffle=True)
+  => shuffle: data.DataLoader(train, ..., shuffle=True); or look at how the labels were read
 warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
   {classes[1]} {shares[1]:.1%}; of the former the loss makes {times:.3g} times as much
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
@@ -101,6 +101,8 @@ warning axes-mixed (attention): {where} runs over axis {axis} of scores of shape
 warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
   axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
+warning layer-of-one-unit: {places} gets 1 number of each example, and the loss goes {run}
+  => give the layer before more units, or take the mean over the pixels alone
 error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
   => keep the size open: x.reshape(len(x), -1); and nothing of the last batch, such as self.hidden
 error random-in-evaluation: in evaluation mode the same batch gets other outputs the second time, by
@@ -186,7 +188,7 @@ error step-without-gradient: when optimizer.step() runs there is no gradient, th
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error optimizer-steps-twice: optimizer.step() is called {count} times with the same gradient
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
+error step-misses-parameters: in a training step {names} have no gradient, or do not move by it
   => look for .detach(), no_grad() or frozen parameters in your step
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
   times that of the batch ({usual:.3g})

@@ -73,8 +73,9 @@ def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
     for c, column in enumerate(x.T if x.ndim == 2 and x.shape[1] <= COLUMNS else ()):
         numbers, counts = np.unique(column, return_counts=True)
         for one, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
-            gap = min(abs(rest[[0, -1]] - numbers[one]), default=0)
-            if len(rest) > 10 and counts[one] > 2 and gap > 3 * np.ptp(rest):
+            if len(rest) <= 10 or counts[one] < 3:
+                continue
+            if min(abs(rest[[0, -1]] - numbers[one])) > 3 * np.ptp(rest):
                 values = {"share": counts[one] / len(x), "low": rest[0], "high": rest[-1]}
                 yield finding("column-of-another-scale (gap)", c=c, number=numbers[one], **values)
                 return

@@ -181,8 +181,10 @@ def _arrays(pair: Any) -> Batch:
 
 def _copy(name: str, value: Any) -> np.ndarray:
     if not _is_array(value):
-        kind = type(value).__name__
-        raise TypeError(f"doctor: a batch is (x, target), got {kind}; np.stack a list of arrays")
+        raise TypeError(
+            f"doctor: a batch is (x, target) of several examples, got {type(value).__name__}; "
+            "np.stack a list of arrays"
+        )
     array = np.array(getattr(value, "array", value))
     if array.ndim == 0 or len(array) == 0:
         raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")

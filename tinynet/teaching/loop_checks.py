@@ -211,7 +211,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         which = "the first step works, a later one" if seen.runs else "the step"
         return finding("step-fails", which=which, kind=type(seen.error).__name__, told=seen.error)
     if case.optimizer is None:
-        by_hand = _of_step_by_hand(seen)
+        by_hand = _of_step_by_hand(case, seen)
         if by_hand is not None:
             return by_hand
     if not seen.at_step:
@@ -265,9 +265,12 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     return None
 
 
-def _of_step_by_hand(seen: _Seen) -> Finding | None:
+def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
     before, after = _norm(seen.before), _norm(seen.before + seen.change)
+    moved = {name for name, part in _parts(case.wanted, seen.change) if part.any()}
+    fresh = _parts(case.wanted, seen.fresh[0])
+    still = [name for name, part in fresh if part.any() and name not in moved]
     if not seen.change.any():
         name, told = (
             "step-changes-nothing",
@@ -279,7 +282,7 @@ def _of_step_by_hand(seen: _Seen) -> Finding | None:
         name = "step-overwrites-parameters"
         told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
     else:
-        return None
+        return finding("step-misses-parameters", names=listed(still)) if still else None
     return finding(f"{name} (by hand)", told=told)
 
 

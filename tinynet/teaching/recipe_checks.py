@@ -81,7 +81,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
     for look in (_contrary, _exchangeable, check_order, check_relation, _persistent, _falling,
-                 _cause, _stuck, _asleep):  # fmt: skip
+                 _cause, _narrow, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
         if found:
@@ -112,6 +112,12 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     else:
         return
     yield finding("loss-with-the-wrong-sign", run=way.best, seen=seen)
+
+
+def _narrow(case: Case, way: Way) -> Iterator[Finding]:
+    """A layer that gets one number of each example, where much is left to learn."""
+    if case.narrow and way.best.last > 0.3 * way.first:
+        yield finding("layer-of-one-unit", places=listed(case.narrow, 2), run=way.best)
 
 
 def _persistent(case: Case, way: Way) -> Iterator[Finding]:
@@ -159,6 +165,11 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
         return
     again = functools.partial(train, case, step=case.step)
+    if case.sums:
+        mean = again(_at(case, 1 / case.added_up), rate=1 / case.added_up)
+        if way.helps(mean, 0.1):
+            yield _too_high(case, own, way, mean)
+            return
     if case.step is not None:
         plain, little = way.best, SLOW * way.share(way.usual)
         if case.optimizer is not None:
@@ -180,9 +191,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             return
     if case.optimizer is None:
         return
-    rates = [*RATES[:3], *([1 / case.added_up] if case.sums else [])]
-    tenth = max((again(_at(case, f), rate=f) for f in rates), key=way.share)
-    slower = tenth if way.helps(tenth, 0.1 if case.sums else BETTER) else None
+    tenth = max((again(_at(case, f), rate=f) for f in RATES[:3]), key=way.share)
+    slower = tenth if way.helps(tenth) else None
     for setting, usual, least, row in SETTINGS:
         given = _largest(case, setting)
         if given > usual:
@@ -191,7 +201,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
                 told = {"setting": setting, "given": given, "usual": usual, "own": own}
                 yield finding(f"{row} (setting)", steps=steps, other=other, **told)
                 return
-    if own.diverged or (slower is not None and (case.sums or way.share(own) < 0.5)):
+    if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
         return
     crawls = way.share(own) < SLOW * way.share(way.usual) or not way.learned
@@ -252,7 +262,8 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if _knows_already(case, way.first) or "zero-gradient" in case.found:
         return  # the last is a reason
     given, guess = examples(case), case.guessing()
-    guessed = guess < way.first and way.best.last > LEARNED * guess
+    left, most = way.best.last - way.floor, guess - way.floor
+    guessed = guess < way.first and left > LEARNED * most
     if way.learned and not (guessed and given and closer_than_chance(given) > SURELY):
         return
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
