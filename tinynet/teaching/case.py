@@ -103,7 +103,8 @@ class Case:
     batches: those that a training begins with. loader: where they are from, None for a single pair.
     steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
-    found: the names of those so far. narrow: layers that get one number of each example. added_up: how many batches a step adds up the gradients of;
+    found: the names of those so far. narrow: layers that get one number of each example. added_up:
+    how many batches a step adds up the gradients of;
     sums: whether it does not take their mean. feeds_other: whether the step gives the model other
     batches than it got, such as two views of each example. own_loss: whether the step has another
     loss than the one given, and asks for no targets.
@@ -332,22 +333,6 @@ class Case:
             for sign in (1, -1)
         )
         return along, against
-
-    def guessing(self) -> float:
-        """The loss of who gives all examples the same answer: shares of classes, or a mean."""
-        output, target = self.trial.output, self.target
-        if output is None or target is None or target.shape[1:] + output.shape[1:] == ():
-            return math.nan
-        if self.classes and target.ndim == 1:
-            counts = np.bincount(target, minlength=self.classes)[: self.classes] + 0.1
-            answers = [np.log(counts / counts.sum())]
-        elif target.dtype.kind == "f" and target.shape[1:] == output.shape[1:]:
-            answers = [mean := target.mean(0), np.log(np.maximum(mean, 1e-6))]
-        else:
-            return math.nan
-        told = [[self.asked(np.resize(y, (len(x), *output.shape[1:])).astype(output.dtype), t)
-                 for x, t in self.usable] for y in answers]  # fmt: skip
-        return float(np.min(np.mean(told, axis=1)))
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""

@@ -102,7 +102,7 @@ warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their
   axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
 warning layer-of-one-unit: {places} gets 1 number of each example, and the loss goes {run}
-  => give the layer before more units, or take the mean over the pixels alone
+  => give the layer before more than one unit, or take the mean over the pixels alone
 error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
   => keep the size open: x.reshape(len(x), -1); and nothing of the last batch, such as self.hidden
 error random-in-evaluation: in evaluation mode the same batch gets other outputs the second time, by

@@ -203,7 +203,9 @@ def check_balance(case: Case) -> Iterator[Finding]:
 def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     """How much the loss makes of an example of each class, where all outputs are 0."""
     output, target = case.trial.output, case.usable[0][1]
-    if output is not None and target is not None and target.size in (len(output), output.numel()):
+    if target is None or output is None or target.size < len(classes):
+        return np.ones(len(classes))
+    if target.size in (len(output), output.numel()):
         labels = np.resize(classes, target.shape).astype(target.dtype)
         slope = case.slopes(np.zeros_like(output.array), labels)
         if slope is not None:

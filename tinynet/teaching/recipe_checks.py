@@ -261,9 +261,9 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
     if _knows_already(case, way.first) or "zero-gradient" in case.found:
         return  # the last is a reason
-    given, guess = examples(case), case.guessing()
-    left, most = way.best.last - way.floor, guess - way.floor
-    guessed = guess < way.first and left > LEARNED * most
+    given, call = examples(case), case.trial.loss_call
+    guess = math.log(case.classes or 1) if call is not None and call.op == "cross_entropy" else 0
+    guessed = way.first > guess > 0 and way.best.last > LEARNED * guess
     if way.learned and not (guessed and given and closer_than_chance(given) > SURELY):
         return
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
