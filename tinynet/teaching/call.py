@@ -93,11 +93,13 @@ class Call:
 
     @property
     def is_activation(self) -> bool:
-        """Whether it is a function of each number by itself, and no straight line."""
+        """Whether it is a function of each number, and no straight line; a softmax is one."""
         if not self.is_function() or self.args[0].shape != self.output.shape or self.is_straight:
             return False
         x = self.args[0].array
-        return np.array_equal(self.at(x.ravel()).reshape(x.shape), self.at(x), equal_nan=True)
+        return self.op == "softmax" or np.array_equal(
+            self.at(x.ravel()).reshape(x.shape), self.at(x), equal_nan=True
+        )
 
     def reach(self) -> tuple[float, float]:
         """The lowest and the highest that it can give, infinite where there is no end to it."""
@@ -113,4 +115,4 @@ class Call:
         x = self.args[0].array
         by = 0.01 * np.random.default_rng(0).choice([-1.0, 1.0], x.shape)
         change: np.ndarray = self.at(x + by) - self.at(x)
-        return np.asarray(np.abs(change) < 1e-5)
+        return np.asarray((np.abs(change) < 1e-5) & np.isfinite(x))

@@ -250,7 +250,7 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
         return  # nothing to be said about units that all see the same, or are all the same
     dead, sated, every = [], [], False
     last = case.trial.last(case.trial.output)
-    for call in case.trial.calls:
+    for call in case.trial.calls[: case.trial.forward]:
         if call is last or call.output.ndim < 2 or not call.is_activation:
             continue
         flat, units = call.flat(), call.output.shape[1]

@@ -306,10 +306,7 @@ def _knows_already(case: Case, first: float) -> bool:
     """Whether the loss is far below that of guessing: a trained model needs not learn."""
     if case.classes:
         return first < 0.7 * math.log(case.classes)
-    target = case.target
-    if target is None or target.dtype.kind != "f" or case.labels is not None:
-        return first < 0.5
-    return first < 0.3 * float(target.var())
+    return case.target is None or first < 0.3 * float(case.target.var())
 
 
 # ----- words --------------------------------------------------------------------------------------
