@@ -194,7 +194,7 @@ BROKEN = [
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t, reduction="none")}),
     ("loss-depends-on-nothing", "depends on no parameter", ".detach()", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y.detach(), t)}),
-    ("no-gradient", "forgotten.weight, forgotten.bias: their layers do not run", "call the layers",
+    ("no-gradient", "forgotten.weight, forgotten.bias: their layers do not run", "layer not used",
      Unused, batch),
     ("no-gradient", "body.weight, body.bias, although their layers run", ".detach()", Cut, batch),
     ("dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU",
@@ -884,9 +884,9 @@ def test_batches_of_every_kind_are_looked_at():
     assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []
     assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["nothing-to-train"]
     for given, words in (
-        ([(x, target, target)], "a batch is \\(x, target\\), got tuple"),
+        ([(x, target, target)], "of several examples, got tuple"),
         ({"x": x}, "a dataset or a DataLoader, got dict"),
-        ([{"x": x}], "a batch is \\(x, target\\), got dict"),
+        ([{"x": x}], "of several examples, got dict"),
     ):
         with pytest.raises(TypeError, match=words):
             tinynet.doctor(net(), given)

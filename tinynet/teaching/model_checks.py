@@ -237,7 +237,7 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
     for ran, why in (
         (False, ": their layers do not run in forward()"),
-        (True, ", although they run"),
+        (True, ", although their layers run"),
     ):
         names = [n for n, owner in zip(none, owners) if ran is (id(owner) in trial.ran)]
         if names:
@@ -253,8 +253,9 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
     for call in case.trial.calls[: case.trial.forward]:
         if call is last or call.output.ndim < 2 or not call.is_activation:
             continue
-        flat, units = call.flat(), call.output.shape[1]
-        still = int(flat.all(axis=(0, *range(2, flat.ndim))).sum()) if units > 1 else 0
+        flat, units, y = call.flat(), call.output.shape[1], call.output.array
+        dull = (flat & (y == y[:1])).all(axis=(0, *range(2, y.ndim)))
+        still = int(dull.sum()) if units > 1 else 0
         if np.isfinite(call.reach()).all():
             if flat.mean() > MOSTLY_FLAT:
                 sated.append(f"{flat.mean():.0%} of the numbers in {call.where()}")
