@@ -132,8 +132,8 @@ error softmax-over-the-batch: {where} runs over axis 0, the examples of the batc
 error targets-out-of-reach (several): the targets of an example add up to as much as {most:.3g}, but
   the probabilities that {op} compares them with, which come from a softmax, to 1
   => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
-error nll-loss-of-scores: nll_loss takes log-probabilities; these add up to {share:.4g} and not to 1
-  => use cross_entropy, which takes the raw scores, or put log_softmax before it
+error nll-loss-of-scores: nll_loss takes log-probabilities along axis 1; these add up to {share:.4g}
+  => use cross_entropy, which takes the raw scores, or put log_softmax before it, with dim=1
 error scores-out-of-reach: the scores for {loss} come out of {made} ({seen}), which gives
   {low:.3g} to {high:.3g} at most: with such scores the loss cannot fall below {least:.2f}
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of

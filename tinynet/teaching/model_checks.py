@@ -188,7 +188,9 @@ def check_examples(case: Case) -> Iterator[Finding]:
             runs = [first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
         again, changed, fewer = runs
         if len(fewer) != N - 1:
-            problem = f"gives {len(fewer)} outputs for {N - 1} inputs"
+            problem = (
+                f"gives {len(fewer)} outputs for {N - 1} inputs: is axis 0 that of the examples?"
+            )
     except Exception as error:
         problem = f"raises {type(error).__name__}: {error}"
     if problem:
@@ -282,11 +284,14 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
     if zero and zero == biases:
         case.notes.append(f"{listed(zero)} cancels in what follows: its gradient is exactly 0")
     elif zero and "dropout-too-strong" not in case.found:
-        N, calls = len(case.usable[0][0]), case.trial.calls[: case.trial.forward]
-        ran = (c for c in calls if c.args and c.output.ndim > 1 and len(c.output) == N > 1)
-        flat = (c for c in ran if not np.ptp(c.output.array, axis=0).any())
-        where = next((f": {c.where()} gives {c.output.array.flat[0]:g} whatever comes in, of shape "
-                      f"{c.args[0].shape}" for c in flat), "")  # fmt: skip
+        N, where = len(case.usable[0][0]), ""
+        for c in reversed(case.trial.calls[: case.trial.forward]):
+            if c.args and c.output.ndim > 1 and len(c.output) == N > 1:
+                if not np.ptp(c.output.array, axis=0).any():
+                    number, shape = c.output.array.flat[0], c.args[0].shape
+                    where = f": {c.where()} gives {number:g} whatever comes in, of shape {shape}"
+                elif not where and c.is_activation and c.flat().all():
+                    where = f": {c.where()} has no slope"
         yield finding("zero-gradient", names=listed(zero), where=where)
 
 
