@@ -51,13 +51,8 @@ class Operand(NamedTuple):
     @classmethod
     def of(cls, name: str, array: np.ndarray, parameter: bool = False) -> Operand:
         """The description of an array."""
-        nan = inf = 0
-        finite = array
-        if array.dtype.kind == "f":
-            usable = np.isfinite(array)
-            finite = array[usable]
-            nan = int(np.isnan(array).sum())
-            inf = int(array.size - finite.size - nan)
+        finite, nan = array[np.isfinite(array)], int(np.isnan(array).sum())
+        inf = array.size - finite.size - nan
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
         return cls(name, array.shape, str(array.dtype), low, high, nan, inf, parameter)
 
@@ -118,20 +113,19 @@ def _advice(operands: list[Operand], call: _Call | None) -> str:
             "its forward pass ran outside of detect_anomaly(); run it inside, and its layer, line "
             "and inputs are named too"
         )
-    for operand in operands:
-        if operand.parameter and (operand.nan or operand.inf):
-            return (
-                f"{operand.name} is a parameter and was bad before: by an optimizer step (use a "
-                "smaller learning rate, or limit the gradient with nn.utils.clip_grad_norm_; with "
-                "detect_anomaly() around the whole training the step before is looked at too), or "
-                "as it was made or loaded"
-            )
-        if operand.nan or operand.inf:
-            return (
-                f"{operand.name} was bad before this operation, the first to be looked at: check "
-                "the data, and whatever made them"
-            )
-    return ""
+    bad = next((operand for operand in operands if operand.nan or operand.inf), None)
+    if bad is None:
+        return ""
+    if bad.parameter:
+        return (
+            f"{bad.name} is a parameter and was bad before, as it was loaded or by an optimizer "
+            "step: use a smaller learning rate, or limit the gradient with "
+            "nn.utils.clip_grad_norm_; with detect_anomaly() around it all the step is looked at"
+        )
+    return (
+        f"{bad.name} was bad before this operation, the first to be looked at: check the data, and "
+        "whatever made them"
+    )
 
 
 def _cure(op: str, call: _Call | None, result: np.ndarray, dy: Any) -> str:
