@@ -57,9 +57,8 @@ class Operand(NamedTuple):
         return cls(name, array.shape, str(array.dtype), low, high, nan, inf, parameter)
 
     def __str__(self) -> str:
-        spread = (
-            "no finite value" if self.low is None else f"from {self.low:.6g} to {self.high:.6g}"
-        )
+        known = self.low is not None
+        spread = f"from {self.low:.6g} to {self.high:.6g}" if known else "no finite value"
         bad = "".join(f", {n} {what}" for n, what in ((self.nan, "NaN"), (self.inf, "Inf")) if n)
         return f"{self.dtype} {self.shape}  {spread}{bad}"
 

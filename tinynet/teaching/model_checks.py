@@ -118,8 +118,10 @@ def check_structure(case: Case) -> Iterator[Finding]:
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weights:
         before = list(case.trial.back(call.args[0]))
-        if call.args[0].shape[1:] == (1,) and any(c in weights for c in before):
-            case.narrow.append(call.where())
+        feeds = next((k for k, c in enumerate(before) if c in weights), None)
+        if feeds is not None and call.args[0].shape[1:] == (1,):
+            if all(c.is_function(leaves=True) for c in before[:feeds]):  # no distance of two
+                case.narrow.append(call.where())
         source = next((c for c in before if not _is_linear(c)), None)
         if source in weights and _is_needless(case, source, call):
             pair = f"{source.where()} and {call.where()}"
