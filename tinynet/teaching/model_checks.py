@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -118,10 +119,10 @@ def check_structure(case: Case) -> Iterator[Finding]:
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weights:
         before = list(case.trial.back(call.args[0]))
-        feeds = next((k for k, c in enumerate(before) if c in weights), None)
-        if feeds is not None and call.args[0].shape[1:] == (1,):
-            if all(c.is_function(leaves=True) for c in before[:feeds]):  # no distance of two
-                case.narrow.append(call.where())
+        between = list(itertools.takewhile(lambda c: c not in weights, before))
+        one = call.args[0].shape[1:] == (1,) and len(between) < len(before)
+        if one and all(c.is_function(leaves=True) for c in between):  # no distance of two
+            case.narrow.append(call.where())
         source = next((c for c in before if not _is_linear(c)), None)
         if source in weights and _is_needless(case, source, call):
             pair = f"{source.where()} and {call.where()}"
