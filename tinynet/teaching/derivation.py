@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tinynet.teaching.columns import Index
+Index = tuple[int, ...]
 
 
 @dataclass
