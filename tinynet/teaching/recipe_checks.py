@@ -20,7 +20,7 @@ from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
 from tinynet.teaching.loop_checks import why_not
 from tinynet.teaching.relation import (
-    check_order,
+    check_reordered,
     check_relation,
     closer_than_chance,
     examples,
@@ -80,7 +80,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, _exchangeable, check_order, check_relation, _persistent, _falling,
+    for look in (_contrary, _exchangeable, check_reordered, check_relation, _persistent, _falling,
                  _cause, _narrow, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found

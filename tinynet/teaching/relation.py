@@ -41,7 +41,7 @@ ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """What may have been done to targets, or undone."""
 
 
-def check_order(case: Case, way: Way) -> Iterator[Finding]:
+def check_reordered(case: Case, way: Way) -> Iterator[Finding]:
     """Targets that are learned when they are put in another order."""
     target = case.target
     if target is None or case.matches or way.best.last < 0.7 * way.first:
