@@ -15,18 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
+from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
 from tinynet.teaching.loop_checks import why_not
-from tinynet.teaching.relation import (
-    check_reordered,
-    check_relation,
-    closer_than_chance,
-    examples,
-    rows,
-    structured,
-)
 from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
@@ -80,8 +73,8 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, _exchangeable, check_reordered, check_relation, _persistent, _falling,
-                 _cause, _narrow, _stuck, _asleep):  # fmt: skip
+    for look in (_contrary, _exchangeable, relation.check_reordered, relation.check_relation,
+                 _persistent, _falling, _cause, _narrow, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
         if found:
@@ -261,10 +254,10 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
     if _knows_already(case, way.first) or "zero-gradient" in case.found:
         return  # the last is a reason
-    given, call = examples(case), case.trial.loss_call
+    given, call = relation.examples(case), case.trial.loss_call
     guess = math.log(case.classes or 1) if call is not None and call.op == "cross_entropy" else 0
     guessed = way.first > guess > 0 and way.best.last > LEARNED * guess
-    if way.learned and not (guessed and given and closer_than_chance(given) > SURELY):
+    if way.learned and not (guessed and given and relation.closer_than_chance(given) > SURELY):
         return
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
@@ -277,7 +270,7 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     values: dict[str, Any] = {"steps": case.steps, "run": way.best}
     if dropouts and calm.last < LEARNED * calm.first:
         yield finding("dropout-too-strong (together)", calm=calm, **values)
-    elif not structured(rows(case)):
+    elif not relation.structured(relation.rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
         cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
