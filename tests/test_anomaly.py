@@ -273,3 +273,13 @@ def test_set_detect_anomaly_holds_until_it_is_taken_back():
     finally:
         tinynet.autograd.set_detect_anomaly(False)
     x.sqrt().sum().backward()
+
+
+def test_minus_infinity_that_masks_scores_is_no_anomaly():
+    scores = tinynet.randn(2, 3, requires_grad=True)
+    with tinynet.detect_anomaly():
+        scores.masked_fill(scores < 9, float("-inf")).transpose(0, 1)
+        masked = scores.masked_fill(tinynet.tensor([False, True, False]), float("-inf"))
+        masked.softmax(-1).sum().backward()
+        with pytest.raises(AnomalyError, match="the result of log"):
+            (scores * 0).log()

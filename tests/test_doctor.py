@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.long.doctor_table import blobs
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
+from tinynet.teaching.catalogue import CATALOGUE
 from tinynet.training import make_optimizer, usual_shape
 from tinynet.utils import data as torch_data
 
@@ -132,8 +134,6 @@ BROKEN = [
      lambda: batch(lambda x, t: ((x * 3).astype(tinynet.int64), t))),
     ("forward-fails", "dtype uint8, it takes floats", "the message", cnn,
      lambda: images(lambda x, t: (bytes_of(x).astype(np.uint8), t))),
-    ("inputs-of-another-dtype", "dtype float64, the parameters float32", "tinynet.float32", net,
-     lambda: batch(lambda x, t: (x.double(), t))),
     ("inputs-not-finite", "1 of 64 input values", "find where they come from", net,
      lambda: batch(lambda x, t: np.put(x.array, 22, np.nan))),
     ("inputs-not-scaled", "mean 127 and standard deviation 40", "data.standardize(train)", flat,
@@ -145,16 +145,10 @@ BROKEN = [
     ("forward-fails", "Add the axis of the channel: `x[:, None]`", "the message",
      lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, C)),
      lambda: images(lambda x, t: (x[:, 0], t))),
-    ("inputs-constant", "16 of 16 examples are constant", "scaling that wipes everything", cnn,
+    ("inputs-constant", "all 16 examples are constant", "scaling that wipes everything", cnn,
      lambda: images(lambda x, t: x.array.fill(0.5))),
-    ("inputs-constant", "1 of 16 examples are constant", "as it comes from the loader", cnn,
-     lambda: images(lambda x, t: x.array[3].fill(0))),
     ("inputs-duplicated", "only 8 of the 16 examples differ", "how the batch is drawn", cnn,
      lambda: images(lambda x, t: (x[[*range(8)] * 2], t[[*range(8)] * 2]))),
-    ("same-input-different-labels", "4 and 9 are equal, but their labels are 2 and 1",
-     "shuffled together", cnn,
-     lambda: images(
-         lambda x, t: np.copyto(x.array[9], x.array[4]) or np.put(t.array, [4, 9], [2, 1]))),
     # targets
     ("loss-fails", "16 examples, but 15 labels", "the message", net,
      lambda: batch(lambda x, t: (x, t[:-1]))),
@@ -172,7 +166,7 @@ BROKEN = [
     ("weights-not-finite", "infinity in 2.weight", "build the model anew",
      lambda: changed(net(), lambda m: np.put(m[2].weight.array, 0, np.inf)), batch,
      lambda m: {"optimizer": sgd(m)}),
-    ("frozen-parameters", "4 of 4 parameters do not require a gradient", "requires_grad_()",
+    ("nothing-to-train", "4 of 4 parameters do not require a gradient", "requires_grad_()",
      lambda: changed(net(), lambda m: m.requires_grad_(False)), batch),
     ("evaluation-mode", "3 (Dropout)", "model.train()", lambda: net(nn.Dropout(0.5)).eval(), batch),
     ("evaluation-mode", "1 (BatchNorm2d)", "model.train()",
@@ -185,8 +179,6 @@ BROKEN = [
      lambda: batch(lambda x, t: (t, x))),
     ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 1 (Linear)", "nn.ReLU()",
      lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, C)), batch),
-    ("layer-of-one-unit", "all that linear in 2 (Linear) gets of an example is 1", "more units",
-     lambda: nn.Sequential(nn.Linear(4, 1), nn.Tanh(), nn.Linear(1, C)), batch),
     ("batch-norm-with-batch-of-1", "has 1 example, and 1 (BatchNorm", "drop_last=True", cnn,
      lambda: images(lambda x, t: (x[:1], t[:1]))),
     ("batch-norm-with-batch-of-1", "has 1 example, and 1 (BatchNorm", "nn.LayerNorm",
@@ -202,7 +194,7 @@ BROKEN = [
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t, reduction="none")}),
     ("loss-depends-on-nothing", "depends on no parameter", ".detach()", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y.detach(), t)}),
-    ("no-gradient", "forgotten.weight, forgotten.bias: their layers do not run", "call the layers",
+    ("no-gradient", "forgotten.weight, forgotten.bias: their layers do not run", "layer not used",
      Unused, batch),
     ("no-gradient", "body.weight, body.bias, although their layers run", ".detach()", Cut, batch),
     ("dead-relu", "8 of 8 units in 1 (ReLU)", "nn.LeakyReLU",
@@ -213,21 +205,21 @@ BROKEN = [
      lambda: changed(two_layers(nn.Tanh()), lambda m: m[0].bias.array.fill(1e3)), batch),
     ("nll-loss-of-scores", "takes log-probabilities", "log_softmax before it", net, batch,
      lambda m: {"loss": F.nll_loss}),
-    ("softmax-before-cross-entropy", "made by 3 (Softmax)", "leave the softmax out",
+    ("scores-out-of-reach", "made by 3 (Softmax)", "leave the softmax out",
      lambda: net(nn.Softmax(1)), batch),
-    ("activation-before-cross-entropy", "come out of relu, made by 3 (ReLU)", "last linear layer",
+    ("scores-out-of-reach", "come out of relu, made by 3 (ReLU)", "last linear layer",
      lambda: net(nn.ReLU()), batch),
     ("loss-not-finite", "the loss of this batch is -inf", "detect_anomaly", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t) + (y.sum() * 0).exp().log().log()}),
     ("first-loss-too-high", "log(3) = 1.1", "make the initial weights smaller",
      lambda: changed(net(), lambda m: m[2].weight.array.__imul__(200)), batch),
     # the optimizer and the step
-    ("optimizer-misses-parameters", "2 of 4 parameters are not in the optimizer",
+    ("optimizer-and-model-differ", "2 of 4 parameters are not in the optimizer",
      "model.parameters()", net, batch, lambda m: {"optimizer": sgd(m[0])}),
-    ("optimizer-of-another-model", "none of the 4 tensors", "after the model", net, batch,
+    ("optimizer-and-model-differ", "4 tensors in it", "after the model", net, batch,
      lambda m: {"optimizer": sgd(net())}),
-    ("optimizer-with-foreign-parameters",
-     "2 tensors of the optimizer are not in this model, of shapes (3, 3), (3,)",
+    ("optimizer-and-model-differ",
+     "2 tensors in it are not of this model: (3, 3), (3,)",
      "model.parameters() alone", net, batch,
      lambda m: {"optimizer": optim.SGD([*m.parameters(), *nn.Linear(3, 3).parameters()], lr=0.1)}),
     ("forgotten-zero-grad", "plus that of the second", "optimizer.zero_grad()", net, batch,
@@ -243,187 +235,92 @@ BROKEN = [
 ]  # fmt: skip
 
 
-# Rows: the finding, words of its evidence and of its cure, and a training in `long.doctor_table`.
-TABLED = [
-    ("labels-sorted", "the classes differ 32 times as much", "shuffle=True", "labels_sorted"),
-    ("targets-sorted", "the targets differ 67 times", "shuffle=True",
-     "sorted_targets_of_a_regression"),
-    ("labels-are-text", "such as two;", "np.unique(target, return_inverse=True)",
-     "labels_that_are_text"),
-    ("loss-beyond-its-part", "but cross_entropy within it only 2.", "make the penalty smaller",
-     "a_penalty_larger_than_the_loss"),
-    ("evaluation-far-from-training", "momentum=0 in 1 (BatchNorm1d)", "momentum=0.1",
-     "batch_norm_that_remembers_nothing"),
-    ("evaluation-far-from-training", "momentum=0 in 1 (BatchNorm2d)", "momentum=0.1",
-     "batch_norm_with_momentum_0"),
-    ("evaluation-far-from-training", "in evaluation mode; it began with", "momentum=0.1",
-     "batch_norm_that_forgets_all_but_a_thousandth"),
-    ("inputs-not-finite", "in 1 of 200 examples", "an empty field", "nan_in_a_table"),
-    ("validation-unlike-training", "inputs-not-scaled: the inputs run from", "prepare both alike",
-     "validated_on_pixels"),
-    ("validation-unlike-training", "has dtype uint8, it takes floats", "prepare both alike",
-     "validated_on_bytes"),
-    ("validation-unlike-training", "inputs of another scale: mean 0.3", "prepare both alike",
-     "validated_on_shares_of_one"),
-    ("validation-unlike-training", "labels that start at 1 need", "prepare both alike",
-     "validated_on_labels_from_1"),
-    ("validation-unlike-training", "in evaluation mode the forward raises", "prepare both alike",
-     "validated_on_larger_images"),
-    ("step-ignores-its-batch", "when all inputs of the batch", "that the step is given",
-     "inputs_from_outside_the_step"),
-    ("step-ignores-its-batch", "when all targets of the batch", "that the step is given",
-     "targets_from_outside_the_step"),
-    ("loss-is-maximized", "adds the gradient to the parameters", "p.data -= lr",
-     "steps_by_hand_uphill"),
-    ("step-changes-nothing", "left every parameter as it was", "makes others",
-     "steps_by_hand_into_other_tensors"),
-    ("forgotten-zero-grad", "plus that of the second", "model.zero_grad()",
-     "steps_by_hand_accumulated"),
-    ("learning-rate-too-high", "the loss goes by your step from", "steps of your own shorter",
-     "steps_by_hand_too_large"),
-    ("step-fails", "the step has an optimizer: give it", "the message says",
-     "an_optimizer_that_doctor_was_not_given"),
-    ("step-without-gradient", "or not on a loss of this model", "in this order",
-     "a_new_model_in_every_step"),
-    ("probabilities-without-log", "of which nobody takes the logarithm", "F.log_softmax",
-     "kl_div_of_probabilities"),
-    ("learning-rate-too-low", "at lr=0.05 from", "a small factor in the loss", "loss_times_1e_5"),
-    ("softmax-of-one-score", "softmax in 3 (Softmax) gets one score", "with_logits",
-     "softmax_of_one_output"),
-    ("forward-fails", "the model returns NoneType, no tensor: does it end with `return`?",
-     "the message says", "forward_without_return"),
-    ("step-does-not-learn", "(and the learning rate from 0.05 to", "a schedule",
-     "rate_doubled_each_step"),
-    ("weights-all-zero", "the units of 0.weight all have the same weights, 0,",
-     "reset_parameters()", "all_zero_weights"),
-    ("weights-all-equal", "the units of 0.weight all have the same weights and the",
-     "reset_parameters()", "constant_weights"),
-    ("classes-imbalanced", "class 0 has 9", "F.cross_entropy(y, t, weight=...)", "imbalance"),
-    ("classes-imbalanced", "class 1 6.6%", "weigh the classes", "four_percent_of_ones"),
-    ("targets-exchangeable", "exchanged among the 32 examples", "take the mean last",
-     "differences_summed_before_squaring"),
-    ("loss-without-a-lower-bound", "there is no end to it", "add a penalty",
-     "penalty_with_the_wrong_sign"),
-    ("loss-with-the-wrong-sign", "where they go against them", "turn the sign",
-     "similarity_in_place_of_its_loss"),
-    ("nothing-nonlinear-between", "linear in 0 (Linear) and linear in 2", "nn.ReLU()",
-     "leaky_relu_of_slope_1"),
-    ("activation-before-cross-entropy", "come out of clip", "last linear layer",
-     "scores_clamped_to_0_1"),
-    ("validation-unlike-training", "targets of other examples", "x[order], y[order]",
-     "validation_labels_in_another_order"),
-    ("validation-unlike-training", "all 43 labels of the batch are 3", "prepare both alike",
-     "validation_of_one_class"),
-    ("momentum-too-high", "for endlessly many steps", "momentum=0.9", "momentum_of_1"),
-    ("step-overwrites-parameters", "one step takes the parameters from", "p.data -= lr",
-     "parameters_overwritten_by_the_step"),
-    ("class-left-out", "examples, all of class 0, whatever", "-100", "class_0_is_ignored"),
-    ("class-left-out", "the loss has no gradient for", "a weight", "a_class_with_weight_0"),
-    ("class-left-out", "all of class 0", "1 and -1", "hinge_of_0_and_1"),
-    ("answers-get-worse", "0.0% of the examples", "1 - p in place of p",
-     "focal_loss_of_p_in_place_of_1_minus_p"),
-    ("axes-mixed", "(32, 5, 12) of (32, 12, 5)", "x.transpose(1, 2)",
-     "scores_reshaped_where_they_should_be_transposed"),
-    ("eps-too-large", "with eps=1e-08 from", "use eps=1e-8", "adam_with_eps_of_1"),
-    ("learning-rate-falls-too-fast", "with lr_decay=0 from", "lr_decay=0",
-     "a_rate_that_adagrad_lets_fall_at_once"),
-    ("activation-before-cross-entropy", "come out of tanh", "last linear layer",
-     "tanh_before_the_loss_of_logits"),
-    ("class-left-out", "all of class 0", "-100", "one_of_two_classes_of_pixels_ignored"),
-    ("examples-left-out", "24 of the 32", "all of the batch", "loss_of_the_first_eight_examples"),
-    ("forgotten-zero-grad", "plus that of the second", "zero_grad()",
-     "two_optimizers_of_which_one_is_never_zeroed"),
-    ("loss-fails", "of all targets: cross_entropy: label 10", "the message",
-     "a_label_too_large_late_in_a_list_of_pairs"),
-    ("loss-beyond-its-part", "cross_entropy within it only", "make the penalty smaller",
-     "entropy_that_counts_for_more_than_the_labels"),
-    ("gradients-thrown-away", "comes after 8 training steps, but", "zero_grad() after each",
-     "zero_grad_at_the_head_of_every_micro_batch"),
-    ("gradients-thrown-away", "comes after 1 training steps, but", "add up the losses",
-     "zero_grad_between_two_losses"),
-    ("axes-mixed", "with one target changed at", "y.permute(0, 2, 3, 1)",
-     "pixels_reshaped_by_class"),
-    ("targets-broadcast", "(32, 1) and (32, 10)", "F.one_hot", "scores_against_a_column"),
-    ("weight-decay-too-large", "times the weights themselves", "1e-4", "a_penalty_in_the_step"),
-    ("inputs-and-targets-unrelated", "it gives examples the targets of others", "t[order]",
-     "inputs_shuffled_in_the_step"),
-    ("loss-beyond-its-part", "without weights it is 0.693", "zeros / ones",
-     "a_thousandfold_positive_weight"),
-    ("summed-loss", "the gradients of 16 batches", "(loss / 16)", "sixteen_batches_added_up"),
-    ("learning-rate-falls-too-fast", "held from", "once an epoch", "a_tenth_less_each_batch"),
-    ("learning-rate-zero", "for 1 of 1 groups", "set lr", "a_warm_up_in_whole_thousands"),
-    ("dropout-too-strong", "of the examples are set to 0 in 0", "drops whole channels",
-     "images_dropped_whole"),
-    ("dropout-too-strong", "with no dropout from", "p=0.2", "dropout_of_08_four_times"),
-    ("zero-gradient", "gives 0 whatever comes in", "inputs of 0", "layer_norm_over_one_number"),
-    ("activation-before-cross-entropy", "cannot fall below", "16 * y", "cosines_without_a_factor"),
-    ("targets-out-of-reach", "of the targets, which", "last linear layer", "batch_norm_at_the_end"),
-    ("step-fails", "a later one raises RuntimeError", ".item()", "losses_of_all_steps_added_up"),
-    ("targets-turned", "14 of 32 examples", "flip or transpose both",
-     "images_flipped_and_not_their_masks"),
-    ("class-weights-inverted", "class 2 11.0%; of the former the loss makes 4", "np.bincount",
-     "class_weights_inverted"),
-    ("class-weights-inverted", "class 1 11.3%; of the former the loss makes 7.8", "zeros / ones",
-     "positive_weight_inverted"),
-    ("column-constant", "x[:, 2] has the same value", "np.delete(x, [2], 1)", "constant_column"),
-    ("column-of-another-scale", "x[:, 1] has mean 3000", "x[:, 1] = (x[:, 1] - 3000) / 800",
-     "column_of_another_scale"),
-    ("label-among-the-inputs", "column x[:, 4] of the inputs is the target", "np.delete(x, [4], 1)",
-     "label_among_the_columns"),
-    ("validation-shares-examples", "256 of 256 validation", "random_split",
-     "validated_on_the_training_data"),
-    ("inputs-and-targets-unrelated", "no more alike than chance", "x[order], y[order]",
-     "labels_of_other_images"),
-    ("targets-not-scaled", "the targets have mean 2.7", "turn predictions back",
-     "targets_not_scaled"),
-    ("targets-out-of-reach", "sigmoid in 3 (Sigmoid) at the end", "last linear layer",
-     "sigmoid_for_a_regression_beyond_1"),
-    ("targets-broadcast", "takes shapes (32, 1) and (32,)", "target.unsqueeze(1)",
-     "mse_of_a_column_and_a_row"),
-    ("softmax-over-the-batch", "runs over axis 0", "dim=1", "softmax_over_the_batch"),
-    ("probabilities-before-logits-loss", "come out of sigmoid", "leave the sigmoid out",
-     "sigmoid_before_logits_loss"),
-    ("loss-with-the-wrong-sign", "where they go against them", "turn the sign", "negated_loss"),
-    ("examples-mixed", "when only example 0 changes", "x.reshape(len(x), -1)",
-     "reshape_that_mixes_examples"),
-    ("random-in-evaluation", "dropout in AlwaysDropping goes on", "self.training",
-     "dropout_that_never_ends"),
-    ("parameters-not-registered", "4 weights are used that are not in", "nn.ModuleList",
-     "layers_in_a_dict"),
-    ("batch-norm-with-batch-of-1", "the last batch of an epoch has 1", "drop_last=True",
-     "last_batch_of_one_with_batch_norm"),
-    ("vanishing-gradients", "on its way back it vanishes", "nn.init.kaiming_normal_",
-     "weights_of_1e_4"),
-    ("vanishing-gradients", "in 0.weight", "use ReLU in place of Sigmoid", "ten_sigmoids"),
-    ("does-not-learn", "learns these by heart", "look for inputs that all look alike",
-     "the_mean_of_the_image_alone"),
-    ("summed-loss", "the sum over the 32 examples", "loss.mean()", "summed_loss"),
-    ("weight-decay-too-large", "with weight_decay=0.5 the loss goes", "weight_decay=1e-4",
-     "decay_05_mlp"),
-    ("loss-is-maximized", "maximize=True", "leave maximize=True out", "maximize"),
-    ("momentum-too-high", "for 1000 steps", "momentum=0.9", "nesterov_with_momentum_0999"),
-    ("step-without-gradient", "loss.backward() was not called", "in this order", "no_backward"),
-    ("step-without-gradient", "zero_grad() comes between", "in this order",
-     "zero_grad_before_step"),
-    ("step-without-gradient", "loss.backward() comes after it", "in this order",
-     "step_before_backward"),
-    ("gradient-changed", "is 2 times that", "is loss.backward() called twice?", "backward_twice"),
-    ("gradient-changed", "the gradient (norm 1e-06)", "clip_grad_norm_", "clipped_to_nothing"),
-    ("step-fails", "RuntimeError: backward()", "no_grad", "step_within_no_grad"),
-    ("evaluation-mode", "when optimizer.step() runs", "model.train()", "step_in_evaluation_mode"),
-    ("learning-rate-falls-too-fast", "learning rate from 0.05 to 5e-62", "once an epoch",
-     "rate_divided_by_ten_each_step"),
-]  # fmt: skip
+# Findings, and trainings of the tables in `tests.long` in which they are all that is wrong.
+TABLED = {
+    "labels-sorted": "labels_sorted",
+    "targets-sorted": "sorted_targets_of_a_regression",
+    "labels-are-text": "labels_that_are_text",
+    "loss-beyond-its-part":
+        "a_penalty_larger_than_the_loss entropy_that_counts_for_more_than_the_labels "
+        "a_thousandfold_positive_weight",
+    "evaluation-far-from-training":
+        "batch_norm_that_remembers_nothing batch_norm_with_momentum_0 "
+        "batch_norm_that_forgets_all_but_a_thousandth",
+    "inputs-not-finite": "nan_in_a_table",
+    "validation-unlike-training":
+        "validated_on_pixels validated_on_bytes validated_on_shares_of_one "
+        "validated_on_labels_from_1 validated_on_larger_images "
+        "validation_labels_in_another_order validation_of_one_class",
+    "step-ignores-its-batch": "inputs_from_outside_the_step targets_from_outside_the_step",
+    "loss-is-maximized": "steps_by_hand_uphill maximize",
+    "step-changes-nothing": "steps_by_hand_into_other_tensors",
+    "forgotten-zero-grad": "steps_by_hand_accumulated two_optimizers_of_which_one_is_never_zeroed",
+    "learning-rate-too-high": "steps_by_hand_too_large",
+    "step-without-gradient":
+        "a_new_model_in_every_step no_backward zero_grad_before_step step_before_backward",
+    "probabilities-without-log": "kl_div_of_probabilities",
+    "learning-rate-too-low": "loss_times_1e_5",
+    "zero-gradient": "softmax_of_one_output layer_norm_over_one_number",
+    "forward-fails": "forward_without_return",
+    "step-does-not-learn": "rate_doubled_each_step",
+    "weights-all-equal": "constant_weights all_zero_weights",
+    "classes-imbalanced": "imbalance four_percent_of_ones",
+    "targets-exchangeable": "differences_summed_before_squaring",
+    "loss-without-a-lower-bound": "penalty_with_the_wrong_sign",
+    "loss-with-the-wrong-sign": "similarity_in_place_of_its_loss negated_loss",
+    "nothing-nonlinear-between": "leaky_relu_of_slope_1",
+    "scores-out-of-reach":
+        "scores_clamped_to_0_1 tanh_before_the_loss_of_logits cosines_without_a_factor "
+        "sigmoid_before_logits_loss",
+    "momentum-too-high": "momentum_of_1 nesterov_with_momentum_0999",
+    "step-overwrites-parameters": "parameters_overwritten_by_the_step",
+    "class-left-out":
+        "class_0_is_ignored a_class_with_weight_0 hinge_of_0_and_1 "
+        "one_of_two_classes_of_pixels_ignored",
+    "axes-mixed": "scores_reshaped_where_they_should_be_transposed pixels_reshaped_by_class",
+    "eps-too-large": "adam_with_eps_of_1",
+    "learning-rate-falls-too-fast":
+        "a_rate_that_adagrad_lets_fall_at_once a_tenth_less_each_batch "
+        "rate_divided_by_ten_each_step",
+    "examples-left-out": "loss_of_the_first_eight_examples",
+    "loss-fails": "a_label_too_large_late_in_a_list_of_pairs",
+    "gradients-thrown-away":
+        "zero_grad_at_the_head_of_every_micro_batch zero_grad_between_two_losses",
+    "targets-broadcast": "scores_against_a_column mse_of_a_column_and_a_row",
+    "weight-decay-too-large": "a_penalty_in_the_step decay_05_mlp",
+    "inputs-and-targets-unrelated": "inputs_shuffled_in_the_step labels_of_other_images",
+    "summed-loss": "sixteen_batches_added_up summed_loss",
+    "learning-rate-zero": "a_warm_up_in_whole_thousands",
+    "dropout-too-strong": "images_dropped_whole dropout_of_08_four_times",
+    "targets-out-of-reach": "batch_norm_at_the_end sigmoid_for_a_regression_beyond_1",
+    "step-fails": "losses_of_all_steps_added_up step_within_no_grad",
+    "targets-turned": "images_flipped_and_not_their_masks",
+    "class-weights-inverted": "class_weights_inverted positive_weight_inverted",
+    "column-constant": "constant_column",
+    "column-of-another-scale": "column_of_another_scale",
+    "label-among-the-inputs": "label_among_the_columns",
+    "validation-shares-examples": "validated_on_the_training_data",
+    "targets-not-scaled": "targets_not_scaled",
+    "softmax-over-the-batch": "softmax_over_the_batch",
+    "examples-mixed": "reshape_that_mixes_examples",
+    "random-in-evaluation": "dropout_that_never_ends",
+    "parameters-not-registered": "layers_in_a_dict",
+    "batch-norm-with-batch-of-1": "last_batch_of_one_with_batch_norm",
+    "vanishing-gradients": "weights_of_1e_4 ten_sigmoids",
+    "does-not-learn": "the_mean_of_the_image_alone",
+    "gradient-changed": "backward_twice clipped_to_nothing",
+    "evaluation-mode": "step_in_evaluation_mode",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("row", TABLED, ids=lambda row: f"{row[0]}: {row[1]}")
-def test_a_mistake_in_a_longer_training_is_found_alone(row):
-    name, evidence, cure, setup = row
-    make = next(make for known, _, make in MISTAKES if known == setup)
+@pytest.mark.parametrize(
+    ("name", "setup"), [(name, each) for name, every in TABLED.items() for each in every.split()]
+)
+def test_a_mistake_in_a_longer_training_is_found_alone(name, setup):
+    words, make = next((words, make) for known, words, make in MISTAKES if known == setup)
     report = tinynet.doctor(**make())
     assert report.names() == [name]
-    assert evidence.lower() in report[name].evidence.lower()
-    assert cure in report[name].cure
+    assert re.search(words, " ".join(str(report).split()), re.IGNORECASE)
 
 
 def train_otherwise(kind):
@@ -494,6 +391,7 @@ def test_what_does_little_harm_is_a_note():
     more = nn.Sequential(nn.Linear(x.shape[1], 8), nn.ReLU(), nn.Linear(8, C + 2))
     for model, given, told in (
         (net(nn.LogSoftmax(1)), batch(), "leave log_softmax out"),
+        (net(), batch(lambda x, t: (x.double(), t)), "x.astype(tinynet.float32)"),
         (more, (x, target), f"no label of {len(x)} is {C}, {C + 1}; if none ever is"),
         (more, (x, target + 1), f"no label of {len(x)} is 0, {C + 1}; if none ever is"),
     ):
@@ -544,13 +442,7 @@ def test_a_mistake_is_found_alone_with_its_evidence_and_its_cure(row):
 def test_the_documentation_tells_of_every_finding():
     text = (Path(__file__).parents[1] / "docs" / "debugging.md").read_text(encoding="utf-8")
     told = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
-    assert told == (
-        {row[0] for row in (*BROKEN, *TABLED)}
-        | {"backward-fails", "optimizer-steps-twice", "step-does-not-learn"}
-        | {"step-misses-parameters", "no-parameters", "other-batches-fail"}
-        | {"training-fails"}
-        | {"targets-not-finite", "targets-constant"}
-    )
+    assert told == {row.name for row in CATALOGUE.values()}
 
 
 def test_a_gradient_of_ones_own_that_fails_is_told():
@@ -590,8 +482,8 @@ def test_several_mistakes_do_not_hide_each_other_and_errors_come_first():
     report = tinynet.doctor(model, (x, tinynet.randint(0, 2, (N,))), optimizer=sgd(model[4]))
     assert set(report.names()) == {
         "inputs-not-finite",
-        "softmax-before-cross-entropy",
-        "optimizer-misses-parameters",
+        "scores-out-of-reach",
+        "optimizer-and-model-differ",
         "evaluation-mode",
     }
     assert [finding.severity for finding in report] == ["error"] * 3 + ["warning"]
@@ -718,9 +610,6 @@ def added_up(count, zero):
 
 def test_gradients_added_up_before_a_step():
     assert tinynet.doctor(**added_up(4, zero=True)).names() == []
-    report = tinynet.doctor(**added_up(4, zero=False))
-    assert report.names() == ["forgotten-zero-grad"]
-    assert "comes after 4 batches" in report["forgotten-zero-grad"].evidence
 
 
 def test_a_step_that_puts_the_weights_back_needs_no_other_rate():
@@ -985,7 +874,7 @@ def test_batches_of_every_kind_are_looked_at():
         (x.array.tolist(), target.array.tolist()),
     ):
         report = tinynet.doctor(net(), given)
-        assert set(report.names()) <= {"inputs-duplicated", "inputs-of-another-dtype"}
+        assert set(report.names()) <= {"inputs-duplicated"}
     pairs = torch_data.TensorDataset(x, target)
     for dataset in (torch_data.random_split(pairs, [12, 4])[0], Endless(pairs)):
         report = tinynet.doctor(cnn_of_rows(), torch_data.DataLoader(dataset, batch_size=4))
@@ -993,11 +882,11 @@ def test_batches_of_every_kind_are_looked_at():
     model = nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(40, C))
     words = tinynet.randint(0, 20, (N, 5))
     assert tinynet.doctor(model, (words, target), optimizer=sgd(model)).names() == []
-    assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["no-parameters"]
+    assert tinynet.doctor(nn.Flatten(), (x, target)).names() == ["nothing-to-train"]
     for given, words in (
-        ([(x, target, target)], "a batch is \\(x, target\\), got tuple"),
+        ([(x, target, target)], "of several examples, got tuple"),
         ({"x": x}, "a dataset or a DataLoader, got dict"),
-        ([{"x": x}], "a batch is \\(x, target\\), got dict"),
+        ([{"x": x}], "of several examples, got dict"),
     ):
         with pytest.raises(TypeError, match=words):
             tinynet.doctor(net(), given)
@@ -1034,9 +923,9 @@ def test_the_command_line_looks_at_a_file_of_ones_own(tmp_path, capsys, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_train.py").write_text(MY_TRAIN)
     assert main(["doctor", "--file", "my_train.py:make", "--json", "report.json"]) == 1
-    assert "error: softmax-before-cross-entropy" in capsys.readouterr().out
+    assert "error: scores-out-of-reach" in capsys.readouterr().out
     found = json.loads((tmp_path / "report.json").read_text())
-    assert [finding["name"] for finding in found["findings"]] == ["softmax-before-cross-entropy"]
+    assert [finding["name"] for finding in found["findings"]] == ["scores-out-of-reach"]
     for arguments, code, message in (
         (["my_train.py:mak"], 2, "'mak'; did you mean 'make'? Known: make, wrong"),
         (["my_train.py"], 2, "no FILE.py:FUNCTION"),

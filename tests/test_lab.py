@@ -295,7 +295,11 @@ MISTAKES = {
     ],
     "conv2d_dw": [
         ("return dw.reshape(", "return dw.reshape(", None),
-        ("return dw.", "return 1 / N * dw.", "mean over the batch; dw is the sum"),
+        (
+            "return dw.",
+            "return 1 / N * dw.",
+            "is 0.5 times .* over the 2 examples of the batch it is the sum",
+        ),
     ],
     "max_pool2d": [
         ("constant_values=-np.inf", "constant_values=0", "must count as -inf"),
@@ -308,8 +312,12 @@ MISTAKES = {
         ("dy * (y > 0)", "dy * (dy > 0)", "the mask is that of dy"),
     ],
     "cross_entropy": [
-        (".mean()", ".sum()", "it is the sum over the batch"),
-        ("return dx / len(x)", "return dx", "1/N of the mean"),
+        (
+            ".mean()",
+            ".sum()",
+            "yours is 4 times .* over the 4 examples of the batch it is the mean",
+        ),
+        ("return dx / len(x)", "return dx", "yours is 4 times .* it is the mean"),
         ("x - x.max(axis=1, keepdims=True)", "x", "RuntimeWarning|wrong values"),
         ("dx[np.arange(len(x)), target] -= 1", "pass", "the 1 of the target is missing"),
     ],

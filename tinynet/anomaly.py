@@ -51,20 +51,14 @@ class Operand(NamedTuple):
     @classmethod
     def of(cls, name: str, array: np.ndarray, parameter: bool = False) -> Operand:
         """The description of an array."""
-        nan = inf = 0
-        finite = array
-        if array.dtype.kind == "f":
-            usable = np.isfinite(array)
-            finite = array[usable]
-            nan = int(np.isnan(array).sum())
-            inf = int(array.size - finite.size - nan)
+        finite, nan = array[np.isfinite(array)], int(np.isnan(array).sum())
+        inf = array.size - finite.size - nan
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
         return cls(name, array.shape, str(array.dtype), low, high, nan, inf, parameter)
 
     def __str__(self) -> str:
-        spread = (
-            "no finite value" if self.low is None else f"from {self.low:.6g} to {self.high:.6g}"
-        )
+        known = self.low is not None
+        spread = f"from {self.low:.6g} to {self.high:.6g}" if known else "no finite value"
         bad = "".join(f", {n} {what}" for n, what in ((self.nan, "NaN"), (self.inf, "Inf")) if n)
         return f"{self.dtype} {self.shape}  {spread}{bad}"
 
@@ -118,20 +112,19 @@ def _advice(operands: list[Operand], call: _Call | None) -> str:
             "its forward pass ran outside of detect_anomaly(); run it inside, and its layer, line "
             "and inputs are named too"
         )
-    for operand in operands:
-        if operand.parameter and (operand.nan or operand.inf):
-            return (
-                f"{operand.name} is a parameter and was bad before: the last optimizer step made "
-                "it so. Use a smaller learning rate, or limit the gradient with "
-                "nn.utils.clip_grad_norm_; with detect_anomaly() around the whole training the "
-                "step before is looked at too"
-            )
-        if operand.nan or operand.inf:
-            return (
-                f"{operand.name} was bad before this operation, the first to be looked at: check "
-                "the data, and whatever made them"
-            )
-    return ""
+    bad = next((operand for operand in operands if operand.nan or operand.inf), None)
+    if bad is None:
+        return ""
+    if bad.parameter:
+        return (
+            f"{bad.name} is a parameter and was bad before, as it was loaded or by an optimizer "
+            "step: use a smaller learning rate, or limit the gradient with "
+            "nn.utils.clip_grad_norm_; with detect_anomaly() around it all the step is looked at"
+        )
+    return (
+        f"{bad.name} was bad before this operation, the first to be looked at: check the data, and "
+        "whatever made them"
+    )
 
 
 def _cure(op: str, call: _Call | None, result: np.ndarray, dy: Any) -> str:
@@ -310,7 +303,7 @@ class _Watch:
         if output.node is None and not bad:
             return
         call = _Call(op, args, user_line(), running_modules())
-        if bad:
+        if bad and not _masked(args, settings, output.array):
             raise AnomalyError(op.rpartition(".")[2].lstrip("_"), output.array, call)
         if output.node is not None:
             self.calls[output.node] = call
@@ -352,6 +345,13 @@ def first_anomaly(
     except Exception:  # it fails otherwise, of which the caller knows already
         return None
     return None
+
+
+def _masked(args: tuple[Any, ...], settings: dict[str, Any], result: np.ndarray) -> bool:
+    """Whether what is bad is -inf that came in as such, as a mask of scores before a softmax."""
+    given = (np.asarray(getattr(a, "array", a)) for a in (*args, *settings.values()))
+    least = any(a.dtype.kind == "f" and np.isneginf(a).any() for a in given)
+    return least and bool((np.isfinite(result) | np.isneginf(result)).all())
 
 
 def is_bad(array: Any) -> bool:

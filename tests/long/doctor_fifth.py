@@ -323,7 +323,7 @@ def a_warm_up_of_a_million_steps() -> Setup:
     return looped(setup, one)
 
 
-@mistake(r"optimizer-misses|foreign")
+@mistake(r"optimizer-and-model")
 def layer_normed_anew_after_the_optimizer() -> Setup:
     model = mlp(64, 32, 10)
     optimizer = sgd(model)
@@ -371,8 +371,7 @@ def parameters_overwritten_by_the_step() -> Setup:
         for p in model.parameters():
             p.data = -0.1 * p.grad
 
-    setup = looped(on_rows(mlp(64, 32, 10)), one)
-    return {key: value for key, value in setup.items() if key != "optimizer"}
+    return looped(on_rows(mlp(64, 32, 10)) | {"optimizer": None}, one)
 
 
 # ----- nothing wrong ------------------------------------------------------------------------------
@@ -1395,7 +1394,7 @@ def a_rare_class_that_is_weighed() -> Setup:
 # ----- of a stranger's examination ----------------------------------------------------------------
 
 
-@mistake(r"answers-get-worse|wrong.sign")
+@mistake(r"wrong.sign")
 def focal_loss_of_p_in_place_of_1_minus_p() -> Setup:
     def focal(s: Any, t: Any) -> Any:
         loss = F.cross_entropy(s, t, reduction="none")

@@ -170,7 +170,7 @@ def steps_by_hand_too_large() -> Setup:
     return _by_hand("wild")
 
 
-@mistake(r"has an optimizer: give it")
+@healthy
 def an_optimizer_that_doctor_was_not_given() -> Setup:
     setup = stepping("zfbs", on_digits(cnn()))
     del setup["optimizer"]
@@ -205,7 +205,7 @@ def loss_times_1e_5() -> Setup:
                    loss=lambda p, t: 1e-5 * F.cross_entropy(p, t))  # fmt: skip
 
 
-@mistake(r"softmax-of-one-score")
+@mistake(r"softmax.*gives 1 whatever comes in")
 def softmax_of_one_output() -> Setup:
     model = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 1), nn.Softmax(1))
     return on_line(model, loss=F.binary_cross_entropy) | {"batch": loader(*moons())}

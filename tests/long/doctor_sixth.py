@@ -967,3 +967,82 @@ def a_scale_behind_a_distance() -> Setup:
     setup = paired(lambda y, t: F.binary_cross_entropy_with_logits(y[:, 0], t))
     net = Of(nn.ModuleList([mlp(64, 32, 8), nn.Linear(1, 1)]), score)
     return setup | {"model": net, "optimizer": optim.Adam(net.parameters(), lr=0.005)}
+
+
+# ----- kinds that the last stranger found ---------------------------------------------------------
+
+
+def written(shift: int) -> Setup:
+    """Windows of ten letters, and the letter `shift` places behind their last one."""
+    text = np.cumsum(np.random.default_rng(0).integers(1, 3, 2000)) % 12
+    x = np.stack([text[i : i + 10] for i in range(0, 1900, 5)])
+    net = nn.Sequential(nn.Embedding(12, 8), nn.Flatten(), nn.Linear(80, 12))
+    y = text[range(9 + shift, 1909 + shift, 5)]
+    return table(x, y, net) | {"batch": loader(x, y)}
+
+
+@mistake("label-among-the-inputs.*move them by one")
+def letters_that_are_their_own_targets() -> Setup:
+    return written(0)
+
+
+@healthy
+def letters_behind_windows() -> Setup:
+    return written(1)
+
+
+@mistake("scores-out-of-reach.*log_softmax come out of softmax")
+def softmax_before_a_log_softmax_of_ones_own() -> Setup:
+    return on_rows(mlp(64, 32, 10).append(nn.Softmax(1)),
+                   loss=lambda y, t: F.nll_loss(F.log_softmax(y, 1), t))  # fmt: skip
+
+
+@mistake("layer-of-one-unit")
+def pooled_over_the_channels_too() -> Setup:
+    net = nn.ModuleList([nn.Conv2d(1, 16, 3), nn.Linear(1, 10)])
+    return on_digits(Of(net, lambda m, x: m[1](m[0](x).relu().mean((1, 2, 3))[:, None])))
+
+
+def by_hand(moves: Callable[[Any], bool]) -> Setup:
+    model = mlp(64, 32, 10)
+
+    def step(x: Any, target: Any) -> None:
+        model.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for p in filter(moves, model.parameters()):
+            p.data -= 0.1 * p.grad
+
+    return {"model": model, "batch": loader(*digits(flat=True)), "step": step}
+
+
+@mistake("step-misses-parameters.*0.weight, 2.weight")
+def biases_alone_moved_by_hand() -> Setup:
+    return by_hand(lambda p: p.ndim == 1)
+
+
+@healthy
+def all_moved_by_hand() -> Setup:
+    return by_hand(lambda p: True)
+
+
+@healthy
+def two_optimizers_in_the_step_alone() -> Setup:
+    model = mlp(64, 32, 10)
+    both = [sgd(model[0]), optim.Adam(model[2].parameters())]
+
+    def step(x: Any, target: Any) -> None:
+        model.zero_grad()
+        F.cross_entropy(model(x), target).backward()
+        for optimizer in both:
+            optimizer.step()
+
+    return {"model": model, "batch": loader(*digits(flat=True)), "step": step}
+
+
+@healthy
+def a_number_of_a_category_among_the_columns() -> Setup:
+    x, y = line(features=3)
+    x[:, 2] = np.random.default_rng(0).integers(0, 6, len(x))
+    net = nn.ModuleList([nn.Embedding(6, 4), mlp(6, 16, 1)])
+    joined = Of(net, lambda m, x: m[1](tinynet.cat([x[:, :2], m[0](x[:, 2].long())], 1)))
+    return table(x, y, joined, F.mse_loss)

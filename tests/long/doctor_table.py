@@ -221,7 +221,7 @@ def weights_of_std_5() -> Setup:
     return on_rows(model)
 
 
-@mistake(r"zero")
+@mistake(r"same weights, 0,")
 def all_zero_weights() -> Setup:
     model = mlp(64, 32, 10)
     for layer in (model[0], model[2]):

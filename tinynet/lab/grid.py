@@ -195,7 +195,7 @@ SCORES = [
     ("one example, five classes", (1, 5), 1, "float64"),
     ("four examples", (4, 3), 1, "float64"),
     ("as many examples as classes", (3, 3), 1, "float64"),
-    ("scores in the hundreds, whose e^x is infinite", (3, 4), 300, "float64"),
+    ("a row of large scores, whose e^x is infinite", (3, 4), [[1000], [1], [1]], "float64"),
     ("float32", (4, 10), 1, "float32"),
 ]
 TIMED_SCORES = [
@@ -208,7 +208,7 @@ def cross_entropies(timed: bool = False) -> Iterator[Case]:
     """Cases of `cross_entropy` and `cross_entropy_dx`; the sizes that are timed if `timed`."""
     rng = np.random.default_rng(0)
     for about, shape, scale, dtype in TIMED_SCORES if timed else SCORES:
-        x = integers(rng, shape, dtype) * scale
+        x = integers(rng, shape, dtype) * np.array(scale, dtype)
         for function in ("cross_entropy", "cross_entropy_dx"):
             target = rng.integers(0, shape[1], shape[0])
             yield Case(function, about, {"x": x, "target": target}, x.size)

@@ -1,37 +1,53 @@
 """The usual mistakes, as functions that make them: an answer that equals one is recognised.
 
-For each output of each function: (what it says to the learner, what the mistake computes).
+A mistake with one argument is the same in every function that takes it; others are a function's
+own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinynet.lab import reference
 from tinynet.lab.compare import unlike
+from tinynet.lab.grid import Case
 from tinynet.lab.reference import Array
 
 Mistake = tuple[str, Callable[..., Any]]
 
-NO_STRIDE = "the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])"
-NO_DILATION = "the dilation is ignored: the elements of a window are that far apart"
 UPSIDE_DOWN = "the kernel is flipped; deep learning's convolution does not flip it"
 TRANSPOSED = "rows and columns of the kernel are swapped"
 SUMMED = "a pixel that several windows see must get the sum: `+=`, not `=`"
 ONE_SIDE = "all the padding stands on one side; it is ((top, bottom), (left, right))"
-WRONG_SIDE = "padding is ((top, bottom), (left, right)); yours has the two of a pair swapped"
 
 
 def _flipped(w: Array) -> Array:
     return w[:, :, ::-1, ::-1]
 
 
-def _swapped(padding: Any) -> Any:
-    (top, bottom), (left, right) = padding
-    return (bottom, top), (right, left)
+def _transposed(w: Array) -> Array:
+    return w.swapaxes(2, 3)
+
+
+CHANGES: dict[str, list[Mistake]] = {
+    "w": [(UPSIDE_DOWN, _flipped), (TRANSPOSED, _transposed)],
+    "stride": [("the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])",
+                lambda stride: (1, 1))],
+    "dilation": [("the dilation is ignored: the elements of a window are that far apart",
+                  lambda dilation: (1, 1))],
+    "padding": [
+        ("padding is ((top, bottom), (left, right)); yours has the two of a pair swapped",
+         lambda padding: tuple(pair[::-1] for pair in padding)),
+        (ONE_SIDE, lambda padding: tuple((sum(pair), 0) for pair in padding)),
+        (ONE_SIDE, lambda padding: tuple((0, sum(pair)) for pair in padding)),
+    ],
+}  # fmt: skip
+"""What a mistake takes in place of an argument, in whichever function."""
 
 
 def _dx_overwritten(
@@ -83,150 +99,127 @@ def _modulo_groups(x: Array, w: Array, b: Array | None, groups: int, **a: Any) -
     return y[:, np.argsort(order)]
 
 
-def _before(padding: Any) -> Any:
-    """All of the padding at the top and at the left."""
-    return tuple((sum(pair), 0) for pair in padding)
-
-
-def _behind(padding: Any) -> Any:
-    """All of the padding at the bottom and at the right."""
-    return tuple((0, sum(pair)) for pair in padding)
-
-
-def _as_if(function: Callable[..., Array], **settings: Any) -> Callable[..., Array]:
-    """The function with other settings, its answer cut to the size of the right one."""
-
-    def mistake(**arguments: Any) -> Array:
-        OH, OW = function(**arguments).shape[2:]
-        return function(**{**arguments, **settings})[:, :, :OH, :OW]
-
-    return mistake
-
-
 def _softmax(x: Array) -> Array:
     e = np.exp(x - x.max(1, keepdims=True))
     return np.asarray(e / e.sum(1, keepdims=True))
 
 
+def _sgd(p: Array, b: Array, lr: float) -> tuple[Array, Array]:
+    return p - lr * b, b
+
+
 MISTAKES: dict[str, list[Mistake]] = {
-    "conv2d, y": [
-        (UPSIDE_DOWN, lambda w, **a: reference.conv2d(w=_flipped(w), **a)),
-        (TRANSPOSED, lambda w, **a: reference.conv2d(w=w.swapaxes(2, 3), **a)),
-        (NO_STRIDE, _as_if(reference.conv2d, stride=(1, 1))),
-        (NO_DILATION, _as_if(reference.conv2d, dilation=(1, 1))),
+    "conv2d": [
         ("the bias b is not added", lambda b, **a: reference.conv2d(b=None, **a)),
         ("the bias is added at every place of the kernel; it belongs to y once",
          lambda w, b, **a: reference.conv2d(w=w, b=b * w[0].size, **a)),
         ("kernel k belongs to group k // (O // groups), not k % groups", _modulo_groups),
-        (WRONG_SIDE, lambda padding, **a: reference.conv2d(padding=_swapped(padding), **a)),
-        (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_before(padding), **a)),
-        (ONE_SIDE, lambda padding, **a: reference.conv2d(padding=_behind(padding), **a)),
     ],
-    "conv2d_dx, dx": [
-        (UPSIDE_DOWN, lambda w, **a: reference.conv2d_dx(w=_flipped(w), **a)),
-        (TRANSPOSED, lambda w, **a: reference.conv2d_dx(w=w.swapaxes(2, 3), **a)),
+    "conv2d_dx": [
         (SUMMED, _dx_overwritten),
         (SUMMED, _dx_overwritten_by_places),
         ("the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
          "dx[:, :, :H, :W]",
          _padded_dx),
-        ("the padding is cut off at the wrong side: keep dx[:, :, top:top+H, left:left+W]",
-         lambda padding, **a: reference.conv2d_dx(padding=_swapped(padding), **a)),
     ],
-    "conv2d_dw, dw": [
+    "conv2d_dw": [
         (UPSIDE_DOWN, lambda **a: _flipped(reference.conv2d_dw(**a))),
-        (TRANSPOSED, lambda **a: reference.conv2d_dw(**a).swapaxes(2, 3)),
+        (TRANSPOSED, lambda **a: _transposed(reference.conv2d_dw(**a))),
         ("only the first image counts; dw is the sum over the batch",
          lambda dy, x, **a: reference.conv2d_dw(dy[:1], x[:1], **a)),
         ("only the last image counts: `+=`, not `=`",
          lambda dy, x, **a: reference.conv2d_dw(dy[-1:], x[-1:], **a)),
-        ("it is the mean over the batch; dw is the sum",
-         lambda dy, **a: reference.conv2d_dw(dy, **a) / len(dy)),
-        (WRONG_SIDE, lambda padding, **a: reference.conv2d_dw(padding=_swapped(padding), **a)),
     ],
-    "max_pool2d, y": [
+    "max_pool2d": [
         ("padding counts as 0; it must count as -inf",
          lambda x, padding, **a: reference.max_pool2d(
             reference.pad(x, padding), padding=((0, 0), (0, 0)), **a)),
         ("the result starts from 0; a window of negative numbers has a negative maximum",
          lambda **a: np.maximum(reference.max_pool2d(**a), 0)),
-        (NO_STRIDE, _as_if(reference.max_pool2d, stride=(1, 1))),
-        (NO_DILATION, _as_if(reference.max_pool2d, dilation=(1, 1))),
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
-        (WRONG_SIDE, lambda padding, **a: reference.max_pool2d(padding=_swapped(padding), **a)),
-        (ONE_SIDE, lambda padding, **a: reference.max_pool2d(padding=_before(padding), **a)),
-        (ONE_SIDE, lambda padding, **a: reference.max_pool2d(padding=_behind(padding), **a)),
     ],
-    "max_pool2d_dx, dx": [
+    "max_pool2d_dx": [
         ("of elements that tie, only the first may get dy", _dx_of_ties),
         ("the window's gradient is spread over all its elements; only the largest moves y",
          lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a)),
     ],
-    "relu, y": [
+    "relu": [
         ("it is the absolute value", lambda x: np.abs(x)),
         ("x comes back unchanged", lambda x: x),
     ],
-    "relu_dx, dx": [
+    "relu_dx": [
         ("at y = 0 the gradient is 0: compare with >, not >=", lambda dy, y: dy * (y >= 0)),
         ("the mask is that of dy; it is where y > 0", lambda dy, y: dy * (dy > 0)),
         ("dy is multiplied by y; it passes unchanged where y > 0", lambda dy, y: dy * y),
         ("the mask is returned; multiply it by dy", lambda dy, y: (y > 0).astype(dy.dtype)),
     ],
-    "cross_entropy, loss": [
-        ("it is the sum over the batch; the loss is the mean",
-         lambda x, target: reference.cross_entropy(x, target) * len(x)),
-        ("the sign is wrong", lambda x, target: -reference.cross_entropy(x, target)),
-    ],
-    "cross_entropy_dx, dx": [
-        ("it lacks the 1/N of the mean over the batch",
-         lambda x, target: reference.cross_entropy_dx(x, target) * len(x)),
+    "cross_entropy_dx": [
         ("it is softmax(x) / N; the 1 of the target is missing",
          lambda x, target: _softmax(x) / len(x)),
         ("it is softmax(x) alone", lambda x, target: _softmax(x)),
     ],
-    "sgd, new p": [
+    "sgd": [
         ("the step goes uphill: p - lr * b",
-         lambda p, g, b, lr, momentum: p + lr * (momentum * b + g)),
+         lambda p, g, b, lr, momentum: _sgd(p, momentum * b + g, -lr)),
         ("lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
-         lambda p, g, b, lr, momentum: p - (momentum * b + lr * g)),
+         lambda p, g, b, lr, momentum: _sgd(p, momentum * b + lr * g, 1)),
         ("g is not multiplied by (1 - momentum)",
-         lambda p, g, b, lr, momentum: p - lr * (momentum * b + (1 - momentum) * g)),
-        ("p moves by the old buffer; update b first", lambda p, g, b, lr, momentum: p - lr * b),
-    ],
-    "sgd, new b": [
-        ("lr belongs outside of b: b = momentum * b + g, p = p - lr * b",
-         lambda p, g, b, lr, momentum: momentum * b + lr * g),
-        ("g is not multiplied by (1 - momentum)",
-         lambda p, g, b, lr, momentum: momentum * b + (1 - momentum) * g),
-        ("the old buffer comes back", lambda p, g, b, lr, momentum: b),
+         lambda p, g, b, lr, momentum: _sgd(p, momentum * b + (1 - momentum) * g, lr)),
+        ("this is Nesterov's step: p - lr * b, of the new b",
+         lambda p, g, b, lr, momentum: _sgd(p, momentum * (momentum * b + g) + g, lr)),
+        ("the two results are exchanged: return p, b",
+         lambda **a: reference.sgd(**a)[::-1]),
+        ("p moves by the old buffer, or the old one comes back; update b first",
+         lambda p, g, b, lr, momentum: _sgd(p, b, lr)),
     ],
 }  # fmt: skip
 
 
-def hint(output: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray) -> str:
+OVER_THE_BATCH = {"conv2d_dw": "sum", "cross_entropy": "mean", "cross_entropy_dx": "mean"}
+"""What the answers of these are."""
+
+
+def hint(case: Case, place: int, actual: Array, expected: Array) -> str:
     """The mistake that gives exactly this wrong answer, in words; empty if none is known to.
 
-    output: the function and what it returns, such as "conv2d, y".
+    place: of the answer among those of the case's function.
     """
-    return next(_recognised(output, arguments, actual, expected), "")
+    for words, wrong in _mistaken(case):
+        answers = wrong if isinstance(wrong, tuple) else (wrong,)
+        one = np.asarray(answers[place])[tuple(map(slice, expected.shape))]
+        if one.shape == expected.shape and not unlike(actual, one.astype(expected.dtype)).any():
+            return words
+    return _factor(case, actual, expected)
 
 
-def _recognised(
-    output: str, arguments: dict[str, Any], actual: np.ndarray, expected: np.ndarray
-) -> Iterator[str]:
-    for words, mistake in MISTAKES[output]:
+def _mistaken(case: Case) -> Iterator[tuple[str, Any]]:
+    """What the function would give with each mistake."""
+    right, given = getattr(reference, case.function), case.arguments
+    others = [(words, partial(f, **given)) for words, f in MISTAKES.get(case.function, ())]
+    others += [
+        (words, partial(right, **given | {name: change(given[name])}))
+        for name in given
+        for words, change in CHANGES.get(name, ())
+    ]
+    for words, mistake in others:
         try:
-            wrong = mistake(**arguments)
+            yield words, mistake()
         except (ValueError, IndexError, TypeError):  # the mistake is impossible here
             continue
-        wrong = np.asarray(wrong)
-        if wrong.shape == expected.shape and not unlike(actual, wrong.astype(expected.dtype)).any():
-            yield words
-    scale = np.abs(expected).max(initial=0)
-    if scale and np.abs(actual).max(initial=0) == 0:
-        yield "everything is 0"
-    elif scale:
-        with np.errstate(all="ignore"):
-            factor = float((actual * expected).sum() / (expected * expected).sum())
-        if np.isfinite(factor) and not unlike(actual, expected * factor).any():
-            yield f"yours is {factor:.4g} times what is expected"
+
+
+def _factor(case: Case, actual: Array, expected: Array) -> str:
+    """By how much all numbers are too large, if it is the same for all."""
+    if not expected.any():
+        return ""
+    if not actual.any():
+        return "everything is 0"
+    with np.errstate(all="ignore"):
+        factor = float((actual * expected).sum() / (expected * expected).sum())
+    if not np.isfinite(factor) or unlike(actual, expected * factor).any():
+        return ""
+    told, (first, *_) = f"yours is {factor:.4g} times what is expected", case.arguments.values()
+    N, wanted = len(first), OVER_THE_BATCH.get(case.function)
+    if wanted and any(math.isclose(factor, by, rel_tol=1e-3) for by in (N, 1 / N)):
+        told += f": over the {N} examples of the batch it is the {wanted}"
+    return told

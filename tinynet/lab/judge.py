@@ -96,7 +96,7 @@ class _Judging:
                 self.tell(line("grid", f"{report.passed} of {report.cases} cases are right"))
                 which = f"{case.function}, " if len(self.exercise.functions) > 1 else ""
                 where = f"case {report.passed + 1} of {len(cases)} ({which}{case.about})"
-                raise Problem(f"{where}: {problem}", problem.detail, str(problem)) from problem
+                raise Problem(f"{where}: {problem}", problem.detail, problem.mistake) from problem
             report.passed += 1
         self.tell(line("grid", f"all {report.cases} cases are right"))
 

@@ -131,25 +131,27 @@ def check_case(path: Path, function: Callable[..., Any], case: Case) -> None:
     if len(given) != len(names):
         values = "one value" if len(given) == 1 else f"{len(given)} values"
         raise Problem(f"{case.function} returns {values}, it must return {' and '.join(names)}")
-    for name, one, right in zip(names, given, expected):
-        _check_answer(case, name, one, right, detail)
+    for place, right in enumerate(expected):
+        _check_answer(case, place, given[place], right, detail)
     _check_state(path, function, case, given)
 
 
-def _check_answer(case: Case, name: str, actual: Any, expected: Any, detail: str) -> None:
+def _check_answer(case: Case, place: int, actual: Any, expected: Any, detail: str) -> None:
+    name = OUTPUTS[case.function][place]
     kind = wrong_kind(name, actual, expected)
     if kind:
         raise Problem(kind, detail)
     array = np.asarray(actual)
     if not unlike(array, expected).any():
         return
-    guess = hint(f"{case.function}, {name}", case.arguments, array, expected)
+    guess = hint(case, place, array, expected)
     if expected.ndim == 0:
         difference = f"{name} is {number(float(array))}, it must be {number(float(expected))}"
     else:
         difference = side_by_side(name, array, expected)
     wrong = f"wrong values of {name}"
-    raise Problem(f"{wrong}: {guess}" if guess else wrong, f"{difference}\n\nthe inputs:\n{detail}")
+    line, mistake = (f"{wrong}: {guess}", "") if guess else (wrong, f"{wrong}, {case.about}")
+    raise Problem(line, f"{difference}\n\nthe inputs:\n{detail}", mistake)
 
 
 def _check_state(

@@ -76,11 +76,13 @@ class Call:
         """Whether it gives a straight line, as a reshape does, a mean, and LeakyReLU(1.0)."""
         if not self.is_function(leaves=True):
             return False
-        x = np.random.default_rng(0).standard_normal(self.args[0].shape)
-        zero, one, three, back = (self.at(k * x) for k in (0, 1e3, 3e3, -1e3))
-        size = 1e-3 * np.abs(one).max(initial=1, where=np.isfinite(one))
-        tripled = np.allclose(three - zero, 3 * (one - zero), 1e-3, size)
-        return bool(tripled and np.allclose(back - zero, zero - one, 1e-3, size))
+        x, straight = np.random.default_rng(0).standard_normal(self.args[0].shape), True
+        for far in (1, 1e3):
+            zero, one, three, back = (self.at(k * far * x) for k in (0, 1, 3, -1))
+            size = 1e-3 * np.abs(one).max(initial=far, where=np.isfinite(one))
+            straight &= np.allclose(three - zero, 3 * (one - zero), 1e-3, size)
+            straight &= np.allclose(back - zero, zero - one, 1e-3, size)
+        return bool(straight)
 
     @property
     def only_moves(self) -> bool:
@@ -91,11 +93,13 @@ class Call:
 
     @property
     def is_activation(self) -> bool:
-        """Whether it is a function of each number by itself, and no straight line."""
+        """Whether it is a function of each number, and no straight line; a softmax is one."""
         if not self.is_function() or self.args[0].shape != self.output.shape or self.is_straight:
             return False
         x = self.args[0].array
-        return np.array_equal(self.at(x.ravel()).reshape(x.shape), self.at(x), equal_nan=True)
+        return self.op == "softmax" or np.array_equal(
+            self.at(x.ravel()).reshape(x.shape), self.at(x), equal_nan=True
+        )
 
     def reach(self) -> tuple[float, float]:
         """The lowest and the highest that it can give, infinite where there is no end to it."""
@@ -111,4 +115,4 @@ class Call:
         x = self.args[0].array
         by = 0.01 * np.random.default_rng(0).choice([-1.0, 1.0], x.shape)
         change: np.ndarray = self.at(x + by) - self.at(x)
-        return np.asarray(np.abs(change) < 1e-5)
+        return np.asarray((np.abs(change) < 1e-5) & np.isfinite(x))

@@ -103,10 +103,11 @@ class Case:
     batches: those that a training begins with. loader: where they are from, None for a single pair.
     steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
-    found: the names of those so far. added_up: how many batches a step adds up the gradients of;
-    sums: whether it does not take their mean. feeds_other: whether the step gives the model other
-    batches than it got, such as two views of each example. own_loss: whether the step has another
-    loss than the one given, and asks for no targets.
+    found: the names of those so far. rivals: optimizers of other models, which the step trains too.
+    narrow: layers that get one number of each example. added_up: how many batches a step adds up
+    the gradients of; sums: whether it does not take their mean. feeds_other: whether the step gives
+    the model other batches than it got, such as two views of each example. own_loss: whether the
+    step has another loss than the one given, and asks for no targets.
     """
 
     model: nn.Module
@@ -120,6 +121,7 @@ class Case:
     validation_loader: Any = None
     notes: list[str] = field(default_factory=list)
     found: set[str] = field(default_factory=set)
+    narrow: list[str] = field(default_factory=list)
     added_up: int = 1
     sums: bool = False
     feeds_other: bool = False
@@ -134,6 +136,11 @@ class Case:
         self.target: np.ndarray | None = np.concatenate(targets) if given else None
         inner = {id(module) for module in self.model.modules()}
         self.reached = [v for v in reached(self.step, self.loss) if id(v) not in inner]
+        own = {id(p) for p in self.parameters.values()}
+        found = [value for value in self.reached if isinstance(value, Optimizer)]
+        self.rivals = [v for v in found if not own & {id(p) for p in params_of(v)}]
+        if self.optimizer is None and len(found) == 1 + len(self.rivals):
+            self.optimizer = next(v for v in found if v not in self.rivals)  # that of the step
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
@@ -198,12 +205,12 @@ class Case:
 
         Those of the whole data set, where the loader shows them.
         """
-        target, shown = self.target, self._shown()
-        if target is not None and shown is not None and shown.ndim == 1 and not self.redraws:
-            target = shown
+        target = self.target if self.redraws else self.whole
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
-        binary = target.dtype.kind in "fb" and bool(np.isin(target, (0, 1)).all())
+        call = self.trial.loss_call
+        same = call is not None and call.op in REGRESSION and not np.ptp(target)
+        binary = target.dtype.kind in "fb" and bool(np.isin(target, (0, 1)).all()) and not same
         if not binary and (target.dtype.kind not in "iu" or not self.classes):
             return None
         labels: np.ndarray = target[target != self.ignored].astype(np.int64)
@@ -212,31 +219,17 @@ class Case:
     @property
     def whole(self) -> np.ndarray | None:
         """The targets of the whole data set, where it shows them as they are, or of the batches."""
-        target, shown = self.target, self._shown()
-        own = type(getattr(self.loader, "dataset", None)).__module__.startswith("tinynet.")
-        if target is None or shown is None or not (own or isinstance(self.loader, list)):
-            return target
-        alike = (shown.shape[1:], shown.dtype) == (target.shape[1:], target.dtype)
-        return shown if alike else target
-
-    def _shown(self) -> np.ndarray | None:
-        """The targets that a list of batches has, or an attribute of a data set."""
-        with contextlib.suppress(Exception):  # of a part of a data set that has none
+        target = self.target
+        with contextlib.suppress(Exception):  # of a loader or a data set that has none
             if isinstance(self.loader, list):
-                return np.concatenate([getattr(t, "array", t) for _, t in self.loader])
-            dataset = self.loader.dataset
-            for found in (getattr(dataset, name, None) for name in ("targets", "labels")):
-                if isinstance(found, np.ndarray):
-                    return found
-            return np.asarray(dataset.tensors[-1].array)
-        return None
-
-    @property
-    def rivals(self) -> list[Optimizer]:
-        """Optimizers of other models, which the step trains too."""
-        own = {id(p) for p in self.parameters.values()}
-        return [v for v in self.reached if isinstance(v, Optimizer)
-                and not own & {id(p) for p in params_of(v)}]  # fmt: skip
+                shown = np.concatenate([getattr(t, "array", t) for _, t in self.loader])
+            elif type(dataset := self.loader.dataset).__module__.startswith("tinynet."):
+                known = [getattr(dataset, name, None) for name in ("targets", "labels")]
+                arrays = [found for found in known if isinstance(found, np.ndarray)]
+                shown = arrays[0] if arrays else np.asarray(dataset.tensors[-1].array)
+            if (shown.shape[1:], shown.dtype) == (target.shape[1:], target.dtype):  # type: ignore[union-attr]
+                return shown
+        return target
 
     def _redraws(self) -> bool:
         """Whether a sampler of the user's draws some examples more often than others."""

@@ -12,8 +12,6 @@ from typing import Any
 from tinynet.teaching.report import Finding
 
 ROWS = """
-warning inputs-of-another-dtype: the inputs have dtype {x.dtype}, the parameters {wanted}
-  => convert them once: x = x.astype(tinynet.{wanted})
 error inputs-not-finite|targets-not-finite: {seen} are NaN or infinite, in {rows} of {N} examples,
   first at {first}
   => find where they come from: an empty field, a division by a standard deviation of 0
@@ -29,13 +27,10 @@ error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard de
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
   transform=data.standardize(train))
-error inputs-constant: {seen} examples are constant, {number:g} or so in all {places} places
+error inputs-constant: all {N} examples are constant, {number:g} or so in all {places} places
   => look at the data as it comes from the loader: a mask or scaling that wipes everything out?
 warning column-constant: of {columns} columns, {told} has the same value in all examples, {number:g}
   => look at how it was read, or leave it out: np.delete(x, {left}, 1)
-warning same-input-different-labels: examples {i} and {j} are equal, but their labels are {labels};
-  so it is with {groups} groups of equal examples
-  => check that inputs and labels are shuffled together, and that files are read each once
 warning inputs-duplicated: only {groups} of the {N} examples differ from each other
   => check how the batch is drawn: does an index not move on, is data there several times?
 error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
@@ -47,7 +42,7 @@ error labels-sorted|targets-sorted: from one batch to the next the {what} differ
   => shuffle: data.DataLoader(train, ..., shuffle=True)
 warning one-class-in-the-batch: all {size} labels of the batch are {label}: batches in the order of
   the classes teach one answer after the other
-  => shuffle: data.DataLoader(train, ..., shuffle=True)
+  => shuffle: data.DataLoader(train, ..., shuffle=True); or look at how the labels were read
 warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
   {classes[1]} {shares[1]:.1%}; of the former the loss makes {times:.3g} times as much
   => weigh the rare ones more: w = 1 / np.bincount(labels), of one output pos_weight = zeros / ones
@@ -68,6 +63,9 @@ warning targets-turned: in {seen} examples the target fits the image when it is 
 warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, {axis})
+warning label-among-the-inputs (words): in all {N} examples the target is the last word of the
+  inputs, or each word is its own: a model that copies is always right
+  => move them by one: the inputs are text[:, :-1], the targets text[:, 1:]
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   too: their loss does not tell how the model does on new ones
   => train, validation = data.random_split(train, [0.9, 0.1])
@@ -75,8 +73,8 @@ error validation-unlike-training: the validation data has what the training data
   => prepare both alike, with mean and standard deviation of the training data{cure}
 error weights-not-finite: NaN or infinity in {names}
   => build the model anew, or load a checkpoint from before; then lower the learning rate
-error weights-all-zero|weights-all-equal: the units of {names} all have the same weights{zero} and
-  the same gradient: they compute the same, and go on to for ever
+error weights-all-equal: the units of {names} all have the same weights{zero} and the same
+  gradient: they compute the same, and go on to for ever
   => begin with random weights: layer.reset_parameters(), or nn.init.kaiming_normal_(layer.weight)
 warning evaluation-mode: in evaluation mode: {names}. There dropout does nothing, and batch norm
   uses its running statistics and does not learn them
@@ -103,10 +101,10 @@ warning axes-mixed (attention): {where} runs over axis {axis} of scores of shape
 warning axes-mixed: {where} makes {after} of {before}: the numbers stay in their order, so that the
   axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
-warning layer-of-one-unit: all that {places} gets of an example is 1 number, of a layer of one unit
-  => give the layer before more units
+warning layer-of-one-unit: {places} gets 1 number of each example, and the loss goes {run}
+  => give the layer before more than one unit, or take the mean over the pixels alone
 error other-batches-fail: in evaluation mode, on this batch or one of {fewer}, the model {problem}
-  => keep the size of the batch open: x.reshape(len(x), -1), or x.flatten(1)
+  => keep the size open: x.reshape(len(x), -1); and nothing of the last batch, such as self.hidden
 error random-in-evaluation: in evaluation mode the same batch gets other outputs the second time, by
   up to {by:.3g}: {where} goes on after model.eval()
   => use nn.Dropout, which model.eval() turns off, or F.dropout(x, p, self.training)
@@ -119,29 +117,25 @@ error loss-not-a-number: the loss has shape {shape}; a gradient needs a single n
   => take the mean over the batch: loss.mean(), or reduction='mean'
 error loss-depends-on-nothing: the loss depends on no parameter that requires a gradient
   => look for .detach(), .data, .numpy() or no_grad() on the way to the loss
-error no-gradient (idle): no gradient reaches {names}: their layers do not run in forward()
-  => call the layers in forward(), or take them out of the model
-error no-gradient (cut): no gradient reaches {names}, although their layers run
-  => look for .detach(), .data, .numpy() or no_grad() behind them, or a result not used
+error no-gradient: no gradient reaches {names}{why}
+  => look for .detach(), .data, .numpy() or no_grad() behind them, a result or layer not used
 warning dead-relu: 0 for all {N} examples: {told}; through them no gradient passes
   => build the model anew, use a smaller learning rate, batch norm before it, or nn.LeakyReLU
 error saturated-units: {told} lie where the slope is next to 0: hardly any gradient passes
   => scale what goes in: inputs, weights (layer.reset_parameters()), batch norm; or use nn.ReLU()
 warning zero-gradient: the gradient is exactly 0 for every number of {names}{where}
-  => look at what follows these layers: weights that are all 0, a function that is flat, inputs of 0
+  => look at what follows these layers: weights that are all 0, a function that is flat, inputs of
+  0, a softmax of one score (that is a sigmoid, or binary_cross_entropy_with_logits)
 error softmax-over-the-batch: {where} runs over axis 0, the examples of the batch: the scores of an
   example depend on the other {others}
   => take the axis of the classes: dim=1
-error softmax-of-one-score: {where} gets one score of each example: its softmax is always 1
-  => use binary_cross_entropy_with_logits in its place, or an output for each class
 error targets-out-of-reach (several): the targets of an example add up to as much as {most:.3g}, but
   the probabilities that {op} compares them with, which come from a softmax, to 1
   => for several classes at once use F.binary_cross_entropy_with_logits on the raw scores
-error nll-loss-of-scores: nll_loss takes log-probabilities; these add up to {share:.4g} and not to 1
-  => use cross_entropy, which takes the raw scores, or put log_softmax before it
-error softmax-before-cross-entropy|activation-before-cross-entropy|probabilities-before-logits-loss:
-  the scores for {loss} come out of {op}{made} ({seen}), which gives {low:.3g} to {high:.3g} at
-  most: with such scores the loss cannot fall below {least:.2f}
+error nll-loss-of-scores: nll_loss takes log-probabilities along axis 1; these add up to {share:.4g}
+  => use cross_entropy, which takes the raw scores, or put log_softmax before it, with dim=1
+error scores-out-of-reach: the scores for {loss} come out of {made} ({seen}), which gives
+  {low:.3g} to {high:.3g} at most: with such scores the loss cannot fall below {least:.2f}
   => end the model with its last linear layer, leave the {op} out: softmax and sigmoid are part of
   the loss; cosines want a factor, 16 * y
 error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which broadcasting makes
@@ -169,44 +163,32 @@ error examples-left-out: whatever they are, {count} of the {N} have no gradient,
 error class-left-out: the loss has no gradient for {count} of {N} examples, all of class {names},
   whatever the outputs are: the model never learns it
   => ignore_index is -100, each class has a weight, a hinge loss takes 1 and -1: 2 * target - 1
-error no-parameters: the model has no parameters: there is nothing to train
-  => give it layers, as attributes made in __init__
-error frozen-parameters: {seen}
-  => model.requires_grad_()
-error optimizer-of-another-model: none of the {count} tensors of the optimizer belongs to this
-  model. Was the model built again, or copied, after the optimizer?
-  => make the optimizer after the model: optim.SGD(model.parameters(), lr=...)
-error optimizer-misses-parameters: {count} of {own} parameters are not in the optimizer and will
-  never change: {names}
-  => pass model.parameters(), after the last layer was added; freeze with requires_grad_(False)
-warning optimizer-with-foreign-parameters: {count} tensors of the optimizer are not in this model,
-  of shapes {shapes}
-  => pass model.parameters() alone, unless the others are of a second model
-error step-fails: the step raises {kind}: {told}
-  => the message says what to change; is the forward pass within no_grad()?
-error step-fails (later): the first step works, a later one raises {kind}: {told}
-  => keep no tensors from step to step: total += loss.item(), h = h.detach()
+error nothing-to-train: {seen}
+  => model.requires_grad_(); layers are attributes made in __init__
+error optimizer-and-model-differ: {missing} of {own} parameters are not in the optimizer and will
+  never change{names}; {foreign} tensors in it are not of this model{shapes}
+  => make the optimizer after the model and its last layer, of model.parameters() alone; freeze with
+  requires_grad_(False)
+error step-fails: {which} raises {kind}: {told}
+  => the message says what to change; is the forward pass within no_grad()? Keep no tensors from
+  step to step: total += loss.item(), h = h.detach()
 error gradients-thrown-away: optimizer.step() comes after {runs} training steps, but zero_grad()
   takes gradients away before it (at the step the norm is {size:.3g}, that of a batch {usual:.3g})
   => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
 error step-changes-nothing: optimizer.step() was not called in {runs} training steps
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error step-changes-nothing (by hand): a whole training step left every parameter as it was
-  => change the parameters themselves: p.data -= lr * p.grad; p = p - ... makes others
-error loss-is-maximized (by hand): the step adds the gradient to the parameters
-  => subtract it: p.data -= lr * p.grad
-error step-overwrites-parameters: one step takes the parameters from norm {before:.3g} to
-  {after:.3g}: they are overwritten, not changed a little
-  => change them: p.data -= lr * p.grad
+error step-changes-nothing|loss-is-maximized|step-overwrites-parameters (by hand): a whole training
+  step {told}
+  => subtract a little of the gradient from the parameters themselves: p.data -= lr * p.grad
 error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
-  first step ({size:.3g}) plus that of the second ({new:.3g}){told}
+  first step ({size:.3g}) plus that of the second ({new:.3g})
   => call {owner}.zero_grad() before each loss.backward()
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error optimizer-steps-twice: optimizer.step() is called {count} times with the same gradient
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error step-misses-parameters: when optimizer.step() runs, {names} have no gradient
+error step-misses-parameters: in a training step {names} have no gradient, or do not move by it
   => look for .detach(), no_grad() or frozen parameters in your step
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
   times that of the batch ({usual:.3g})
@@ -220,37 +202,26 @@ error training-fails: the first batch works, but {steps} steps on {batches} batc
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
   => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
-error loss-with-the-wrong-sign: the loss goes {run}; it is {values[0]:.4g} where the
-  outputs go along with the targets, {values[1]:.4g} where they go against them
-  => turn the sign: the loss must be lowest where outputs and targets agree
+error loss-with-the-wrong-sign: the loss goes {run}, {seen}
+  => turn the sign: the loss must be lowest where outputs and targets agree; F.relu(margin - d)
+  keeps outputs apart, 1 - p is not p
 error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
   => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
-error loss-with-the-wrong-sign (collapse): the loss goes {run}, and then the outputs of all examples
-  are the same: it asks for that, and for nothing else
-  => turn the sign of what shall keep outputs apart: F.relu(margin - d), not F.relu(d - margin)
-error answers-get-worse: the loss goes {run}, but then only {run.recall:.1%} of the examples of a
-  class have their highest score there, less than by chance (1 of {C})
-  => look at the loss: its sign, 1 - p in place of p; and at the order of the classes
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
 warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
   mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}{told}
   => use batch norm's momentum=0.1, the weight of the new batch, and larger batches; or nn.LayerNorm
-error loss-is-maximized: maximize=True: in {steps} steps the loss goes {own}; {other}
-  => leave maximize=True out: the optimizer then makes the loss small
-error weight-decay-too-large: with weight_decay={given:g} the loss goes {own} in {steps} steps;
-  {other}: the decay pulls the weights to 0 faster than the loss can move them
-  => use weight_decay=1e-4
 warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
   follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
 warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
   {times:.1%}, whatever its gradient is
   => leave it out, or take the rate into it: p.data *= 1 - lr * 1e-2, as optim.AdamW does
-warning eps-too-large|learning-rate-falls-too-fast (setting): in {steps} steps the loss goes {own};
-  {other}: a value of {given:g} makes the steps too small
-  => use eps=1e-8, by which gradients are divided, and lr_decay=0
+error loss-is-maximized|weight-decay-too-large|eps-too-large|learning-rate-falls-too-fast (setting):
+  with {setting}={given:g} the loss goes {own} in {steps} steps; {other}
+  => use the usual {setting}={usual:g}, or next to it
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
@@ -258,16 +229,11 @@ error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
   => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
-error summed-loss (batches): in {steps} steps the loss goes {own}; {other}. The step adds up the
-  gradients of {N} batches, and does not take their mean
-  => divide each loss: (loss / {N}).backward(); or divide the rate by {N}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
-error learning-rate-too-high (by hand): in {steps} steps the loss goes {own}; {other}
-  => make the steps of your own shorter: a tenth of the length, or p.data -= 0.01 * p.grad
-error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is the sum over
-  the {N} examples of a batch, and so are its gradients, that many times those of the mean
-  => take the mean: loss.mean(), or reduction='mean'; or divide the rate, {rate}
+error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is {what}, and so
+  are its gradients, that many times those of the mean
+  => take the mean: loss.mean(), reduction='mean', (loss / batches).backward(); or the rate, {rate}
 error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}
   => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no
@@ -280,6 +246,8 @@ warning inputs-and-targets-unrelated: similar inputs among {N} have targets no m
   chance; the loss goes from {run.first:.4g} to {run.last:.4g}, with targets shuffled to
   {chance:.4g}
   => look at some examples; shuffle and filter inputs and labels alike: x[order], y[order]
+warning targets-in-another-order: with the targets as they are the loss goes {own}; {run}
+  => look at how they were made: they fit the inputs when they are {how}
 warning inputs-and-targets-unrelated (step): with all targets alike the step's gradient is that of
   its batch, with its own targets it differs by {by:.0%}: it gives examples the targets of others
   => shuffle inputs and targets by the same order in the step: x[order], t[order]

@@ -27,12 +27,6 @@ LARGE_TARGET = 30.0
 """Targets of a regression should not be larger, nor their spread: a net begins near 0."""
 
 
-def check_dtype(case: Case) -> Iterator[Finding]:
-    """float64 beside parameters of float32, which makes every layer slower."""
-    if case.x.dtype.kind == "f" and case.x.dtype != case.dtype:
-        yield finding("inputs-of-another-dtype", x=case.x, wanted=case.dtype)
-
-
 def check_finite(case: Case) -> Iterator[Finding]:
     """NaN or infinity among the inputs and the targets."""
     for name, array in (("input", case.x), ("target", case.whole)):
@@ -49,6 +43,10 @@ def check_scale(case: Case) -> Iterator[Finding]:
     x = case.x
     if x.dtype.kind != "f":
         return  # layers refuse integers, and tell how to scale them
+    holed = list(_with_a_gap(x))
+    yield from holed
+    if holed:
+        return
     apart = _columns_apart(x)
     if (apart or badly_scaled(x)) and _scales_itself(case):
         return
@@ -60,27 +58,24 @@ def check_scale(case: Case) -> Iterator[Finding]:
         yield finding("column-of-another-scale", severity, columns=x.shape[1], **values)
     elif badly_scaled(x):
         mean, std = _mean_and_std(x)
-        twice, severity = "", ERROR
-        if std <= SMALL:
-            twice, severity = ". Were they divided by 255 twice?", WARNING
+        twice = ". Were they divided by 255 twice?" if std <= SMALL else ""
         values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
-        yield finding("inputs-not-scaled", severity, **values)
-    elif x.ndim == 2 and 3 <= x.shape[1] <= COLUMNS and len(x) >= 32:
-        yield from _scaled_oddly(x.astype(np.float64))
+        yield finding("inputs-not-scaled", WARNING if twice else ERROR, **values)
+    elif x.ndim == 2 and x.shape[1] >= 3:
+        means, spread = x.mean(0), float(np.median(x.std(0)))
+        alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
+        if alone and spread < 0.5 * means.std():
+            yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
 
 
-def _scaled_oddly(x: np.ndarray) -> Iterator[Finding]:
-    """Rows scaled in place of columns; columns in which one number is far from all others."""
-    means, spread = x.mean(0), float(np.median(x.std(0)))
-    alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
-    if alone and spread < 0.5 * means.std():
-        yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
-        return
-    for c, column in enumerate(x.T):
+def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
+    """Columns in which one number is far from all others."""
+    for c, column in enumerate(x.T if x.ndim == 2 and x.shape[1] <= COLUMNS else ()):
         numbers, counts = np.unique(column, return_counts=True)
         for one, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
-            gap = min(abs(rest[[0, -1]] - numbers[one]), default=0)
-            if len(rest) > 10 and counts[one] > 2 and gap > 3 * np.ptp(rest):
+            if len(rest) <= 10 or counts[one] < 3:
+                continue
+            if min(abs(rest[[0, -1]] - numbers[one])) > 3 * np.ptp(rest):
                 values = {"share": counts[one] / len(x), "low": rest[0], "high": rest[-1]}
                 yield finding("column-of-another-scale (gap)", c=c, number=numbers[one], **values)
                 return
@@ -122,46 +117,19 @@ def check_variety(case: Case) -> Iterator[Finding]:
     x, N = case.x, len(case.x)
     rows = x.reshape(N, -1)
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
-    mixed = np.random.default_rng(0).permuted(rows, axis=0)  # categories are equal by chance
-    if not same.all() and same.sum() <= 2 * (mixed == mixed[:, :1]).all(axis=1).sum():
-        same[:] = False
     alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
-    t = np.arange(0.0, N) if case.target is None or len(case.target) != N else case.target
-    if not same.all() and (same.mean() < 0.02 or (same.sum() > 3 and not np.ptp(t[same]))):
-        rows, t, same = rows[~same], t[~same], same[~same]  # empty ones, as there are
-    if same.any() and (same.all() or not case.words):  # a word may follow itself
-        seen, severity = f"{same.sum()} of {N}", ERROR if same.all() else WARNING
-        yield finding(
-            "inputs-constant", severity, seen=seen, places=rows.shape[1], number=rows[same][0, 0]
-        )
+    if same.all():
+        yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
     elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         yield finding(
             "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
         )
-    if not same.all():
-        yield from _duplicates(case, rows, t)
-
-
-def _duplicates(case: Case, rows: np.ndarray, target: np.ndarray) -> Iterator[Finding]:
-    numbers: dict[bytes, int] = {}
-    rows = np.ascontiguousarray(rows)
-    group = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows])
-    N, distinct = len(rows), len(numbers)
-    severity = ERROR if distinct == 1 else WARNING
-    if case.x.ndim == 2 and distinct > 1 and np.array_equal(rows, rows.round()):
+    distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
+    if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
         return  # words and categories are equal by chance
-    if target.shape == (N,) and target.dtype.kind in "iu":
-        torn = np.flatnonzero(np.bincount(np.unique([group, target], axis=1)[0].astype(int)) > 1)
-        if torn.size:
-            i, *others = np.flatnonzero(group == torn[0])
-            j = next(j for j in others if target[j] != target[i])
-            labels, row = f"{target[i]} and {target[j]}", "same-input-different-labels"
-            yield finding(row, severity, i=i, j=j, labels=labels, groups=torn.size)
-            return
-    if case.redraws and distinct > 1:
-        return
-    if (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
+    if not same.all() and (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
+        severity = ERROR if distinct == 1 else WARNING
         yield finding("inputs-duplicated", severity, groups=distinct, N=N)
 
 
@@ -235,7 +203,9 @@ def check_balance(case: Case) -> Iterator[Finding]:
 def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     """How much the loss makes of an example of each class, where all outputs are 0."""
     output, target = case.trial.output, case.usable[0][1]
-    if output is not None and target is not None and target.size in (len(output), output.numel()):
+    if target is None or output is None or target.size < len(classes):
+        return np.ones(len(classes))
+    if target.size in (len(output), output.numel()):
         labels = np.resize(classes, target.shape).astype(target.dtype)
         slope = case.slopes(np.zeros_like(output.array), labels)
         if slope is not None:
@@ -322,9 +292,16 @@ def check_leak(case: Case) -> Iterator[Finding]:
     """A column that is the target in other numbers."""
     x, t = case.x, case.target
     rows, shape = x.reshape(len(x), -1), x.shape[1:]
-    if not 2 <= rows.shape[1] <= 1000 or t is None or t.size != len(x):
+    if case.words and t is not None and len(t) == len(x):  # each word is to tell the next one
+        if np.array_equal(t, x) or (x.ndim == 2 and np.array_equal(t.ravel(), x[:, -1])):
+            yield finding("label-among-the-inputs (words)", N=len(x))
         return
-    if case.words or t.dtype.kind not in "iufb":
+    if (
+        not 2 <= rows.shape[1] <= 1000
+        or t is None
+        or t.size != len(x)
+        or t.dtype.kind not in "iufb"
+    ):
         return
     wide = x.ndim > 2 or len(rows[0]) > COLUMNS  # among so many one may be close to it
     table = np.concatenate([rows, t.reshape(-1, 1)], 1).astype(np.float64)
@@ -332,7 +309,10 @@ def check_leak(case: Case) -> Iterator[Finding]:
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
-    leaks = left < (1e-9 if wide else 0.02)  # of all, as the last values of a series, it is natural
+    exact = 1e-5 if left.min() < 1e-5 else 0.02
+    leaks = left < (
+        1e-9 if wide else exact
+    )  # of all, as the last values of a series, it is natural
     apart = leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()
     if leaks.any() and (left.min() < 1e-5 or (apart and not wide)):
         axis = int(np.argmax(shape)) + 1
@@ -367,7 +347,7 @@ def check_validation(case: Case) -> Iterator[Finding]:
         yield finding("validation-unlike-training", other.severity, evidence=evidence, cure=cure)
 
 
-PREPARED = check_dtype, check_finite, check_scale, check_labels, check_balance, check_targets
+PREPARED = check_finite, check_scale, check_labels, check_balance, check_targets
 """What is looked for in the validation data too."""
 
 
@@ -405,14 +385,6 @@ def _of_another_scale(name: str, x: np.ndarray | None, v: np.ndarray | None) -> 
 
 def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     """Validation labels that no training example has, targets not those of similar examples."""
-    if case.labels is not None and other.labels is not None:
-        foreign = other.labels[~np.isin(other.labels, case.labels)]
-        share = foreign.size / other.labels.size
-        if share > 0.2:  # a few may be rare classes
-            names = listed([str(c) for c in np.unique(foreign)])
-            told = f"{share:.0%} of its labels are of class {names}, of which it has no example"
-            cure = "split the data after it was shuffled"
-            return [Finding("labels of other classes", ERROR, told, cure)]
     own, held = examples(case), examples(other)
     if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
         return []
@@ -429,7 +401,7 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     if renamed:
         names = listed([f"{c} for {d}" for c, d in renamed.items()], 3)
         told = f"its labels are numbered otherwise: by similar training examples it has {names}"
-        cure = "number the classes once: classes = np.unique(y_train), np.searchsorted(classes, y)"
+        cure = f"use one list of classes for both; as it is: y = np.vectorize({renamed}.get)(y, y)"
         return [Finding("other numbers of classes", ERROR, told, cure)]
     if within < 5 or across > 2:
         return []

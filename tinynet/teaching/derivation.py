@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tinynet.console import folded
-from tinynet.teaching.columns import Index
+Index = tuple[int, ...]
 
 
 @dataclass
@@ -110,11 +108,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as plain data, ready for JSON."""
-        plain = asdict(self)
-        for step in plain["steps"]:
-            for term in step["terms"]:
-                term["index"] = _written("", term["index"])[1:-1]
-        return plain
+        return asdict(self)
 
     def __str__(self) -> str:
         element = _written(self.parameter, self.index)
@@ -127,14 +121,6 @@ class Explanation:
             lines += ["", f"{number}. {first}", *rest]
             if number < len(self.steps) and step.count > 1:
                 lines.append(f"     the first of them, {step.terms[0].upstream:.4g}, in its turn:")
-        factors = [step.terms[0].local for step in reversed(self.steps) if step.terms]
-        if 2 <= len(factors) == len(self.steps):
-            product = " * ".join(f"{factor:.4g}" for factor in factors if factor != 1) or "1"
-            text = (
-                "Along the largest terms alone, from the loss down (factors of 1 left out): "
-                f"{product} = {math.prod(factors):.4g}, of {self.value:.4g} in all."
-            )
-            lines += ["", folded(text, 96, "")]
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -37,11 +37,11 @@ from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    data.check_dtype, data.check_finite, data.check_scale, data.check_variety,
-    data.check_labels, data.check_order, data.check_balance, data.check_targets, data.check_images,
-    data.check_leak, data.check_validation, net.check_weights, net.check_modes,
-    net.check_batch_of_one, net.check_structure, net.check_runs, net.check_examples,
-    net.check_gradients, net.check_flat_units, net.check_scores, net.check_loss, loop.check_frozen,
+    data.check_finite, data.check_scale, data.check_variety, data.check_labels, data.check_order,
+    data.check_balance, data.check_targets, data.check_images, data.check_leak,
+    data.check_validation, net.check_weights, net.check_modes, net.check_batch_of_one,
+    net.check_structure, net.check_runs, net.check_examples, net.check_gradients,
+    net.check_flat_units, net.check_scores, net.check_reach, net.check_loss, loop.check_frozen,
     loop.check_optimizer, loop.check_step, recipe.check_recipe,
 )  # fmt: skip
 """The last one where nothing else is an error: with it repaired, another rate is right."""
@@ -83,7 +83,7 @@ def doctor(
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3), nn.Softmax(1))
     >>> report = tinynet.doctor(model, (tinynet.randn(16, 4), tinynet.randint(0, 3, (16,))))
     >>> report.names()
-    ['softmax-before-cross-entropy']
+    ['scores-out-of-reach']
     """
     check_model("doctor", model)
     check_function("doctor", "loss", loss, "F.cross_entropy")
@@ -120,6 +120,11 @@ def _examined(case: Case) -> Report:
     else:
         case.trial.calls[:-1] = []  # the results that they hold are large
         report.findings += case.look(CHECKS[-1])
+    if case.x.dtype.kind == "f" and case.x.dtype != case.dtype:
+        told = (
+            f"the inputs are {case.x.dtype}, the parameters {case.dtype}, which makes layers slow"
+        )
+        report.notes.append(f"{told}: convert them once: x = x.astype(tinynet.{case.dtype})")
     absent = {
         "the optimizer and its learning rate": case.optimizer is None,
         "the order of the batches": case.loader is None,
@@ -176,8 +181,10 @@ def _arrays(pair: Any) -> Batch:
 
 def _copy(name: str, value: Any) -> np.ndarray:
     if not _is_array(value):
-        kind = type(value).__name__
-        raise TypeError(f"doctor: a batch is (x, target), got {kind}; np.stack a list of arrays")
+        raise TypeError(
+            f"doctor: a batch is (x, target) of several examples, got {type(value).__name__}; "
+            "np.stack a list of arrays"
+        )
     array = np.array(getattr(value, "array", value))
     if array.ndim == 0 or len(array) == 0:
         raise DataError(f"doctor: the batch is empty ({name} of shape {array.shape})")

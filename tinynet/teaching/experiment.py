@@ -194,11 +194,11 @@ def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
 
 
 @contextlib.contextmanager
-def trying(case: Case, optimizer: Optimizer) -> Iterator[None]:
+def trying(case: Case, optimizer: Optimizer | None = None) -> Iterator[None]:
     """Steps may be made inside: the model, the optimizer and all else that the user's step reaches
     are afterwards as before."""
-    others = [value for value in case.reached if value is not optimizer]
+    every = {id(v): v for v in (optimizer, case.optimizer, *case.reached) if v is not None}
     with preserving(case.model), grad_mode.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a schedule in the user's step does not know of this
-        with as_before([optimizer, *others]):
+        with as_before(every.values()):
             yield

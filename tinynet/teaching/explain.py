@@ -12,19 +12,21 @@ writes it all down.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinynet import autograd, changes
 from tinynet.accumulation import Gradients, sum_to_shape
 from tinynet.autograd import Node
+from tinynet.derivatives import kernels
+from tinynet.derivatives.traced import Traced
+from tinynet.grad_mode import enable_grad
 from tinynet.nn import Module
-from tinynet.teaching import columns
-from tinynet.teaching.columns import Edge, Index
-from tinynet.teaching.derivation import Explanation, Step, Term
+from tinynet.teaching.derivation import Explanation, Index, Step, Term
 from tinynet.tensor import Tensor
 
 
@@ -64,8 +66,6 @@ def explain(
     <BLANKLINE>
     3. relu[1, 1] goes to sum alone: 1 * 1 = 1
          sum: y = sum of x, dy/dx = 1
-    <BLANKLINE>
-    Along the largest terms alone, from the loss down (factors of 1 left out): 2 = 2, of 2 in all.
     """
     name, tensor = _named(parameter, model)
     place = _checked_index(name, tensor, index)
@@ -123,32 +123,31 @@ class _Graph:
 
     def step(self, target: Any, place: Index, most: int) -> tuple[Step, Node | None, Index]:
         """The sum for one element, and which element to explain next."""
-        found: list[tuple[Node, tuple[Any, ...]]] = []
-        unfelt: list[tuple[Node, np.ndarray]] = []  # local derivatives whose terms are all 0
-        uses, count, total = [], 0, 0.0
-        for node, edge in self.uses[target]:
-            dy = self.gradients[node]
-            column = columns.column(edge, dy, place)
-            uses.append((self.names[node], node.name, _rule(node.name)))
-            products = column.astype(np.float64) * dy
-            unfelt.append((node, column))
-            for i in _largest(products, most):
-                found.append((node, (i, float(dy[i]), float(column[i]), float(products[i]))))
-            count += int(np.count_nonzero(products))
-            total += float(products.sum())
-        note = ""
-        felt_by_none = [(node, local) for node, local in unfelt if local.any()]
-        if not found and felt_by_none:  # the loss feels none of these results
-            node, local = felt_by_none[0]
-            (i,), count = _largest(local, 1), int(np.count_nonzero(local))
-            found = [(node, (i, 0.0, float(local[i]), 0.0))]
-        if not found:
-            note = self._closed(target, place)
-        found.sort(key=lambda part: -abs(part[1][3]))
-        terms = [Term(self.names[node], *rest) for node, rest in found[:most]]
-        rest_sum = total - sum(term.value for term in terms) if count > len(terms) else 0.0
-        value, name = float(self.gradients[target][place]), self.names[target]
-        step = Step(name, place, value, uses, terms, count - len(terms), rest_sum, note)
+        nodes = [node for node, _ in self.uses[target]]
+        dys = [self.gradients[node] for node in nodes]
+        locals_ = [column(e, dy, place) for (_, e), dy in zip(self.uses[target], dys)]
+        products = [local.astype(np.float64) * dy for local, dy in zip(locals_, dys)]
+        felt = any(part.any() for part in products)
+        most = most if felt else 1  # where the loss feels none of them, go on with one
+        found = [
+            (node, Term(self.names[node], i, float(dy[i]), float(local[i]), float(part[i])))
+            for node, dy, local, part in zip(nodes, dys, locals_, products)
+            for i in _largest(part if felt else local, most)
+        ]
+        found = sorted(found, key=lambda pair: -abs(pair[1].value))[:most]
+        terms = [term for _, term in found]
+        rest = sum(map(np.count_nonzero, products if felt else locals_)) - len(terms)
+        left = float(sum(part.sum() for part in products)) - sum(term.value for term in terms)
+        step = Step(
+            name=self.names[target],
+            index=place,
+            value=float(self.gradients[target][place]),
+            uses=[(self.names[node], node.name, _rule(node.name)) for node in nodes],
+            terms=terms,
+            rest_count=int(rest),
+            rest_sum=left if rest else 0.0,
+            note="" if terms else self._closed(target, place),
+        )
         return (step, found[0][0], terms[0].index) if terms else (step, None, ())
 
     def _closed(self, target: Any, place: Index) -> str:
@@ -235,3 +234,49 @@ def _largest(products: np.ndarray, most: int) -> list[Index]:
     return [
         tuple(int(i) for i in np.unravel_index(n, products.shape)) for n in chosen if flat[n] > 0
     ]
+
+
+class Edge(NamedTuple):
+    """One use of a tensor by an operation: see `autograd.Node.edges`."""
+
+    op: str
+    vjp: autograd.VJP
+    shape: Index
+
+    def full(self, dy: np.ndarray) -> np.ndarray:
+        """The gradient of the input, before broadcasting is undone."""
+        return np.asarray(self.vjp(dy))
+
+    def at(self, dy: np.ndarray, k: Index) -> float:
+        """Element k of the gradient of the input."""
+        return float(sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
+
+
+def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray:
+    """The local derivatives dy[m]/dx[k], in the shape of dy: column k of the operation's Jacobian.
+
+    The graph holds a function `vjp` that turns dy into dx, and is linear: the factors are the
+    gradient of dx[k] with respect to dy, and `vjp` has one where it can run on tensors, as for
+    gradients of gradients. A random dy tells whether it is right. Where there is none, `vjp` is
+    asked for each element of dy alone.
+    """
+    start = Tensor(np.zeros_like(dy), requires_grad=True)
+    vjp, given = edge.vjp, Traced.given(start)
+    # An operation may do what has no gradient: that is told by any exception.
+    with np.errstate(all="ignore"), contextlib.suppress(Exception), enable_grad():
+        with kernels.recorded():
+            dx: Any = (
+                vjp.function(given)[vjp.place] if isinstance(vjp, autograd.OneOf) else vjp(given)
+            )
+            lead = dx.ndim - len(k)
+            stretched = [m != n for m, n in zip(dx.shape[lead:], edge.shape)]
+            own = [slice(None) if wide else i for wide, i in zip(stretched, k)]
+            dx[(*[slice(None)] * lead, *own)].sum().tensor.backward()
+        found: np.ndarray = start.grad.array  # type: ignore[union-attr]
+        probe = np.random.default_rng(0).standard_normal(dy.shape).astype(dy.dtype)
+        product, answer = found.astype(np.float64) * probe, edge.at(probe, k)
+        tolerance = 1e-4 if dy.dtype == np.float32 else 1e-9
+        if abs(product.sum() - answer) <= tolerance * (np.abs(product).sum() + abs(answer)):
+            return found
+    units = np.eye(dy.size, dtype=dy.dtype).reshape(-1, *dy.shape)
+    return np.array([edge.at(unit, k) for unit in units]).reshape(dy.shape)

@@ -13,12 +13,11 @@ from tinynet import nn
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
-from tinynet.optim import SGD, Optimizer
 from tinynet.teaching.case import BATCH_NORMS, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
-from tinynet.teaching.report import ERROR, Finding, listed
+from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
 
 ADDED_UP = 64
@@ -31,10 +30,8 @@ def check_frozen(case: Case) -> Iterator[Finding]:
     frozen = [name for name, p in every.items() if not p.requires_grad]
     count = f"{len(frozen)} of {len(every)} parameters"
     seen = f"{count} do not require a gradient and will stay as they are: {listed(frozen)}"
-    if not every:
-        yield finding("no-parameters")
-    elif len(frozen) == len(every):
-        yield finding("frozen-parameters", seen=seen)
+    if len(frozen) == len(every):
+        yield finding("nothing-to-train", seen=seen if every else "the model has no parameters")
     elif frozen:
         case.notes.append(f"{seen}. If that is not meant: model.requires_grad_()")
 
@@ -50,18 +47,15 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if missing and case.step is not None:  # it may have another optimizer for them
         with contextlib.suppress(Exception):  # which `check_step` tells
-            moved = _after(case, case.optimizer, *case.usable[0]) != _flat(case.parameters)
+            moved = _after(case, *case.usable[0]) != _flat(case.parameters)
             moving = {name for name, part in _parts(case.parameters, moved) if part.any()}
             missing = [name for name in missing if name not in moving]
-    if not chosen & own:
-        yield finding("optimizer-of-another-model", count=len(chosen))
-        return
-    if missing:
-        count, names = len(missing), listed(missing)
-        yield finding("optimizer-misses-parameters", count=count, own=len(own), names=names)
-    if foreign:
-        shapes = listed(foreign)
-        yield finding("optimizer-with-foreign-parameters", count=len(foreign), shapes=shapes)
+    if missing or foreign:
+        names, shapes = (f": {listed(some)}" if some else "" for some in (missing, foreign))
+        counts = {"missing": len(missing), "own": len(own), "foreign": len(foreign)}
+        severity = ERROR if missing else WARNING
+        told = {"names": names, "shapes": shapes, **counts}
+        yield finding("optimizer-and-model-differ", severity, **told)
 
 
 @dataclass
@@ -69,18 +63,14 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    before: the parameters as one vector. change: what the first run added to them. fresh: the
-    gradients of the batch alone, before each run. at_step: those whenever the optimizer stepped;
-    without one those that a run left. kept: those after one run more, where several were added up
-    before the step.
-    left: whether the first run left gradients. wiped: whether zero_grad() took some away before the
-    first step. asleep: whether the model was in evaluation mode at a step. runs: how often the step
-    was run. error: what a run raised.
+    change: what the first run added to the parameters. fresh: the gradients of the batch alone,
+    before each run. at_step: those whenever the optimizer stepped; without one those that a run
+    left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
+    before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
+    often the step was run. error: what a run raised.
     """
 
-    before: np.ndarray
     change: np.ndarray
-    kept: np.ndarray
     fresh: list[np.ndarray] = field(default_factory=list)
     at_step: list[np.ndarray] = field(default_factory=list)
     left: bool = False
@@ -101,15 +91,14 @@ def find_own_loss(case: Case) -> None:
     x, target = case.usable[0]
     if case.step is None or target is None or not case.wanted or _has_targets(case, target):
         return
-    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
     with contextlib.suppress(Exception):
-        usual, varied = _after(case, optimizer, x, target), bool((target != target[:1]).any())
+        usual, varied = _after(case, x, target), bool((target != target[:1]).any())
         other = np.repeat(target[:1], len(target), 0) if varied else target + 1
-        asks = not _same(_after(case, optimizer, x, other), usual)
-        if asks or _same(_after(case, optimizer, np.repeat(x[:1], len(x), 0), target), usual):
+        asks = not _same(_after(case, x, other), usual)
+        if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
             return
         if case.trial.error is None and varied:
-            seen = _watch(case, optimizer, (x, target))
+            seen = _watch(case, (x, target))
             first, fresh = seen.at_step[0], seen.fresh[0]
             if first @ fresh > 0.7 * _norm(first) * _norm(fresh):
                 return
@@ -126,10 +115,10 @@ def _has_targets(case: Case, target: np.ndarray) -> bool:
     return any((v.dtype, v.shape[1:]) == (target.dtype, target.shape[1:]) for v in arrays)
 
 
-def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
+def _watch(case: Case, batch: Batch) -> _Seen:
     """The user's step, run on a batch and watched."""
-    before = _flat(case.wanted)
-    seen = _Seen(before, 0 * before, 0 * before)
+    before, optimizer = _flat(case.wanted), case.optimizer
+    seen = _Seen(0 * before)
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -148,26 +137,21 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
         return forward(x, *args, **settings)
 
-    def unknown(*_: Any, **__: Any) -> None:
-        raise ValueError("the step has an optimizer: give it to doctor as optimizer= too")
-
     def run() -> None:
         assert case.step is not None
         if seen.runs < 2:
             seen.fresh.append(_fresh(case, *batch))
         case.step(*tensors(*batch))
         seen.runs += 1
-        if case.optimizer is None:
+        if optimizer is None:
             left = _gradients(case)
             seen.at_step.append(left if left.any() else seen.fresh[-1])
 
-    with trying(case, optimizer), np.errstate(all="ignore"):
-        for other in case.reached if case.optimizer is None else ():
-            if isinstance(other, Optimizer):
-                other.__dict__["step"] = unknown
-        step, forward = optimizer.step, case.model.forward
-        case.model.__dict__["forward"] = fed
-        optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
+    with trying(case), np.errstate(all="ignore"):
+        forward, case.model.__dict__["forward"] = case.model.forward, fed
+        if optimizer is not None:
+            step = optimizer.step
+            optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
         try:
             while seen.runs < 2 or (seen.runs < ADDED_UP and not seen.at_step):
@@ -177,8 +161,6 @@ def _watch(case: Case, optimizer: Optimizer, batch: Batch) -> _Seen:
                     seen.left = bool(_gradients(case).any())
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
-                run()
-                seen.kept = _gradients(case)
         except Exception as error:
             seen.error = error
     return seen
@@ -212,10 +194,9 @@ def check_step(case: Case) -> Iterator[Finding]:
     """The user's own step: what it forgets, and the order in which it does things."""
     if case.step is None or not case.wanted or case.trial.error is not None:
         return
-    optimizer = case.optimizer or SGD([*case.wanted.values()], lr=0)
-    found = _of_step(case, _watch(case, optimizer, case.usable[0]))
+    found = _of_step(case, _watch(case, case.usable[0]))
     with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
-        found = found or _ignored(case, optimizer)
+        found = found or _ignored(case)
     if found is not None:
         yield found
 
@@ -223,10 +204,10 @@ def check_step(case: Case) -> Iterator[Finding]:
 def _of_step(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step."""
     if seen.error is not None:
-        row = "step-fails (later)" if seen.runs else "step-fails"
-        return finding(row, kind=type(seen.error).__name__, told=seen.error)
+        which = "the first step works, a later one" if seen.runs else "the step"
+        return finding("step-fails", which=which, kind=type(seen.error).__name__, told=seen.error)
     if case.optimizer is None:
-        by_hand = _of_step_by_hand(seen)
+        by_hand = _of_step_by_hand(case, seen)
         if by_hand is not None:
             return by_hand
     if not seen.at_step:
@@ -244,12 +225,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
-        kept, case.sums = _norm(seen.kept), factor > 0.7 * case.added_up
-        if len(seen.at_step) > 1 or kept < size or _norm(seen.kept - first) > 0.5 * kept:
-            return None
-        values = {"both": kept, "new": usual, "size": size, "owner": owner}
-        told = f", which comes after {case.added_up} batches"
-        return finding("forgotten-zero-grad", told=told, **values)
+        case.sums = factor > 0.7 * case.added_up
+        return None
     if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
@@ -263,7 +240,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     pairs = zip(_parts(case.wanted, rest - first), _parts(case.wanted, rest))
     held = [np.abs(d).max() < 0.01 * np.abs(r).max() for (_, d), (_, r) in pairs if r.size]
     if len(seen.at_step) == 2 and any(held):
-        values = {"both": _norm(second), "new": _norm(seen.fresh[1]), "told": ""}
+        values = {"both": _norm(second), "new": _norm(seen.fresh[1])}
         return finding("forgotten-zero-grad", size=size, owner=owner, **values)
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
@@ -284,19 +261,29 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     return None
 
 
-def _of_step_by_hand(seen: _Seen) -> Finding | None:
+def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
+    weights = _flat(case.wanted)
+    before, after = _norm(weights), _norm(weights + seen.change)
+    moved = {name for name, part in _parts(case.wanted, seen.change) if part.any()}
+    fresh = _parts(case.wanted, seen.fresh[0])
+    still = [name for name, part in fresh if part.any() and name not in moved]
     if not seen.change.any():
-        return finding("step-changes-nothing (by hand)")
-    before, after = _norm(seen.before), _norm(seen.before + seen.change)
-    if seen.change @ seen.fresh[0] > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
-        return finding("loss-is-maximized (by hand)")
-    if after < 0.5 * before:
-        return finding("step-overwrites-parameters", before=before, after=after)
-    return None
+        name, told = (
+            "step-changes-nothing",
+            "left every parameter as it was (p = p - ... is another)",
+        )
+    elif seen.change @ seen.fresh[0] > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
+        name, told = "loss-is-maximized", "added the gradient to the parameters"
+    elif after < 0.5 * before:
+        name = "step-overwrites-parameters"
+        told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
+    else:
+        return finding("step-misses-parameters", names=listed(still)) if still else None
+    return finding(f"{name} (by hand)", told=told)
 
 
-def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
+def _ignored(case: Case) -> Finding | None:
     """A step that does the same whatever its batch is."""
     x, target = case.usable[0]
     half = len(x) // 2
@@ -306,24 +293,24 @@ def _ignored(case: Case, optimizer: Optimizer) -> Finding | None:
     ]
     if target is not None and _has_targets(case, target):
         others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
-    usual, gradient = _after(case, optimizer, x, target), _fresh(case, x, target)
+    usual, gradient = _after(case, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
         return None
     for what, inputs, wanted in others:
-        if not _same(_fresh(case, inputs, wanted), gradient) and _same(
-            _after(case, optimizer, inputs, wanted), usual
-        ):
+        if _same(_fresh(case, inputs, wanted), gradient):
+            continue
+        if _same(_after(case, inputs, wanted), usual):
             return finding("step-ignores-its-batch", what=what)
     return None
 
 
 def why_not(case: Case) -> Finding | None:
     """What a step that does not learn goes along with, besides the gradient of its batch."""
-    (x, target), optimizer = case.usable[0], case.optimizer or SGD([*case.wanted.values()], lr=0)
-    seen = _watch(case, optimizer, (x, target))
+    x, target = case.usable[0]
+    seen = _watch(case, (x, target))
     if seen.error is not None or not seen.at_step:
         return None
-    fresh, change, before = seen.fresh[0], seen.change, seen.before
+    fresh, change, before = seen.fresh[0], seen.change, _flat(case.wanted)
     rest = seen.at_step[0] - fresh
     for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
         times = rest @ w / max(w @ w, 1e-300)
@@ -335,16 +322,16 @@ def why_not(case: Case) -> Finding | None:
         return finding("weight-decay-too-large (by hand)", times=times)
     by = _norm(rest) / max(_norm(fresh), 1e-300)
     if target is not None and by > 0.1:
-        even = _watch(case, optimizer, (x, np.repeat(target[:1], len(target), 0)))
+        even = _watch(case, (x, np.repeat(target[:1], len(target), 0)))
         if even.at_step and _norm(even.at_step[0] - even.fresh[0]) < 1e-3 * _norm(even.fresh[0]):
             return finding("inputs-and-targets-unrelated (step)", by=by)
     return None
 
 
-def _after(case: Case, optimizer: Optimizer, x: np.ndarray, target: Any) -> np.ndarray:
+def _after(case: Case, x: np.ndarray, target: Any) -> np.ndarray:
     """The parameters after one step."""
     assert case.step is not None
-    with trying(case, optimizer), np.errstate(all="ignore"):
+    with trying(case), np.errstate(all="ignore"):
         case.step(*tensors(x, target))
         return _flat(case.parameters)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,8 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
+TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
+"""Operations that make probabilities of scores."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -42,9 +45,8 @@ def check_weights(case: Case) -> Iterator[Finding]:
     if bad:
         yield finding("weights-not-finite", names=listed(bad))
     elif alike:
-        zero = not any(floats[name].any() for name in alike)
-        row = "weights-all-zero" if zero else "weights-all-equal"
-        yield finding(row, names=listed(alike), zero=", 0," if zero else "")
+        zero = "" if any(floats[name].any() for name in alike) else ", 0,"
+        yield finding("weights-all-equal", names=listed(alike), zero=zero)
 
 
 def _symmetric(case: Case, name: str) -> bool:
@@ -103,9 +105,9 @@ def check_batch_of_one(case: Case) -> Iterator[Finding]:
 
 
 def check_structure(case: Case) -> Iterator[Finding]:
-    """Linear layers with nothing between, of one unit, not registered; axes that are mixed up."""
+    """Linear layers with nothing between, or not registered; axes that are mixed up."""
     own = {id(p) for p in case.parameters.values()}
-    foreign, idle, narrow = [], [], []
+    foreign, idle = [], []
     weights = {
         call: call.args[WEIGHTED[call.op]]
         for call in case.trial.of(*WEIGHTED)
@@ -115,17 +117,17 @@ def check_structure(case: Case) -> Iterator[Finding]:
     for call in case.trial.calls:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
-    for call, w in weights.items():
+    for call in weights:
         before = list(case.trial.back(call.args[0]))
+        between = list(itertools.takewhile(lambda c: c not in weights, before))
+        one = call.args[0].shape[1:] == (1,) and len(between) < len(before)
+        if one and all(c.is_function(leaves=True) for c in between):  # no distance of two
+            case.narrow.append(call.where())
         source = next((c for c in before if not _is_linear(c)), None)
         if source in weights and _is_needless(case, source, call):
             pair = f"{source.where()} and {call.where()}"
             if not any(c.op in ("mean", "sum") for c in before[: before.index(source)]):
                 idle.append(pair)
-        inputs = w.shape[0] if call.op == "matmul" else w.shape[1]
-        feeds = next((c for c in before if c in weights), None)  # not a sum of more, a distance
-        if inputs == 1 and call.op != "conv2d" and feeds and feeds.output.shape[-1] == 1:
-            narrow.append(call.where())
     for call in case.trial.of("reshape"):
         before, after = call.args[0].shape, call.output.shape
         wide, moved = ([n for n in shape[1:] if n > 1] for shape in (before, after))
@@ -144,8 +146,6 @@ def check_structure(case: Case) -> Iterator[Finding]:
         yield finding("parameters-not-registered", count=len(foreign), told=listed(foreign, 3))
     if 0 < len(weights) <= 4 * len(idle):  # one of many, as behind a first layer, does no harm
         yield finding("nothing-nonlinear-between", pairs=listed(idle, 2))
-    if narrow:
-        yield finding("layer-of-one-unit", places=listed(narrow, 2))
 
 
 def _is_linear(call: Call) -> bool:
@@ -177,12 +177,11 @@ def check_examples(case: Case) -> Iterator[Finding]:
     N = len(x)
     if case.trial.error is not None or output is None or len(output) != N or N < 2:
         return
-    if any(_needless_softmax(case)) or "parameters-not-registered" in case.found:
+    if any(_over_the_batch(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
     if case.matches and output.shape == (N, N):
         return  # a score for each pair of examples
-    other = x.copy()
-    other[0] = -10 * x[0] if x.dtype.kind == "f" else x[-1]
+    other = np.concatenate([x[-1:], x[1:]])
     asleep, problem = Trial(), ""
     try:
         with preserving(case.model), no_grad(), np.errstate(all="ignore"):
@@ -192,7 +191,9 @@ def check_examples(case: Case) -> Iterator[Finding]:
             runs = [first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
         again, changed, fewer = runs
         if len(fewer) != N - 1:
-            problem = f"gives {len(fewer)} outputs for {N - 1} inputs"
+            problem = (
+                f"gives {len(fewer)} outputs for {N - 1} inputs: is axis 0 that of the examples?"
+            )
     except Exception as error:
         problem = f"raises {type(error).__name__}: {error}"
     if problem:
@@ -212,7 +213,8 @@ def check_runs(case: Case) -> Iterator[Finding]:
     if problem is not None:
         if case.found & REASONS:
             return
-        cure, flat = "the message says what to change", getattr(case.target, "ndim", 0) == 1
+        cure = "the message says what to change"
+        flat = getattr(case.target, "ndim", 0) == 1 and getattr(trial.output, "shape", (1,))[-1] > 1
         if trial.several and trial.stage == "loss":
             cure = "of a tuple of outputs take what it wants: lambda y, t: F.cross_entropy(y[0], t)"
         elif "cross_entropy" not in str(problem) and trial.stage == "loss" and flat:
@@ -236,25 +238,29 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     trial = case.trial
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
-    none = [name for name, g in trial.gradients.items() if g is None]
-    for row, ran in (("no-gradient (idle)", False), ("no-gradient (cut)", True)):
-        owners = {name: case.model.get_submodule(name.rpartition(".")[0]) for name in none}
-        names = [n for n in none if n in case.wanted and ran is (id(owners[n]) in trial.ran)]
+    none = [name for name, g in trial.gradients.items() if g is None and name in case.wanted]
+    owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
+    for ran, why in (
+        (False, ": their layers do not run in forward()"),
+        (True, ", although their layers run"),
+    ):
+        names = [n for n, owner in zip(none, owners) if ran is (id(owner) in trial.ran)]
         if names:
-            yield finding(row, names=listed(names))
+            yield finding("no-gradient", names=listed(names), why=why)
 
 
 def check_flat_units(case: Case) -> Iterator[Finding]:
     """Units that give the same whatever comes in, and so pass no gradient."""
-    if (case.x == case.x.flat[0]).all() or case.found & {"weights-all-zero", "weights-all-equal"}:
+    if (case.x == case.x.flat[0]).all() or "weights-all-equal" in case.found:
         return  # nothing to be said about units that all see the same, or are all the same
     dead, sated, every = [], [], False
     last = case.trial.last(case.trial.output)
-    for call in case.trial.calls:
+    for call in case.trial.calls[: case.trial.forward]:
         if call is last or call.output.ndim < 2 or not call.is_activation:
             continue
-        flat, units = call.flat(), call.output.shape[1]
-        still = int(flat.all(axis=(0, *range(2, flat.ndim))).sum()) if units > 1 else 0
+        flat, units, y = call.flat(), call.output.shape[1], call.output.array
+        dull = (flat & (y == y[:1])).all(axis=(0, *range(2, y.ndim)))
+        still = int(dull.sum()) if units > 1 else 0
         if np.isfinite(call.reach()).all():
             if flat.mean() > MOSTLY_FLAT:
                 sated.append(f"{flat.mean():.0%} of the numbers in {call.where()}")
@@ -271,8 +277,6 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
 
 
 def _zero_gradients(case: Case) -> Iterator[Finding]:
-    if "softmax-of-one-score" in {found.name for found in _needless_softmax(case)}:
-        return  # that is the reason
     gradients = {n: g for n, g in case.trial.gradients.items() if g is not None and g.size}
     zero = [name for name, g in gradients.items() if not g.any()]
     new = {n for n, p in case.parameters.items() if p.ndim > 1 and not p.array.any()}
@@ -283,61 +287,67 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
     if zero and zero == biases:
         case.notes.append(f"{listed(zero)} cancels in what follows: its gradient is exactly 0")
     elif zero and "dropout-too-strong" not in case.found:
-        N, calls = len(case.usable[0][0]), case.trial.calls[: case.trial.forward]
-        ran = (c for c in calls if c.args and c.output.ndim > 1 and len(c.output) == N > 1)
-        flat = (c for c in ran if not np.ptp(c.output.array, axis=0).any())
-        where = next((f": {c.where()} gives {c.output.array.flat[0]:g} whatever comes in, of shape "
-                      f"{c.args[0].shape}" for c in flat), "")  # fmt: skip
+        N, where = len(case.usable[0][0]), ""
+        for c in reversed(case.trial.calls[: case.trial.forward]):
+            if c.args and c.output.ndim > 1 and len(c.output) == N > 1:
+                if not np.ptp(c.output.array, axis=0).any():
+                    number, shape = c.output.array.flat[0], c.args[0].shape
+                    where = f": {c.where()} gives {number:g} whatever comes in, of shape {shape}"
+                elif not where and c.is_activation and c.flat().all():
+                    where = f": {c.where()} has no slope"
         yield finding("zero-gradient", names=listed(zero), where=where)
 
 
-def _needless_softmax(case: Case) -> Iterator[Finding]:
-    """A softmax along the examples, or at the end of a model with one output."""
+def _over_the_batch(case: Case) -> Iterator[Finding]:
+    """A softmax along the examples."""
     for call in case.trial.of("softmax", "log_softmax"):
         x, axis = call.args[0], call.setting("axis", 1, -1)
         if x.ndim > 1 and axis in (0, -x.ndim) and 1 < len(x) == len(case.usable[0][0]):
             yield finding("softmax-over-the-batch", where=call.where(), others=len(x) - 1)
-    last = case.trial.last(case.trial.output)
-    if last is not None and last.op in ("softmax", "log_softmax") and last.output.shape[1:] == (1,):
-        yield finding("softmax-of-one-score", where=last.where())
 
 
 def check_scores(case: Case) -> Iterator[Finding]:
     """What goes into the loss: cross_entropy takes raw scores, nll_loss log-probabilities."""
-    wrong, call = list(_needless_softmax(case)), case.trial.loss_call
+    wrong, call = list(_over_the_batch(case)), case.trial.loss_call
     yield from wrong
     if wrong or call is None or not isinstance(call.args[0], Tensor):
         return
-    x, maker = call.args[0].array, case.trial.maker(call.args[0])
+    x = call.args[0].array
     if x.ndim < 2 or not np.isfinite(x).all():
         return
-    made = f", made by {maker.layer}" if maker is not None and maker.layer else ""
-    op, (low, high) = (maker.op, maker.reach()) if maker is not None else ("", (-np.inf, np.inf))
-    C, seen = x.shape[1], f"from {x.min():.3g} to {x.max():.3g}"
-    share = np.exp(np.minimum(x, 80)).sum(axis=1)
-    distribution = C > 1 and x.min() >= 0 and np.allclose(x.sum(axis=1), 1, atol=1e-4)
-    most, row = _most_of(call), ""
-    if most > 1.01 and (call.op == "cross_entropy" or (call.op == BINARY[0] and distribution)):
+    most, share = _most_of(call), np.exp(np.minimum(x, 80)).sum(axis=1)
+    shared = call.op == BINARY[0] and np.allclose(x.sum(axis=1), 1, atol=1e-4)
+    if most > 1.01 and (call.op == "cross_entropy" or shared):
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
     if call.op == "nll_loss" and not (x.max() <= 0 and np.allclose(share, 1, atol=1e-4)):
         yield finding("nll-loss-of-scores", share=share.flat[0])
-    elif (call.op, op) == ("cross_entropy", "log_softmax"):
-        told = "cross_entropy gets log-probabilities: leave log_softmax out, or use nll_loss"
-        case.notes.append(told)
-    elif call.op in ("cross_entropy", BINARY[1]):
-        if not np.isfinite([low, high]).any() and call.args[0] is case.trial.output:
+
+
+def check_reach(case: Case) -> Iterator[Finding]:
+    """Scores for a softmax of the loss, or at the end of the model, that cannot be far apart."""
+    last, trial = case.trial.last(case.trial.output), case.trial
+    if "softmax-over-the-batch" in case.found:
+        return
+    for call in [*([last] if last else []), *trial.calls[trial.forward :]]:
+        if call.op not in TAKES_SCORES or not isinstance(call.args[0], Tensor):
+            continue
+        x, maker = call.args[0].array, trial.maker(call.args[0])
+        if x.ndim < 2 or maker is None or not np.isfinite(x).all():
+            continue
+        (low, high), C = maker.reach(), x.shape[1]
+        if not np.isfinite([low, high]).any() and call.args[0] is trial.output:
             low, high = case.limits()
-        least, probable = math.log(1 + max(C - 1, 1) * math.exp(low - high)), low >= 0 and high <= 1
-        if call.op == BINARY[1] and probable:
-            row = "probabilities-before-logits-loss"
-        elif distribution:
-            row, least = "softmax-before-cross-entropy", math.log(1 + (C - 1) / math.e)
+        least = math.log(1 + max(C - 1, 1) * math.exp(low - high))
+        if maker.op == "log_softmax":
+            told = f"{call.op} gets log-probabilities: leave log_softmax out, or use nll_loss"
+            case.notes.append(told)
         elif least > 0.1 or (np.isfinite(low) != np.isfinite(high) and (low > -5 or high < 5)):
-            row = "activation-before-cross-entropy"
-        if row:
-            loss = {"loss": call.op, "low": low, "high": high, "least": least}
+            made = maker.op + (f", made by {maker.layer}" if maker.layer else "")
+            values = {"low": low, "high": high, "least": least, "made": made, "op": maker.op}
+            seen = f"from {x.min():.3g} to {x.max():.3g}"
             severity = WARNING if least < 0.1 else ERROR
-            yield finding(row, severity, op=op, made=made, seen=seen, **loss)
+            yield finding("scores-out-of-reach", severity, loss=call.op, seen=seen, **values)
+            return
 
 
 def _most_of(call: Call) -> float:
@@ -370,9 +380,9 @@ def check_loss(case: Case) -> Iterator[Finding]:
             yield finding("loss-not-finite", loss=loss)
         return
     if loss < 0:
-        made = {id(c.output) for c in trial.of("softmax")}
-        logs = trial.of("log", "log_softmax")
-        if made and not any(c.op == "log_softmax" or id(c.args[0]) in made for c in logs):
+        logs = (c for log in trial.of("log") for c in trial.back(log.args[0]))
+        known = trial.of("cross_entropy", "log_softmax") or any(c.op == "softmax" for c in logs)
+        if trial.of("softmax") and not known:
             yield finding("probabilities-without-log", loss=loss)
             return
     yield from _left_out(case)

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from tinynet import nn
+from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
 from tinynet.teaching.loop_checks import why_not
-from tinynet.teaching.relation import check_relation, rows, structured
 from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
@@ -35,10 +35,12 @@ USUAL_DECAY = 0.02
 SETTINGS = (
     ("maximize", False, BETTER, "loss-is-maximized"),
     ("weight_decay", 0, 0.1, "weight-decay-too-large"),
-    ("eps", 1e-8, BETTER, "eps-too-large (setting)"),
-    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast (setting)"),
+    ("eps", 1e-8, BETTER, "eps-too-large"),
+    ("lr_decay", 0, BETTER, "learning-rate-falls-too-fast"),
 )
 """Settings of an optimizer, the usual one, how much more it must learn with this, and the name."""
+SURELY = 5.0
+"""Targets of similar inputs are alike beyond doubt by so many deviations from chance."""
 ENOUGH = 20
 """In fewer steps than this only a rate that is too high shows."""
 NEW_WEIGHTS = "begin with other weights: layer.reset_parameters(), or nn.init.kaiming_normal_"
@@ -71,8 +73,8 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, _exchangeable, check_relation, _persistent, _falling, _cause, _stuck,
-                 _asleep):  # fmt: skip
+    for look in (_contrary, _exchangeable, relation.check_reordered, relation.check_relation,
+                 _persistent, _falling, _cause, _narrow, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
         if found:
@@ -87,15 +89,28 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     Not where the outputs are distances, which are low where the targets say that two are alike.
     """
     along, against = case.sides()
-    opposed = against < along and (against <= way.best.last or against < 0)
+    opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
     if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
-        yield finding("answers-get-worse", run=way.best, C=case.classes)
+        seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
     elif way.best.last < -100 * max(abs(way.first), 1.0) and not opposed:
         yield finding("loss-without-a-lower-bound", run=way.best)
+        return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
-        yield finding("loss-with-the-wrong-sign (collapse)", run=way.best)
+        seen = "and then the outputs of all examples are the same: it asks for nothing else"
     elif way.learned and opposed and not case.distances:
-        yield finding("loss-with-the-wrong-sign", run=way.best, values=(along, against))
+        seen = (
+            f"and is {along:.4g} where the outputs go along with the targets, {against:.4g} where "
+        )
+        seen += "they go against them"
+    else:
+        return
+    yield finding("loss-with-the-wrong-sign", run=way.best, seen=seen)
+
+
+def _narrow(case: Case, way: Way) -> Iterator[Finding]:
+    """A layer that gets one number of each example, where much is left to learn."""
+    if case.narrow and way.best.last > 0.3 * way.first:
+        yield finding("layer-of-one-unit", places=listed(case.narrow, 2), run=way.best)
 
 
 def _persistent(case: Case, way: Way) -> Iterator[Finding]:
@@ -112,20 +127,18 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or case.step is None or own.fell > 0.1:
         return
     held = way.see(train(case, f"{_at(case)} held", held=True, step=case.step))
-    if held.last - way.floor < (own.last - way.floor) / 3 and way.learned:
+    if held.last - way.floor < 0.6 * (own.last - way.floor) and way.learned:
         yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
 
 
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
     """Evaluation mode that does not know what was learned in training mode."""
     run, norms = way.shown, case.layers(*BATCH_NORMS)
-    slow = {f"momentum={n.momentum:g} in {path}": n for path, n in norms
-            if n.training and n.momentum is not None and n.momentum < 0.003}  # fmt: skip
-    most = 1.3 * run.last + 0.02 if slow else (run.first + run.last) / 2 + 0.1
+    slow = [f"momentum={n.momentum:g} in {path}" for path, n in norms
+            if n.training and n.momentum is not None and n.momentum < 0.003]  # fmt: skip
     fell = case.model.training and way.share(run) > STEADY and way.learned
-    fixed = any(not n.momentum and not n.running_mean.array.any() for n in slow.values())
-    if fixed or (fell and not run.asleep <= most):
-        told = f"; with {listed([*slow])} the running statistics hardly move" if slow else ""
+    if slow or (fell and not run.asleep <= (run.first + run.last) / 2 + 0.1):
+        told = f"; with {listed(slow)} the running statistics hardly move" if slow else ""
         yield finding("evaluation-far-from-training", steps=case.steps, run=run, told=told)
 
 
@@ -148,8 +161,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if case.sums:
         mean = again(_at(case, 1 / case.added_up), rate=1 / case.added_up)
         if way.helps(mean, 0.1):
-            values = {"steps": steps, "own": own, "other": mean}
-            yield finding("summed-loss (batches)", N=case.added_up, **values)
+            yield _too_high(case, own, way, mean)
             return
     if case.step is not None:
         plain, little = way.best, SLOW * way.share(way.usual)
@@ -161,7 +173,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             yield known
             return
         if case.optimizer is None and own.highest > 2 * abs(own.first):
-            yield finding("learning-rate-too-high (by hand)", steps=steps, own=own, other=way.best)
+            yield _too_high(case, own, way, None)
             return
         if way.helps(plain) and way.share(own) < little:
             if case.rivals or case.feeds_other:
@@ -179,7 +191,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         if given > usual:
             other = again(f"with {setting}={usual:g}", settings={setting: usual})
             if way.helps(other, least) and way.share(other) > way.share(slower) - 0.1:
-                yield finding(row, given=given, own=own, steps=steps, other=other)
+                told = {"setting": setting, "given": given, "usual": usual, "own": own}
+                yield finding(f"{row} (setting)", steps=steps, other=other, **told)
                 return
     if own.diverged or (slower is not None and way.share(own) < 0.5):
         yield _too_high(case, own, way, slower)
@@ -219,21 +232,32 @@ def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
 
 
 def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
-    if slower is None:
+    if slower is None and case.optimizer is not None:
         runs = (train(case, _at(case, f), rate=f, step=case.step) for f in RATES)
         slower = next((r for r in runs if r.last < r.first and r.highest < 2 * r.first), None)
-    momentum, row, calls = _momentum(case), "learning-rate-too-high", case.trial.calls
+    momentum, row, what, calls = _momentum(case), "learning-rate-too-high", "", case.trial.calls
     added = f"; momentum={momentum:g} adds up the steps" if momentum > 0.95 else ""
     other, steps, N = slower or way.best, case.steps, len(case.usable[0][0])
     if slower is not None and calls and calls[-1].is_sum:
-        row = "summed-loss"
+        row, what = "summed-loss", f"the sum over the {N} examples of a batch"
+    elif slower is not None and case.sums:
+        row, what = "summed-loss", f"added up over {case.added_up} batches"
     rate = other.what.removeprefix("at ")
-    return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, N=N)
+    if case.optimizer is None:
+        rate = (
+            "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of the length"
+        )
+    return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, what=what)
 
 
 def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     """Neither the recipe nor Adam makes the loss fall: the gradients and the weights."""
-    if way.learned or _knows_already(case, way.first) or "zero-gradient" in case.found:
+    if _knows_already(case, way.first) or "zero-gradient" in case.found:
+        return  # the last is a reason
+    given, call = relation.examples(case), case.trial.loss_call
+    guess = math.log(case.classes or 1) if call is not None and call.op == "cross_entropy" else 0
+    guessed = way.first > guess > 0 and way.best.last > LEARNED * guess
+    if way.learned and not (guessed and given and relation.closer_than_chance(given) > SURELY):
         return
     anew = train(case, "with new weights", adam=1e-2, prepare=case.start_anew)
     renewed = anew if anew.last < LEARNED * min(anew.first, way.first) else None
@@ -246,7 +270,7 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     values: dict[str, Any] = {"steps": case.steps, "run": way.best}
     if dropouts and calm.last < LEARNED * calm.first:
         yield finding("dropout-too-strong (together)", calm=calm, **values)
-    elif not structured(rows(case)):
+    elif not relation.structured(relation.rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
         cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
@@ -256,8 +280,6 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
 
 def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:
     """A gradient that is next to nothing in a layer; anew: a run with new weights that learned."""
-    if "zero-gradient" in case.found:
-        return  # that is the reason
     sizes = {
         name: float(np.sqrt(np.mean(np.square(g, dtype=np.float64))))
         for name, g in case.trial.gradients.items()
@@ -277,10 +299,7 @@ def _knows_already(case: Case, first: float) -> bool:
     """Whether the loss is far below that of guessing: a trained model needs not learn."""
     if case.classes:
         return first < 0.7 * math.log(case.classes)
-    target = case.target
-    if target is None or target.dtype.kind != "f" or case.labels is not None:
-        return first < 0.5
-    return first < 0.3 * float(target.var())
+    return case.target is None or first < 0.3 * float(case.target.var())
 
 
 # ----- words --------------------------------------------------------------------------------------
