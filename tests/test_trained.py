@@ -12,6 +12,7 @@ import pytest
 import tinynet
 from tinynet import data, models, nn, training
 from tinynet.cli import main
+from tinynet.errors import DataError
 from tinynet.training import strokes
 
 NET = """
@@ -495,6 +496,39 @@ def test_a_folder_of_photos_is_judged_as_predict_sees_it_and_whole(of_strokes, c
     assert "12 test images" in capsys.readouterr().out
     assert main(["evaluate", "run"]) == 2
     assert "add --data KIND:PATH" in capsys.readouterr().err
+
+
+def test_the_own_data_are_known_by_their_place_and_said_to_have_changed(here, capsys):
+    images = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+
+    def add(name, count):
+        Path("own", name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = rng.integers(0, 255, (12, 12)).astype(np.uint8)
+            images.fromarray(pixels).save(f"own/{name}/{i}.png")
+
+    add("a", 10)
+    add("b", 10)
+    train = ["train", "--data", "folder:own", "--size", "8", "--epochs", "1", "--lr", "0.01"]
+    assert main([*train, "--out", "of-own"]) == 0
+    model, total = tinynet.load("of-own"), 4
+    for more in (10, 20):
+        add("a", more)
+        for name in ("folder:own", "folder:own?size=8", f"folder:{Path('own').resolve()}"):
+            capsys.readouterr()
+            with pytest.warns(UserWarning, match="no longer as the run saw it"):
+                assert model.evaluate(name)["confusion_matrix"].sum() == total
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                assert main(["evaluate", "of-own", "--data", name]) == 0
+            told = capsys.readouterr()
+            assert f"{total} test images" in told.out
+            assert "no longer as the run saw it" in told.err
+        total = 6
+    add("c", 10)
+    with pytest.warns(UserWarning, match="no longer as"), pytest.raises(DataError, match="a, b"):
+        model.evaluate("folder:own?size=8")
 
 
 def test_grey_arrays_need_no_axis_of_channels(of_strokes):

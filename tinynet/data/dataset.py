@@ -171,18 +171,6 @@ def warn_of_empty(
     warn(f"{where}: {told}")
 
 
-def scales_apart(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether of two arrays that are meant to be alike one seems to be scaled, and not the other:
-    they reach numbers that differ by a factor of 30. Bytes count from 0 to 1.
-    """
-    peaks = [
-        float(x.max()) / 255 if x.dtype == np.uint8 else float(max(x.max(), -x.min()))
-        for x in (one, other)
-        if x.size and x.dtype.kind in "iuf"
-    ]
-    return len(peaks) == 2 and 0 < 30 * min(peaks) <= max(peaks)
-
-
 def _as_column(array: Any) -> np.ndarray:
     column = np.asarray(array)
     if column.ndim == 0:

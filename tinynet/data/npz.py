@@ -23,7 +23,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tinynet.console import visible
-from tinynet.data.dataset import scales_apart
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 
@@ -98,7 +97,7 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
 
 def _check_ranges(train: np.ndarray, test: np.ndarray, source: str | Path) -> None:
     """Refuse bytes beside floats of another range, and warn of such floats."""
-    if not scales_apart(train, test):
+    if not _scaled_apart(train, test):
         return
     told = (
         f"{source}: x_train ({train.dtype}) reaches {train.max():g}, x_test ({test.dtype}) "
@@ -110,6 +109,18 @@ def _check_ranges(train: np.ndarray, test: np.ndarray, source: str | Path) -> No
             "one dtype, scaled alike"
         )
     warn(f"{told}: is one of them scaled, and not the other?")
+
+
+def _scaled_apart(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether of two arrays that are meant to be alike one seems to be scaled, and not the other:
+    they reach numbers that differ by a factor of 30. Bytes count from 0 to 1.
+    """
+    peaks = [
+        float(x.max()) / 255 if x.dtype == np.uint8 else float(max(x.max(), -x.min()))
+        for x in (one, other)
+        if x.size and x.dtype.kind in "iuf"
+    ]
+    return len(peaks) == 2 and 0 < 30 * min(peaks) <= max(peaks)
 
 
 @contextlib.contextmanager

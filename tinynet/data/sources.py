@@ -56,13 +56,29 @@ def load(
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    kind, colon, rest = name.partition(":")
-    if colon and kind in OWN:
-        if not rest.partition("?")[0]:
+    kind, path, options = parts_of(name)
+    if kind:
+        if not path:
             raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
-        return _load_own(kind, os.path.expanduser(rest), split, held_out)
+        return _load_own(kind, path, options, split, held_out)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """Kind, path and options of a user's own data, KIND:PATH?OPTIONS; others have no kind.
+
+    >>> parts_of("folder:photos?size=32"), parts_of("mnist")
+    (('folder', 'photos', 'size=32'), ('', 'mnist', ''))
+    """
+    kind, colon, rest = name.partition(":")
+    if not colon or kind not in OWN:
+        return "", name, ""
+    path = os.path.expanduser(rest)
+    if kind != "folder" or os.path.exists(path):
+        return kind, path, ""
+    place, mark, options = path.rpartition("?")
+    return kind, place if mark else path, options if mark else ""
 
 
 def read_known(known: KnownSet, split: str, root: Path) -> Pair:
@@ -153,16 +169,15 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _load_folder(path: str, split: str, held_out: float) -> ArrayDataset:
+def folder_options(text: str) -> dict[str, Any]:
+    """The arguments of `load_folder` that such options say: size=32&fit=pad."""
     options: dict[str, Any] = {}
-    if "?" in path and not Path(path).exists():
-        path, _, given = path.rpartition("?")
-        for option in given.split("&"):
-            name, _, value = option.partition("=")
-            if name not in ("size", "fit"):
-                raise unknown_name("option of folder:PATH", name, ["size", "fit"])
-            options[name] = parse_size(value) if name == "size" else value
-    return load_folder(path, split, test_fraction=held_out, **options)
+    for option in filter(None, text.split("&")):
+        name, _, value = option.partition("=")
+        if name not in ("size", "fit"):
+            raise unknown_name("option of folder:PATH", name, ["size", "fit"])
+        options[name] = parse_size(value) if name == "size" else value
+    return options
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -174,13 +189,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width or height)
 
 
-def _load_own(kind: str, path: str, split: str, held_out: float) -> ArrayDataset:
+def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -> ArrayDataset:
     """A split of the user's data, held out where they have none."""
     name, classes = f"{kind}:{path}", None
     if (meant := _form_of(path)) not in (None, kind, "folder" if kind == "idx" else kind):
         raise DataError(f"{name}: to take what is there, say {meant}:{path}")
     if kind == "folder":
-        return _load_folder(path, split, held_out)
+        return load_folder(path, split, test_fraction=held_out, **folder_options(options))
     if kind == "npz":
         with open_file(path) as stream:
             splits, classes = arrays_from_npz(stream, path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -24,7 +24,6 @@ from tinynet.data import (
     random_split,
     stratified_split,
 )
-from tinynet.data.dataset import scales_apart
 from tinynet.errors import DataError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
@@ -32,11 +31,16 @@ from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of, settings_of
 from tinynet.training.preparation import (
     Images,
+    apart,
     check_moved,
+    ends_of,
+    figures,
     find_normalize,
     inputs_of,
+    is_prepared,
     known_of,
     told,
+    unlike,
 )
 from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
@@ -123,6 +127,50 @@ def source(data: Any) -> tuple[Any, np.ndarray]:
     while isinstance(data, Subset):
         data, rows = data.dataset, data.places(rows)
     return data, rows
+
+
+def transforms_of(data: Any) -> tuple[Any, Any]:
+    """What the data set itself and the loader around it make of images; None for nothing."""
+    inner = getattr(source(data)[0], "transform", None)
+    return inner, None if is_dataset(data) else getattr(data, "transform", None)
+
+
+def check_inputs(model: Any, data: Any, x: Any, is_first: bool) -> None:
+    """Warn of a first batch that is unlike what a loaded model was trained on, or may be.
+
+    data: where it is from, which may prepare it as that of the training did.
+    """
+    checkpoint = known_of(model) if is_first else None
+    if checkpoint is None:
+        return
+    known, x = vars(checkpoint), getattr(x, "array", x)
+    ends, prepared = ends_of(known), is_prepared(known)
+    usual = (*(ends if prepared else (-3.0, 3.0)), 0.0, 1.0)  # of an older file
+    then = known.get("inputs") or (usual if known.get("mean") is not None else None)
+    is_images = getattr(x, "ndim", 0) == 4
+    if is_images and not checkpoint.tells_of_images():
+        warnings.warn(
+            f"{checkpoint.path} does not say how images were normalised; they are given "
+            "as 0 to 1: if the model was trained on others, the results are meaningless",
+            stacklevel=4,
+        )
+    difference = unlike(x, then)
+    untold = known.get("untold")
+    by_itself = untold is not None and told(transforms_of(data)).get("untold") == untold
+    if then is not None and is_images and x.dtype.kind == "f" and not (prepared or by_itself):
+        now, slack = figures(x), 1e-5 * max(1.0, -ends[0], ends[1])  # for rounding
+        if ends[0] - slack <= now[0] <= now[1] <= ends[1] + slack:  # as photos are
+            difference = apart(now, then)
+    if difference:
+        by = f", made by {untold}, which is not kept" if untold else ""
+        cure = "prepare them as in the training, or train with transform= of data.standardize or "
+        cure += "vision.transforms, which are kept"
+        if is_images and prepared:
+            cure = "give an array or a data set of images, as bytes or from 0 to 1"
+        warnings.warn(
+            f"the model gets inputs {difference}{by}: the results may be meaningless; {cure}",
+            stacklevel=4,
+        )
 
 
 # ----- arrays and tables ----------------------------------------------------------------------
@@ -379,29 +427,42 @@ def training_batches(
     return batches
 
 
-def looked_at(batches: Any, train: Any, about: dict[str, Any]) -> Iterator[Any]:
-    """The same batches, of `train`, with a warning of inputs that nets hardly learn from; what they
-    are like is kept in `about`.
-    """
+def looked_at(batches: Any, look: Callable[[np.ndarray], None]) -> Iterator[Any]:
+    """The same batches; `look` gets the inputs of the first, if these are floats."""
     for i, batch in enumerate(batches):
         x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
         if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
-            inputs_of(x, about)
-        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
-            applied = [getattr(data, "transform", None) for data in (train, source(train)[0])]
-            normalize = next(filter(None, map(find_normalize, applied)), None)
-            cure = "divide bytes by 255, or pass transform=data.standardize(train)"
-            if normalize is not None:
-                cure = "they are normalised already, so are there outliers, or was it for others?"
-            elif x.ndim == 2:
-                cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
-            warnings.warn(
-                f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
-                f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
-                f"for inputs of about unit scale: {cure}",
-                stacklevel=2,
-            )
+            look(x)
         yield batch
+
+
+def look_at_training(x: np.ndarray, train: Any, about: dict[str, Any]) -> None:
+    """Keep in `about` what the inputs are like; warn of such as nets hardly learn from."""
+    inputs_of(x, about)
+    if not badly_scaled(x):
+        return
+    normalize = next(filter(None, map(find_normalize, transforms_of(train))), None)
+    cure = "divide bytes by 255, or pass transform=data.standardize(train)"
+    if normalize is not None:
+        cure = "they are normalised already, so are there outliers, or was it for others?"
+    elif x.ndim == 2:
+        cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
+    warnings.warn(
+        f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
+        f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
+        f"for inputs of about unit scale: {cure}",
+        stacklevel=2,
+    )
+
+
+def look_at_validation(x: np.ndarray, about: dict[str, Any]) -> None:
+    """Warn of validation inputs that are unlike those of the training."""
+    if told := unlike(x, about.get("inputs")):
+        warnings.warn(
+            f"fit: validation gives the model inputs {told}: is one of them scaled, and not the "
+            "other?",
+            stacklevel=2,
+        )
 
 
 def validation_batches(
@@ -417,19 +478,9 @@ def validation_batches(
         )
     if not is_dataset(validate):
         return as_batches(validate, 1)
-    parts = [source(data)[0] for data in (train, validate)]
-    plain = is_dataset(train) and all(
-        isinstance(part, ArrayDataset) and part.transform is None for part in parts
-    )
-    if plain and scales_apart(*(part.images for part in parts)):
-        reached = " and ".join(f"{part.images.max():.5g} ({part.images.dtype})" for part in parts)
-        warnings.warn(
-            f"fit: training and validation data reach {reached}: is one of them scaled, and not "
-            "the other?",
-            stacklevel=3,
-        )
-    by_loader = not is_dataset(train) and getattr(train, "transform", None) is not None
-    if (by_loader or find_normalize(augment) is not None) and transform is None:
+    if (
+        transforms_of(train)[1] is not None or find_normalize(augment) is not None
+    ) and transform is None:
         raise ValueError(
             "fit: the training images are normalised by augment= or their DataLoader, those of "
             "validate= would not be. Pass transform=, or make validate a DataLoader too."
@@ -465,8 +516,7 @@ def about_data(
     about["columns"] = getattr(images, "columns", None) or None
     if getattr(images, "classes", None) is not None:
         about["classes"] = images.classes
-    inner, is_ours = getattr(images, "transform", None), isinstance(images, ArrayDataset)
-    by_loader = None if is_dataset(train) else getattr(train, "transform", None)
+    (inner, by_loader), is_ours = transforms_of(train), isinstance(images, ArrayDataset)
     about |= told((inner, by_loader, transform))
     if (normalize := find_normalize(augment)) is not None and "mean" not in about:
         about |= {"mean": normalize.mean, "std": normalize.std}

@@ -8,6 +8,7 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import warnings
@@ -30,6 +31,8 @@ from tinynet.training.batches import (
     as_examples,
     check_classes,
     dtype_of,
+    look_at_training,
+    look_at_validation,
     looked_at,
     own_transform,
     source,
@@ -380,9 +383,11 @@ def _one_epoch(run: Run) -> Record:
     if not hasattr(batches, "load_state_dict"):  # a loader that was told knows the rest itself
         batches = itertools.islice(batches, run.so_far.steps, None)
     batches = run.ranks.own_parts(batches)
+    at_training = functools.partial(look_at_training, train=run.train, about=run.about)
+    at_validation = functools.partial(look_at_validation, about=run.about)
     trained = train_epoch(
         run.model,
-        batches if run.step or not run.ranks.first else looked_at(batches, run.train, run.about),
+        batches if run.step or not run.ranks.first else looked_at(batches, at_training),
         run.optimizer,
         run.loss if run.step else watched(run.loss),
         metrics=run.metrics,
@@ -400,9 +405,12 @@ def _one_epoch(run: Run) -> Record:
         check_weights(run.model)
         if run.validate is not None:
             note = None if run.findings is None else run.findings.add
+            held_out = run.ranks.own_batches(run.validate, run.findings)
+            if not run.history and run.ranks.first and known is None:
+                held_out = looked_at(held_out, at_validation)
             measured = evaluate(
                 run.model,
-                run.ranks.own_batches(run.validate, run.findings),
+                held_out,
                 run.loss,
                 metrics=run.metrics,
                 after_batch=note,

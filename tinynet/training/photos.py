@@ -22,11 +22,12 @@ from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of,
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
-from tinynet.training.strokes import WORKING, is_dark_around, like_strokes
+from tinynet.training.strokes import WORKING, are_dark_around, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
 from tinynet.vision.transforms.base import Transform
 
 CHANNELS = {1: "L", 3: "RGB"}
+AS_THEY_ARE, AS_IN_TRAINING = "taken as they are", "made as those of the training"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         ready = white - array if look.invert else array
         if _are_alike(ready, look):
             names = [f"image {i}" for i in range(len(ready))]
-            return Batch(ready, names, ["taken as they are"] * len(ready))
+            return Batch(ready, names, [AS_THEY_ARE] * len(ready))
         images = array
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
         raise DataError(
@@ -125,9 +126,9 @@ def _are_alike(images: np.ndarray, look: Look) -> bool:
     """Whether images of the training's size are like its own, as far as these are known."""
     if look.box is None or not images.size:
         return True
-    x = images[:, 0] / 255 if images.dtype == np.uint8 else images[:, 0]
-    in_range = images.dtype.kind in "fu" and x.min() >= 0 and x.max() <= 1
-    return in_range and (look.as_is or bool(is_dark_around(x).all()))
+    is_bytes = images.dtype == np.uint8
+    in_range = is_bytes or (images.dtype.kind == "f" and 0 <= images.min() <= images.max() <= 1)
+    return in_range and (look.as_is or are_dark_around(images[:, 0]))
 
 
 def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
@@ -172,17 +173,17 @@ def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
         image = image.point(lambda value: 255 - value)
     found = ""
     if look.box is not None and not look.as_is:
-        if image.size == (W, H) and is_dark_around(np.asarray(image) / 255):
-            return vision_images.pixels_of(image), "taken as they are"
+        if image.size == (W, H) and is_dark_around(np.asarray(image)):
+            return vision_images.pixels_of(image), AS_THEY_ARE
         photo = image.copy()
         photo.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
         strokes, found = like_strokes(np.asarray(photo) / 255, (H, W), look.box)
         if strokes.any():
             return (strokes[None] * 255).round().astype(np.uint8), found
-    resized = "taken as they are"
+    resized = AS_THEY_ARE
     if look.steps is not None:
         image = look.steps(grey_or_rgb(opened).convert("RGB") if not look.invert else image)
-        image, resized = image.convert(CHANNELS[C]), "made as those of the training"
+        image, resized = image.convert(CHANNELS[C]), AS_IN_TRAINING
     if image.size != (W, H):
         how = {"crop": ", cut to the middle", "pad": ", padded", "stretch": ", stretched"}
         same = image.width * H == image.height * W
