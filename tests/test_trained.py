@@ -124,6 +124,27 @@ def test_what_is_no_image_is_told(run, images, told):
         tinynet.load(run).predict(images)
 
 
+def test_rows_of_a_file_of_arrays_are_images(run, capsys):
+    x = np.load("tiny.npz")["x"][:3]
+    np.savez("new.npz", images=x, z=[1])
+    np.savez("one.npz", x[:, 0])
+    rows = x.reshape(3, 64)
+    names = ",".join(f"pixel{k}" for k in range(64))
+    np.savetxt("pixels.csv", rows, "%d", ",", header=names, comments="")
+    np.savetxt(
+        "labelled.csv", np.c_[[7, 7, 7], rows], "%d", ",", header="label," + names, comments=""
+    )
+    model = tinynet.load("run")
+    expected = [found.probabilities for found in model.predict(x)]
+    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv"):
+        assert [found.probabilities for found in model.predict(name)] == expected
+    assert main(["predict", "run", "new.npz"]) == 0
+    assert "new.npz row 2  left" in capsys.readouterr().out
+    np.savez("two.npz", a=x, b=x)
+    with pytest.raises(DataError, match="holds a, b; expected one array of images, x"):
+        model.predict("two.npz")
+
+
 def test_an_unknown_fit_is_told_before_any_image(run):
     with pytest.raises(ValueError, match="unknown fit 'padd'; did you mean 'pad'"):
         tinynet.load(run).predict(side("left"), fit="padd")

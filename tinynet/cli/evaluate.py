@@ -20,7 +20,7 @@ from tinynet.cli import rows
 from tinynet.cli.models import open_run
 from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, load_data
-from tinynet.console import columns, say, shortened, visible, watched
+from tinynet.console import columns, counted, say, shortened, visible, watched
 
 if TYPE_CHECKING:
     from tinynet.training import Trained
@@ -120,7 +120,9 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(found.matrix)}"
         )
-    return Measured(path, model, found, got["loss"], f"{len(dataset)} {args.split} images", name)
+    return Measured(
+        path, model, found, got["loss"], counted(len(dataset), f"{args.split} images"), name
+    )
 
 
 def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:

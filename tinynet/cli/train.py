@@ -56,7 +56,7 @@ from tinynet.cli.plan import (
     settings_to_resume,
 )
 from tinynet.cli.ranks import described, together
-from tinynet.console import explained, say, watched
+from tinynet.console import counted, explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -238,7 +238,7 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    stored, on = checkpoint.read(chosen_in(out)), f"{len(found):,} test images"
+    stored, on = checkpoint.read(chosen_in(out)), counted(f"{len(found):,}", "test images")
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
         "test_accuracy": tested["accuracy"],
@@ -349,8 +349,8 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     shape = "x".join(map(str, plan.test.images.shape[1:]))
     slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
-        f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.classes} classes",
+        f"data   {s['data']}: {len(plan.train)} training{held_out}, "
+        f"{counted(len(plan.test), 'test images')} of {shape}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
@@ -373,8 +373,8 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None
     ]
     say(
         "",
-        f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
-        f"{record['seconds']:.1f} seconds; saved in {out}",
+        f"test accuracy {100 * record['test_accuracy']:.2f} % on "
+        f"{counted(len(plan.test), 'images')}, {record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
         *explained(rows),

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinynet.console import counted
 from tinynet.data.files import read_content, read_head
 from tinynet.errors import DataError
 
@@ -95,7 +96,8 @@ def pair_idx(
     """Images (N, 1, H, W) and labels (N,) int64 from two IDX arrays, checked to fit together."""
     if len(images) != len(labels):
         raise DataError(
-            f"{files[0]} has {len(images)} images, but {files[1]} has {len(labels)} labels"
+            f"{files[0]} has {counted(len(images), 'images')}, but {files[1]} has "
+            f"{counted(len(labels), 'labels')}"
         )
     check_labels(labels, num_classes, files[1], start=8, step=1)
     return images[:, None], labels.astype(np.int64)

@@ -81,8 +81,7 @@ def obtain(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
         f"cannot download {file.name}. Tried:\n{tried}\n"
         f"Without a network, get the file elsewhere and put it, gzipped or not, at\n"
         f"  {target}\n"
-        f"or let root=, --data-dir or TINYNET_DATA name a folder that has "
-        f"{folder.name}/{file.name}."
+        f"or let TINYNET_DATA name a folder that has {folder.name}/{file.name}."
     )
 
 
@@ -353,6 +352,6 @@ def _writing(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnwritableError(
-            f"{path}: cannot be written: {error.strerror or reason(error)}. Let root=, --data-dir "
-            "or TINYNET_DATA name a folder where there is room and leave to write."
+            f"{path}: cannot be written: {error.strerror or reason(error)}. Let TINYNET_DATA "
+            "name a folder where there is room and leave to write."
         ) from error

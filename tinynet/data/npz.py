@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinynet.console import visible
+from tinynet.console import counted, visible
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 
@@ -53,6 +53,15 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         return {name: read() for name, read in members.items()}
 
 
+def images_from_npz(path: str | Path) -> np.ndarray:
+    """The images or rows in an .npz file: the array x or images, or the only one that there is."""
+    arrays = read_npz(path)
+    names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
+    if len(names) != 1:
+        raise DataError(f"{path}: holds {_listed(arrays)}; expected one array of images, x")
+    return _checked_inputs(arrays[names[0]], f"{path}: {names[0]}")
+
+
 def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split, from an open file, and the names of the classes, if it has them.
 
@@ -76,7 +85,9 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
             x = _checked_inputs(members[x_name](), f"{source}: {x_name}")
             y = members[y_name]()
             if y.ndim and len(x) != len(y):
-                raise DataError(f"{source}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
+                raise DataError(
+                    f"{source}: {x_name} has {counted(len(x), 'rows')}, but {y_name} has {len(y)}"
+                )
             splits[split] = (x, checked_targets(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
         labels, classes = numbered([y for _, y in splits.values()], places, classes)

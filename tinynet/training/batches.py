@@ -24,7 +24,7 @@ from tinynet.data import (
     random_split,
     stratified_split,
 )
-from tinynet.errors import DataError
+from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
 from tinynet.tensor import Tensor
@@ -114,10 +114,11 @@ def not_a_pair(what: str, value: Any) -> DataError:
         got = f"{got} of {len(value)}"
     elif hasattr(value, "shape"):
         got = f"{got} of shape {tuple(value.shape)}"
-    return DataError(
-        f"{what} must be a pair (x, target), got {got}. Arrays are given as (X, Y) "
-        "or data.ArrayDataset(X, Y); a dataset returns (x, target) in __getitem__"
-    )
+    cure = "Arrays are given as (X, Y) or data.ArrayDataset(X, Y); a dataset returns (x, target) "
+    cure += "in __getitem__"
+    if hasattr(value, "to_numpy"):
+        cure = "Of a table give the columns: (table[['a', 'b']], table['label'])"
+    return DataError(f"{what} must be a pair (x, target), got {got}. {cure}")
 
 
 def source(data: Any) -> tuple[Any, np.ndarray]:
@@ -219,6 +220,14 @@ def as_numbers(
     x = as_array(name, value)
     if x.dtype.kind == "O" and x.ndim == 1 and x.size and np.ndim(x[0]):
         x = as_array(name, list(x))  # an array of arrays
+    as_known = x.shape == getattr(known_of(model), "input_shape", None)
+    if x.ndim == 1 and _takes_rows(model) and not as_known:
+        cure = "table[['a']]" if hasattr(value, "to_numpy") else "x[:, None]"
+        swapped = "; or are x and y swapped?" if name.endswith("x") else ""
+        raise ShapeError(
+            f"{name} has the shape {x.shape}, and the model takes a row of numbers for each "
+            f"example. Of one column make rows: {cure}; one example is x[None]{swapped}"
+        )
     numbers = x
     if x.dtype.kind in "OUSmM":
         found: Any = [v if isinstance(v, (Real, np.bool_)) else np.nan for v in x.flat]
@@ -287,9 +296,15 @@ def as_examples(
     in sorted order. Raises DataError for one that is not among them, and for one that is missing;
     where the loss is one of ours, for a number too (a loss of the user's may leave NaN out).
     """
+    if isinstance(targets, str):
+        raise DataError(
+            f"{of}y is {targets!r:.60}, a text: give the column, table[{targets!r:.60}]"
+        )
     if targets is None:
         is_list = isinstance(data, list) and data and all(map(_is_labelled, data))
         if not is_list and not (isinstance(data, tuple) and len(data) == 2 and is_array(data[0])):
+            if is_array(data):
+                raise not_a_pair(of.rstrip(": ") or "the data", data)
             return data
         data, targets = map(list, zip(*data)) if is_list else data
     x, y = as_numbers(f"{of}x", data, model, columns), as_array(f"{of}y", targets)
@@ -301,11 +316,12 @@ def as_examples(
         if y.dtype.kind == "f" and name_of(loss) is not None:
             as_numbers(f"{of}y", targets)
         names = [str(name) for name in classes or ()]
-        places = [str(k) for k in range(len(names))]
-        if y.dtype.kind in "iu" and places != names and "".join(names).isdecimal():
+        if y.dtype.kind in "iu" and names != [str(k) for k in range(len(names))]:
+            shown = ", ".join(f"{k} is {name!r:.60}" for k, name in enumerate(names[:3]))
             warnings.warn(
-                f"{of}the labels are integers, and so each is the place of its class, of which "
-                f"the first is called {names[0]!r}: give text, y.astype(str), for the names",
+                f"{of}the labels are integers, and the model's classes have names: each is taken "
+                f"for the place of a class, {shown}{', ...' * (len(names) > 3)}; give text for the "
+                "names",
                 stacklevel=3,
             )
         dataset = ArrayDataset(x, y)
@@ -511,7 +527,7 @@ def about_data(
     images, rows = source(train)
     floats = _targets(train).dtype.kind == "f"
     about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
-    about["loss_settings"] = settings_of(loss)
+    about["loss_settings"] = settings_of(loss) if name_of(loss) else None
     about |= getattr(model, "built_as", {})
     about["columns"] = getattr(images, "columns", None) or None
     if getattr(images, "classes", None) is not None:
@@ -524,7 +540,7 @@ def about_data(
         example = dataset[0]
         about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
         if isinstance(example, (tuple, list)) and len(example) == 2:  # another may move both
-            check_moved((inner if is_ours else None, by_loader, transform, augment), example[1])
+            check_moved((inner if is_ours else None, by_loader, transform, augment), *example)
         if is_ours and inner is None:
             about["box"] = box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
     return about

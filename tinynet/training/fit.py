@@ -48,7 +48,7 @@ from tinynet.training.failures import DivergenceError, check_weights, naming_div
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, clear, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
-from tinynet.training.losses import as_loss, watched
+from tinynet.training.losses import as_loss, name_of, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
 from tinynet.training.preparation import Images, known_of
 from tinynet.training.report.writer import ReportWriter
@@ -254,6 +254,11 @@ def _notes(
     """What the user may not expect of a training that is about to begin."""
     if (idle := run.ranks.size - (run.ranks.parts or run.ranks.size)) > 0:
         yield f"{idle} ranks have nothing to do: reproducible_for={run.ranks.parts}"
+    if name_of(run.loss) is None:
+        yield (
+            "the loss is a function of your own: the report, and the model once loaded, read the "
+            f"outputs as those of {run.about['loss']}; about={{'loss': NAME}} says otherwise"
+        )
     of_all = [name for name, metric in run.metrics.items() if of_matrix(metric)]
     if of_all and run.validate is None:
         yield f"{', '.join(of_all)}: measured on validation data, and there is none"
@@ -370,7 +375,7 @@ def _one_epoch(run: Run) -> Record:
     def after_step(means: Record) -> None:
         run.step += 1
         run.losses.append(run.so_far.loss)
-        run.schedule.after_step()
+        run.schedule.after_step(run.step - run.phase * len(run.train))
         for callback in run.callbacks:
             callback.on_step_end(run, means)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import numpy as np
 
 from tinynet.data.files import open_file
 from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
+from tinynet.data.npz import images_from_npz
+from tinynet.data.table import read_table
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
@@ -27,6 +29,11 @@ from tinynet.vision.transforms import images as vision_images
 from tinynet.vision.transforms.base import Transform
 
 CHANNELS = {1: "L", 3: "RGB"}
+OF_ARRAYS: dict[str, Callable[[Path], np.ndarray]] = {
+    ".npz": images_from_npz,
+    ".csv": lambda path: read_table(path, labelled=False)[0],
+}
+"""What reads files of many images."""
 AS_THEY_ARE, AS_IN_TRAINING = "taken as they are", "made as those of the training"
 
 
@@ -59,10 +66,10 @@ class Batch:
 def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     """One image, or several in a list or an array, as a batch; the axes of an array change nothing.
 
-    images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
-    (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. broken: gets the errors of
-    files, which then are left out; without it those in a folder are left out with a warning. Raises
-    DataError that names what is no image.
+    images: a path, of a folder for all images in it, of an .npz or .csv for its rows; a PIL image;
+    an array or tensor, one image (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of
+    such. broken: gets the errors of files, which then are left out; without it those in a folder
+    are left out with a warning. Raises DataError that names what is no image.
     """
     array = _of_form(images, look.shape)
     if array is not None:
@@ -135,6 +142,10 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """The name (of a file) and the image, one by one."""
     if isinstance(images, (str, os.PathLike)):
         path = Path(images).expanduser()
+        if path.is_file() and path.suffix.lower() in OF_ARRAYS:
+            for row, image in enumerate(OF_ARRAYS[path.suffix.lower()](path)):
+                yield f"{path} row {row}", image
+            return
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         files = [file for file in inside if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
         for file in (files if path.is_dir() else inside) or [path]:

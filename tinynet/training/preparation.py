@@ -9,6 +9,7 @@ warned; so is who gives the network something else than it was trained on.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -74,12 +75,13 @@ def made(steps: Iterable[Any]) -> Compose | None:
     return Compose(found) if found else None
 
 
-def check_moved(transforms: Iterable[Any], target: Any) -> None:
-    """Raise ValueError where images are moved at random, and a target that goes with their places
-    would stay.
+def check_moved(transforms: Iterable[Any], image: Any, target: Any) -> None:
+    """Raise ValueError where images are moved at random, and a target that goes with their places,
+    a map or a row of as many numbers as there are pixels, would stay.
     """
     moved = [type(step).__name__ for step in flat(transforms) if isinstance(step, MOVING)]
-    if moved and len(np.shape(target)) > 1:
+    pixels = math.prod(np.shape(image)[-2:])
+    if moved and (len(np.shape(target)) > 1 or np.size(target) >= pixels > 1):
         raise ValueError(
             f"fit: {moved[0]} moves the image, and its target of shape {np.shape(target)} stays as "
             "it is: leave it out, or change both alike in the __getitem__ of a data set of yours"
@@ -138,7 +140,8 @@ def unlike(x: Any, then: Sequence[float] | None) -> str:
     if then is None or not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.size:
         return ""
     now = figures(x)
-    width, shift = now[3] / (then[3] or 1.0), abs(now[2] - then[2]) / (then[3] or 1.0)
+    width = now[3] / then[3] if then[3] else 1.0
+    shift = abs(now[2] - then[2]) / (then[3] or 1.0)
     room, other = 7 * max(-then[0], then[1]), width < 1 / 8
     if x.ndim == 4:
         room, other = (then[1] - then[0]) / 4, not 0.55 < width < 1.8 or shift > 1.5

@@ -227,10 +227,9 @@ class Trained(Module):
         see `tinynet.data.load`; evaluate(name, split) will do.
         """
         if isinstance(data, str):
-            data = self.dataset(data, y or split, root)
+            data, y = self.dataset(data, y or split, root), None
         elif getattr(data, "ndim", 0) == len(self.checkpoint.input_shape or ()) == 3:
             data = np.asarray(data)[:, None]  # grey images without an axis of channels
-        y = None if isinstance(y, str) else y
         found, measured = self.findings(examples_for(self, data, y), 0)
         if not len(found):
             return measured
@@ -292,6 +291,13 @@ class Trained(Module):
         check_classes(self.classes, dataset)
         names = self.classes or getattr(source(dataset)[0], "classes", None)
         found = Findings(names, keep, self._loss, dataset)
+        asked = (self.checkpoint.run or {}).get("setup", {})
+        if self.checkpoint.loss is not None and self.checkpoint.loss_settings is None and asked:
+            warnings.warn(
+                f"the training's loss, {asked.get('loss')}, is not kept: the figure `loss` is that "
+                f"of {self._loss}; training.evaluate(model, data, loss=...) measures by your own",
+                stacklevel=3,
+            )
         dataset = self._adapted(dataset)
         batches = batches_for(self, dataset, BATCH)
         measured = loop.evaluate(
