@@ -310,7 +310,8 @@ def test_a_file_that_is_the_same_everywhere_is_continued_from_another_mirror(get
 
 def test_a_file_that_cannot_be_written_says_so_and_asks_no_mirror(tmp_path, server, get):
     (tmp_path / "set").write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"cannot be written: (File exists|Not a directory).*TINYNET_DATA"):
+    told = r"cannot be written: (File exists|Not a directory).*TINYNET_DATA"
+    with pytest.raises(DataError, match=told):
         get(BODY)
     assert server.log == []
 
