@@ -7,7 +7,6 @@ import importlib.util
 import io
 import os
 import socket
-import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -318,28 +317,14 @@ def test_cifar10_is_found_unpacked_or_as_the_archive(tmp_path, small_cifar10, pl
     assert small_cifar10.missing(tmp_path) == []
 
 
-def test_a_damaged_cifar10_archive_is_a_data_error(tmp_path, small_cifar10):
+def test_an_archive_that_is_not_the_published_one_is_not_opened(tmp_path, small_cifar10):
     path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
     path.parent.mkdir()
     whole = cifar_archive()
-    for body in (whole[:5000], b"nothing like it", b""):
+    for body in (whole[:5000], whole[:-1] + b"x", b"nothing like it", b""):
         path.write_bytes(body)
-        with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz: not a whole"):
+        with pytest.raises(DataError, match=r"not the published cifar-10-.*Delete it.*SHA-256"):
             load("cifar10", root=tmp_path)
-    with tarfile.open(path, "w:gz"):
-        pass
-    with pytest.raises(DataError, match=r"lacks data_batch_1.bin"):
-        load("cifar10", root=tmp_path)
-
-
-def test_a_member_that_claims_more_than_there_can_be_is_refused_at_once(tmp_path, small_cifar10):
-    path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
-    path.parent.mkdir()
-    info = tarfile.TarInfo("x")
-    info.size = 1 << 62
-    path.write_bytes(gz(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
-    with pytest.raises(DataError, match=r"at offset \d+ .* 'x' claims 4611686018427387904 bytes"):
-        load("cifar10", root=tmp_path)
 
 
 # ----- downloads ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 What is where: `dataset` (arrays, splits by label), `loader` (orders and batches are those of
 `tinynet.utils.data`), `transforms`, `statistics`, `known` (the table of data sets), `sources`
 (`load`), `files` (finding and checking), `mirrors` (downloading), and a reader for each format:
-`idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`, `table` (.csv).
+`idx` (MNIST, CIFAR-10), `npz`, `folder`, `table` (.csv).
 docs/data.md tells what is checked on the way.
 """
 

@@ -14,6 +14,7 @@ import os
 import stat
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,8 +32,9 @@ class RemoteFile:
 
     name: as on the mirrors and in ROOT/<set>/. size: bytes of the decompressed content (of the
     file itself, for an archive). sha256: of the decompressed content. download_sha256: of the
-    file as published, for files whose content hash nobody has published; it is checked after
-    downloading only, since a file put there by hand may have been compressed anew.
+    file as published, for archives, and for files whose content hash nobody has published; of
+    these it is checked after downloading only, since one put there by hand may have been compressed
+    anew.
     """
 
     name: str
@@ -156,9 +158,8 @@ def check_content(
         )
 
 
-def check_download(file: RemoteFile, part: Path) -> None:
+def check_download(file: RemoteFile, part: Path, source: str = "wrong content") -> None:
     """Raise DataError unless a downloaded file is the published one."""
-    source = "wrong content"
     if file.download_sha256 is not None:
         digest = hashlib.sha256()
         with open_file(part) as stream:
@@ -170,6 +171,25 @@ def check_download(file: RemoteFile, part: Path) -> None:
     if not file.name.endswith(".tar.gz"):  # whose size and hash are those of the file itself
         with open_file(part) as stream:
             check_content(file, read_stream(stream, source, file.size), source, cure="")
+
+
+def read_members(archive: RemoteFile, path: Path, wanted: Sequence[RemoteFile]) -> list[bytes]:
+    """The contents of files in a published .tar.gz, in the order of `wanted`, read into memory.
+
+    No more is looked at before it is known to be that archive: all in it is then what it should be.
+    """
+    import tarfile
+
+    check_download(archive, path, f"{path}: not the published {archive.name}.{CURE}")
+    contents: dict[str, bytes] = {}
+    names = [file.name for file in wanted]
+    with tarfile.open(path, "r|gz") as tar:
+        for member in tar:
+            name = member.name.rpartition("/")[2]
+            content = tar.extractfile(member) if name in names else None
+            if content is not None:
+                contents[name] = content.read()
+    return [contents[name] for name in names]
 
 
 def warn(message: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
-from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked
+from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked, read_members
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
@@ -21,7 +21,6 @@ from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
-TAR_HEADERS = 1 << 20  # bytes of an unpacked archive that are not the files wanted of it
 OWN = ("folder", "npz", "csv", "idx")  # the forms of a user's own data, KIND:PATH
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
@@ -152,6 +151,7 @@ def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
 
 
 def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
+    contents: Sequence[bytes | bytearray]
     wanted = known.files[:-1] if split == "train" else known.files[-1:]
     unpacked = known.unpacked(root / known.folder)
     if unpacked is not None:
@@ -159,10 +159,7 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
         contents = [read_checked(file, path) for file, path in zip(wanted, paths, strict=True)]
     else:
         assert known.archive is not None
-        path = _obtain(known.archive, known, root)
-        whole = sum(file.size for file in known.files) + TAR_HEADERS
-        with open_file(path) as stream:
-            contents = read_members(stream, path, wanted, whole)
+        contents = read_members(known.archive, _obtain(known.archive, known, root), wanted)
     count = len(known.classes)
     parts = [parse_cifar(c, file.name, count) for c, file in zip(contents, wanted, strict=True)]
     images, labels = zip(*parts, strict=True)
