@@ -242,11 +242,11 @@ def test_idx_is_read_without_a_copy():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "f: ends at byte 0, expected a header of 4 bytes"),
-        (b"PK\3\4....", "starts with bytes 50 4b 03 04, expected an IDX file, 00 00 08 03"),
-        (b"\0\0\x0d\3" + bytes(12), r"offset 2: IDX type 0x0d, expected 0x08"),
-        (b"\0\0\x08\1" + bytes(12), r"offset 3: IDX with 1 dimensions, expected 3 \(images\)"),
-        (b"\0\0\x08\3" + bytes(11), "ends at byte 15, expected 16 of header"),
+        (b"", "f: offset 0: nothing and 0 bytes in all, expected 00 00 08 03 and 16 or more"),
+        (b"PK\3\4....", "offset 0: 50 4b 03 04 and 8 bytes in all"),
+        (b"\0\0\x0d\3" + bytes(12), "00 00 0d 03 and 16 bytes in all"),
+        (b"\0\0\x08\1" + bytes(12), r"expected 00 00 08 03 .* 3 dimensions \(images\)"),
+        (b"\0\0\x08\3" + bytes(11), "00 00 08 03 and 15 bytes in all, expected 00 00 08 03 and 16"),
         (CONTENT[:-1], r"offset 4: .* 2 x 3 x 4 = 24 bytes, but 23 follow it at offset 16"),
         (CONTENT + b"x", "24 bytes, but 25 follow"),
         (b"\0\0\x08\3" + b"\xff" * 12 + b"abc", "but 3 follow it"),

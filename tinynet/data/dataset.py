@@ -138,18 +138,14 @@ def hold_out(
 
     where: whose labels they are. Raises DataError if there are too few for two parts.
     """
-    check_held_out(f"{where}: no test part can be held out", len(labels), share)
+    needed = math.ceil(round(1 / share, 6)) if share else 1
+    if len(labels) < needed:
+        raise DataError(
+            f"{where}: no test part can be held out: {share:g} of {len(labels)} examples is none; "
+            f"{needed:,} examples are needed"
+        )
     train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
     return train, test
-
-
-def check_held_out(where: str, total: int, share: float) -> None:
-    """Raise DataError, with how many are needed, where `share` of the examples is none."""
-    needed = math.ceil(round(1 / share, 6)) if share else 1
-    if total < needed:
-        raise DataError(
-            f"{where}: {share:g} of {total} examples is none; {needed:,} examples are needed"
-        )
 
 
 def warn_of_empty(

@@ -30,25 +30,15 @@ def parse_idx(content: bytes | bytearray, source: str | Path, ndim: int) -> np.n
 
     The array shares the memory of `content`. source: the file, for messages. Raises DataError.
     """
-    if len(content) < 4:
-        raise DataError(f"{source}: ends at byte {len(content)}, expected a header of 4 bytes")
-    if content[0] or content[1]:
-        raise DataError(
-            f"{source}: starts with bytes {bytes(content[:4]).hex(' ')}, expected an IDX file, "
-            f"00 00 08 {ndim:02x}"
-        )
-    if content[2] != UNSIGNED_BYTE:
-        raise DataError(
-            f"{source}: offset 2: IDX type 0x{content[2]:02x}, expected 0x08 (unsigned bytes)"
-        )
-    if content[3] != ndim:
-        raise DataError(
-            f"{source}: offset 3: IDX with {content[3]} dimensions, expected {ndim} "
-            f"({'labels' if ndim == 1 else 'images'}); are the files swapped?"
-        )
     header = 4 + 4 * ndim
-    if len(content) < header:
-        raise DataError(f"{source}: ends at byte {len(content)}, expected {header} of header")
+    expected = bytes([0, 0, UNSIGNED_BYTE, ndim])
+    if content[:4] != expected or len(content) < header:
+        raise DataError(
+            f"{source}: offset 0: {bytes(content[:4]).hex(' ') or 'nothing'} and {len(content)} "
+            f"bytes in all, expected {expected.hex(' ')} and {header} or more: an IDX file of "
+            f"bytes in {ndim} dimensions ({'labels' if ndim == 1 else 'images'}); are the files "
+            "swapped?"
+        )
     shape = struct.unpack_from(f">{ndim}I", content, 4)
     if math.prod(shape) != len(content) - header:
         raise DataError(

@@ -170,20 +170,15 @@ def folder_options(text: str) -> dict[str, Any]:
     """The arguments of `load_folder` that such options say: size=32&fit=pad."""
     options: dict[str, Any] = {}
     for option in filter(None, text.split("&")):
-        name, _, value = option.partition("=")
+        name, _, options[name] = option.partition("=")
         if name not in ("size", "fit"):
             raise unknown_name("option of folder:PATH", name, ["size", "fit"])
-        options[name] = parse_size(value) if name == "size" else value
+    if (size := options.get("size")) is not None:
+        match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", size)
+        if match is None:
+            raise ValueError(f"folder:PATH?size={size}: expected a size such as 32, or 32x48 (HxW)")
+        options["size"] = int(match[1]), int(match[2] or match[1])
     return options
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """The height and width that a text such as 32 or 32x48 says."""
-    match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text)
-    if match is None:
-        raise ValueError(f"folder:PATH?size={text}: expected a size such as 32, or 32x48 (HxW)")
-    height, width = match.groups()
-    return int(height), int(width or height)
 
 
 def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -> ArrayDataset:

@@ -481,9 +481,7 @@ def look_at_validation(x: np.ndarray, about: dict[str, Any]) -> None:
         )
 
 
-def validation_batches(
-    validate: Any, train: Any, transform: Images | None, augment: Images | None, dtype: Any
-) -> Any:
+def validation_batches(validate: Any, train: Any, transform: Images | None, dtype: Any) -> Any:
     if validate is None:
         return None
     if _overlap(train, validate):
@@ -494,13 +492,6 @@ def validation_batches(
         )
     if not is_dataset(validate):
         return as_batches(validate, 1)
-    if (
-        transforms_of(train)[1] is not None or find_normalize(augment) is not None
-    ) and transform is None:
-        raise ValueError(
-            "fit: the training images are normalised by augment= or their DataLoader, those of "
-            "validate= would not be. Pass transform=, or make validate a DataLoader too."
-        )
     return as_batches(validate, 256, transform, dtype)
 
 

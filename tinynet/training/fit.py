@@ -177,7 +177,7 @@ def fit(
     ranks = ranks_of(comm, reproducible_for)
     transform = own_transform(model, train, transform)
     batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
-    held_out = validation_batches(validate, train, transform, augment, dtype_of(model))
+    held_out = validation_batches(validate, train, transform, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
