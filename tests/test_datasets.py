@@ -257,7 +257,7 @@ def test_idx_that_is_not_what_it_claims_is_refused(content, message):
         parse_idx(content, "f", ndim=3)
 
 
-def test_labels_out_of_range_and_unequal_counts_name_the_place(tmp_path, monkeypatch, small_mnist):
+def test_unequal_counts_name_the_files(tmp_path, monkeypatch, small_mnist):
     def put(images, labels):
         files = []
         for file, array in zip(small_mnist.files[:2], (images, labels), strict=True):
@@ -267,37 +267,17 @@ def test_labels_out_of_range_and_unequal_counts_name_the_place(tmp_path, monkeyp
         changed = replace(small_mnist, files=tuple(files))
         monkeypatch.setitem(known_sets.KNOWN, "mnist", changed)
 
-    images = np.zeros((3, 28, 28), np.uint8)
-    put(images, np.array([1, 10, 2], np.uint8))
-    with pytest.raises(DataError, match=r"offset 9: label 10 of example 1, expected 0 to 9"):
-        load("mnist", root=tmp_path)
-    put(images, np.array([1, 2], np.uint8))
+    put(np.zeros((3, 28, 28), np.uint8), np.array([1, 2], np.uint8))
     with pytest.raises(DataError, match=r"has 3 images, but .* has 2 labels"):
-        load("mnist", root=tmp_path)
-    put(images[:, :27], np.array([1, 2, 3], np.uint8))
-    with pytest.raises(DataError, match=r"images of \(27, 28\)"):
         load("mnist", root=tmp_path)
 
 
 def test_cifar10_records_are_label_then_planes():
     record = bytes([7]) + bytes([1]) * 1024 + bytes([2]) * 1024 + bytes([3]) * 1024
-    images, labels = parse_cifar(record, "f")
+    images, labels = parse_cifar(record)
     assert labels.tolist() == [7]
     assert images.shape == (1, 3, 32, 32)
     assert (images == np.array([1, 2, 3])[:, None, None]).all()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "has 0 bytes, expected a multiple of 3073"),
-        (bytes(3073 + 5), "record 1 is cut off at offset 3073"),
-        (bytes(3073) + b"\x0a" + bytes(3072), "offset 3073: label 10 of example 1"),
-    ],
-)
-def test_cifar10_that_is_not_what_it_claims_is_refused(content, message):
-    with pytest.raises(DataError, match=message):
-        parse_cifar(content, "f")
 
 
 @pytest.mark.parametrize("place", ["cifar-10-batches-bin/{}", "{}", "{}.gz", "archive"])
@@ -312,8 +292,8 @@ def test_cifar10_is_found_unpacked_or_as_the_archive(tmp_path, small_cifar10, pl
             path.write_bytes(gz(content) if path.suffix == ".gz" else content)
     train, test = (load("cifar10", split, root=tmp_path) for split in ("train", "test"))
     joined = b"".join(CIFAR[f"data_batch_{k}.bin"] for k in range(1, 6))
-    np.testing.assert_array_equal(train.images, parse_cifar(joined, "")[0])
-    np.testing.assert_array_equal(test.labels, parse_cifar(CIFAR["test_batch.bin"], "")[1])
+    np.testing.assert_array_equal(train.images, parse_cifar(joined)[0])
+    np.testing.assert_array_equal(test.labels, parse_cifar(CIFAR["test_batch.bin"])[1])
     assert small_cifar10.missing(tmp_path) == []
 
 

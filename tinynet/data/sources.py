@@ -145,9 +145,7 @@ def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
     contents = [read_checked(file, path) for file, path in zip(files, paths, strict=True)]
     images = parse_idx(contents[0], paths[0], ndim=3)
     labels = parse_idx(contents[1], paths[1], ndim=1)
-    if images.shape[1:] != known.shape[1:]:
-        raise DataError(f"{paths[0]}: offset 8: images of {images.shape[1:]}, expected (28, 28)")
-    return pair_idx(images, labels, paths, len(known.classes))
+    return pair_idx(images, labels, paths)
 
 
 def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
@@ -160,8 +158,7 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
     else:
         assert known.archive is not None
         contents = read_members(known.archive, _obtain(known.archive, known, root), wanted)
-    count = len(known.classes)
-    parts = [parse_cifar(c, file.name, count) for c, file in zip(contents, wanted, strict=True)]
+    parts = [parse_cifar(content, len(known.classes)) for content in contents]
     images, labels = zip(*parts, strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
