@@ -102,10 +102,7 @@ def read_content(path: Path, limit: int) -> bytearray:
 def read_head(path: str | os.PathLike[str], count: int) -> bytes:
     """The first bytes of a file's content, `count` at most, decompressed if it is gzip."""
     with open_file(path) as stream:
-        try:
-            return _unpacked(stream).read(count)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+        return bytes(read_stream(stream, path, count, whole=False))
 
 
 def _unpacked(stream: BinaryIO) -> BinaryIO | gzip.GzipFile:
@@ -115,12 +112,16 @@ def _unpacked(stream: BinaryIO) -> BinaryIO | gzip.GzipFile:
     return gzip.GzipFile(fileobj=stream) if packed else stream
 
 
-def read_stream(stream: BinaryIO, source: str | Path, limit: int) -> bytearray:
-    """`read_content` of an open file. source: the file, for messages."""
+def read_stream(
+    stream: BinaryIO, source: str | os.PathLike[str], limit: int, whole: bool = True
+) -> bytearray:
+    """`read_content` of an open file. source: the file, for messages. whole: whether it must end
+    there.
+    """
     content = bytearray()
     try:
         unpacked = _unpacked(stream)
-        while chunk := unpacked.read(min(CHUNK, limit + 1 - len(content))):
+        while chunk := unpacked.read(min(CHUNK, limit + whole - len(content))):
             content += chunk
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
@@ -146,15 +147,11 @@ def check_content(
     file: RemoteFile, content: bytes | bytearray, source: str | Path, cure: str = CURE
 ) -> None:
     """Raise DataError unless `content`, found in `source`, is that of the published file."""
-    if len(content) != file.size:
+    found = hashlib.sha256(content).hexdigest()
+    if len(content) != file.size or file.sha256 not in (None, found):
         raise DataError(
-            f"{source}: the content has {len(content)} bytes, but the published {file.name} has "
-            f"{file.size}.{cure}"
-        )
-    if file.sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != file.sha256:
-        raise DataError(
-            f"{source}: not the published {file.name}: the SHA-256 of its content is {found}, "
-            f"expected {file.sha256}.{cure}"
+            f"{source}: not the published {file.name}: {len(content)} bytes of content, whose "
+            f"SHA-256 is {found}, expected {file.size} and {file.sha256}.{cure}"
         )
 
 

@@ -281,19 +281,19 @@ def as_examples(
     data: Any,
     targets: Any = None,
     model: nn.Module | None = None,
-    classes: Any = None,
-    columns: Sequence[str] = (),
+    like: Any = None,
     loss: Any = None,
     of: str = "",
 ) -> Any:
     """Arrays x and y, a pair of them, tables, or a list of examples (x, label), as a data set;
     other data as they are.
 
-    model: which decides on integers, see `as_numbers`; columns: as there. of: whose x and y they
-    are, for errors, such as "validate: ".
+    model: which decides on integers, see `as_numbers`. like: the training data, or what a loaded
+    model knows of them, whose `classes` and `columns` these have. of: whose x and y they are, for
+    errors, such as "validate: ".
 
-    Labels that are text are numbered by their place in `classes`, those of the training; without,
-    in sorted order. Raises DataError for one that is not among them, and for one that is missing;
+    Labels that are text are numbered by their place in these classes; of the training itself, in
+    sorted order. Raises DataError for one that is not among them, and for one that is missing;
     where the loss is one of ours, for a number too (a loss of the user's may leave NaN out).
     """
     if isinstance(targets, str):
@@ -307,6 +307,7 @@ def as_examples(
                 raise not_a_pair(of.rstrip(": ") or "the data", data)
             return data
         data, targets = map(list, zip(*data)) if is_list else data
+    columns, classes = (getattr(like, name, None) or () for name in ("columns", "classes"))
     x, y = as_numbers(f"{of}x", data, model, columns), as_array(f"{of}y", targets)
     if y.dtype.kind in "bUSO" and y.shape[1:] == (1,):
         y = y[:, 0]  # a column of labels
@@ -315,7 +316,7 @@ def as_examples(
     if y.dtype.kind not in "USO":
         if y.dtype.kind == "f" and name_of(loss) is not None:
             as_numbers(f"{of}y", targets)
-        names = [str(name) for name in classes or ()]
+        names = [str(name) for name in classes]
         if y.dtype.kind in "iu" and names != [str(k) for k in range(len(names))]:
             shown = ", ".join(f"{k} is {name!r:.60}" for k, name in enumerate(names[:3]))
             warnings.warn(
@@ -326,7 +327,7 @@ def as_examples(
             )
         dataset = ArrayDataset(x, y)
     else:
-        y, names = _numbered(y, classes, of)
+        y, names = _numbered(y, None if like is None else classes, of)
         dataset = ArrayDataset(x, y, classes=names)
     dataset.columns = names_of(data)
     return dataset
@@ -355,13 +356,6 @@ def _is_labelled(example: Any) -> bool:
     return is_pair and example[1] is not None and np.shape(example[1]) == ()
 
 
-def examples_for(model: Any, data: Any, targets: Any = None, loss: Any = None) -> Any:
-    """`as_examples` with the classes and the columns that a loaded model knows."""
-    known = known_of(model)
-    classes, columns = (getattr(known, name, None) or () for name in ("classes", "columns"))
-    return as_examples(data, targets, model, classes, columns, loss)
-
-
 def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
     """What is meant by evaluate(model, data, loss), or, of arrays, evaluate(model, x, y, loss)."""
     check_model("evaluate", model)
@@ -369,7 +363,7 @@ def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tu
     if len(rest) > 1:
         raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
     loss = as_loss(rest[0] if rest else loss)
-    return examples_for(model, data, targets, loss), loss
+    return as_examples(data, targets, model, known_of(model) or (), loss), loss
 
 
 # ----- of `fit` -------------------------------------------------------------------------------

@@ -162,9 +162,8 @@ def fit(
     )
     train = as_examples(train, targets, model, loss=loss)
     whole = source(train)[0]
-    classes, columns = getattr(whole, "classes", None) or (), getattr(whole, "columns", ())
-    validate = as_examples(validate, None, model, classes, columns, loss, "validate: ")
-    check_classes(classes, validate)
+    validate = as_examples(validate, None, model, whole, loss, "validate: ")
+    check_classes(getattr(whole, "classes", None), validate)
     augment = as_augment(augment, train)
     check_arguments(locals())
     if validation_split is not None:

@@ -36,10 +36,10 @@ from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.arguments import check_names
 from tinynet.training.batches import (
+    as_examples,
     as_numbers,
     batches_for,
     check_classes,
-    examples_for,
     is_array,
     is_dataset,
     source,
@@ -230,7 +230,7 @@ class Trained(Module):
             data, y = self.dataset(data, y or split, root), None
         elif getattr(data, "ndim", 0) == len(self.checkpoint.input_shape or ()) == 3:
             data = np.asarray(data)[:, None]  # grey images without an axis of channels
-        found, measured = self.findings(examples_for(self, data, y), 0)
+        found, measured = self.findings(as_examples(data, y, self, self.checkpoint), 0)
         if not len(found):
             return measured
         return measured | {"accuracy": found.accuracy(), "confusion_matrix": found.matrix}
@@ -287,7 +287,7 @@ class Trained(Module):
         watch: gets the batches, and gives them again one by one. Raises DataError for data with
         other classes.
         """
-        dataset = examples_for(self, dataset)
+        dataset = as_examples(dataset, None, self, self.checkpoint)
         check_classes(self.classes, dataset)
         names = self.classes or getattr(source(dataset)[0], "classes", None)
         found = Findings(names, keep, self._loss, dataset)
