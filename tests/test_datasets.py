@@ -212,7 +212,7 @@ def test_swapped_files_are_refused(tmp_path, small_mnist):
     (folder / "train-images-idx3-ubyte.gz").rename(folder / "kept")
     (folder / "t10k-images-idx3-ubyte.gz").rename(folder / "train-images-idx3-ubyte.gz")
     (folder / "kept").rename(folder / "t10k-images-idx3-ubyte.gz")
-    with pytest.raises(DataError, match="6288 bytes of content, .* expected 15696"):
+    with pytest.raises(DataError, match=r"6288 bytes of content, .* expected 15696"):
         load("mnist", "train", root=tmp_path)
     with pytest.raises(DataError, match="goes on after offset 6288"):
         load("mnist", "test", root=tmp_path)
@@ -523,11 +523,11 @@ X, Y = np.zeros((12, 2)), np.arange(12) % 3
 SAID = [  # what is in a file, and what is said of it
     (
         {"x": X, "y": Y + 1},
-        r"a.npz \(train\): no example of 0 among 4 classes; all labels are 1 or more: save y - 1$",
+        r"a.npz \(train\): no example of 0 among 4 classes; to number those that",
     ),
     (
         {"x": X, "y": 2 * Y},
-        r"no example of 1, 3 among 5 classes; to number these, save np\.uni",
+        r"no example of 1, 3 among 5 classes; to number those that there are, save np\.uni",
     ),
     ({"x": X, "y": Y, "classes": ["a", "b", "c", "d"]}, "no example of d among 4 classes$"),
     ({"x": X, "y": 20 * Y}, "no example of 1, 2, 3, 4, 5, 6, 7, 8, ... among 41 classes"),

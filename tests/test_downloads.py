@@ -114,7 +114,7 @@ def test_offline_the_error_lists_every_address_the_reason_and_the_way_by_hand(tm
         "infinite loop",
         "Redirection to url 'file:",
         "not the published",
-        f"has {len(CONTENT) - 1} bytes",
+        f"{len(CONTENT) - 1} bytes of content",
         "goes on after offset",
         "longer than",
         f"cut off after {HALF} of {len(BODY)} bytes (tried 4 times)",

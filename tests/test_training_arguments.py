@@ -28,6 +28,7 @@ from tinynet.training import (
     predict,
     train_epoch,
 )
+from tinynet.vision import transforms as vision
 
 X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
 Y = np.arange(60) % 3
@@ -135,7 +136,7 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path
         ("flip", [data.RandomHorizontalFlip(0.5)]),
         ("shift:2", [data.RandomShift(2)]),
         (["rotate:5", "shift"], [data.RandomRotate(5.0), data.RandomShift(1)]),
-        (("cutout",), [data.Cutout(2)]),
+        (("erase",), [vision.RandomErasing(0.5)]),
         ([], []),
     ],
 )

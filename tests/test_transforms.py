@@ -10,7 +10,6 @@ import pytest
 import tinynet
 from tinynet.data import (
     Compose,
-    Cutout,
     Normalize,
     RandomCrop,
     RandomHorizontalFlip,
@@ -27,7 +26,6 @@ RANDOM = [
     RandomCrop(5, padding=1),
     RandomHorizontalFlip(),
     RandomRotate(30),
-    Cutout(3),
 ]
 
 
@@ -150,23 +148,6 @@ def test_flip_mirrors_about_p_of_the_images():
         RandomHorizontalFlip(1.5)
 
 
-def test_cutout_overwrites_one_square_across_all_channels():
-    x = batch(n=200, h=9, w=8)
-    y = Cutout(4, fill=0)(x, rng())
-    hole = y == 0
-    assert (hole[:, 0] == hole[:, 1]).all()
-    np.testing.assert_array_equal(y[~hole], x[~hole])
-    sizes = set()
-    for image in hole[:, 0]:
-        rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
-        size = (rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
-        assert image.sum() == size[0] * size[1]
-        sizes.add(size)
-    assert (4, 4) in sizes
-    assert max(max(s) for s in sizes) == 4
-    assert min(min(s) for s in sizes) == 2  # half of it stuck out over the edge
-
-
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
 def test_rotation_by_quarters_is_that_of_numpy(quarter):
     x = batch(h=6, w=6, dtype=np.float64)
@@ -243,9 +224,7 @@ def test_own_transforms_derive_from_transform():
         Transform()(x, rng(0))
 
 
-@pytest.mark.parametrize(
-    "kind", [RandomShift, RandomCrop, RandomHorizontalFlip, RandomRotate, Cutout]
-)
+@pytest.mark.parametrize("kind", [RandomShift, RandomCrop, RandomHorizontalFlip, RandomRotate])
 @pytest.mark.parametrize("amount", ["2", None, -1, np.nan, True, [1, 2, 3]])
 def test_an_amount_that_is_no_number_is_named(kind, amount):
     with pytest.raises((TypeError, ValueError), match=rf"{kind.__name__}: \w+ must be .*, got"):

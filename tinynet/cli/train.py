@@ -71,9 +71,9 @@ OPTIONS = [
     rows.DATA, rows.SIZE, rows.FIT, rows.DATA_DIR,
     rows.option("--augment NAME[:AMOUNT]", str,
         "change the training images at random: shift:PIXELS, rotate:DEGREES, flip:PROBABILITY, "
-        "cutout:PIXELS, or none; may be given several times. By default grey images below 16x16 "
-        "are rotated, others shifted, and CIFAR's mirrored too; grey ones of 28x28 or 32x32 stay "
-        "as they are. Other colour images are mirrored by flip alone", action="append"),
+        "erase:PROBABILITY, or none; may be given several times. By default grey images below "
+        "16x16 are rotated, others shifted, and CIFAR's mirrored too; grey ones of 28x28 or 32x32 "
+        "stay as they are. Other colour images are mirrored by flip alone", action="append"),
     rows.option("--validation SHARE", rows.share,
         "hold out this share of the training images, such as 0.1 (default: 0, none); the test "
         "images then stay unseen to the end, and what is best on the held-out ones is kept"),

@@ -195,7 +195,7 @@ def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -
     else:
         splits = {split: find_idx(path, split)}
     every = np.concatenate([y for _, y in splits.values()])
-    first, last = (int(every.min()), int(every.max())) if len(every) else (0, 0)
+    last = int(every.max(initial=0))
     if classes is None and last > 1000 + 10 * len(every):
         raise DataError(
             f"{name}: label {last} of {len(every)} examples: labels number the classes from 0; of "
@@ -205,8 +205,7 @@ def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -
     if "all" in splits and held_out:
         part = hold_out(labels, held_out, 0, name)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
-    cure = f"all labels are {first} or more: save y - {first}"
-    cure = f"; {cure if first else 'to number these, save np.unique(y, return_inverse=True)[1]'}"
+    cure = "; to number those that there are, save np.unique(y, return_inverse=True)[1]"
     whole = len(np.unique(every)) > last  # idx: the other part may have those below
     cure = "" if classes or kind == "idx" or whole else cure
     warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinynet import models
-from tinynet.data import Compose, Cutout, RandomHorizontalFlip, RandomRotate, RandomShift, ToFloat
+from tinynet.data import Compose, RandomHorizontalFlip, RandomRotate, RandomShift, ToFloat
 from tinynet.errors import unknown_name
+from tinynet.vision.transforms import RandomErasing
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float], str
     "shift": (RandomShift, lambda side: max(1, side // 16), PIXELS, 1 << 31),
     "rotate": (RandomRotate, lambda side: 10.0, "degrees", 180),
     "flip": (RandomHorizontalFlip, lambda side: 0.5, "a probability", 1),
-    "cutout": (Cutout, lambda side: max(1, side // 4), PIXELS, 1 << 31),
+    "erase": (RandomErasing, lambda side: 0.5, "a probability", 1),
 }
 """What changes images at random, by name; by how much if nobody says it, of what, and at most."""
 
@@ -130,9 +131,10 @@ def make_augment(
     """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
 
     shift:PIXELS (a sixteenth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
-    and right), cutout:PIXELS (a quarter of the side). side: the images' height, or (height, width),
-    of which the amount is made where none is given. None for no names. Raises ValueError for an
-    unknown name or an impossible amount, such as one that leaves nothing of the image.
+    and right), erase:PROBABILITY (0.5; a rectangle of the image). side: the images' height, or
+    (height, width), of which the amount is made where none is given. None for no names. Raises
+    ValueError for an unknown name or an impossible amount, such as one that leaves nothing of the
+    image.
     """
     names = [names] if isinstance(names, str) else names
     sides = [side] if isinstance(side, int) else list(side or ())
