@@ -549,35 +549,6 @@ def test_a_label_far_beyond_the_number_of_examples_is_named(tmp_path, label):
         load(f"npz:{tmp_path}/a.npz")
 
 
-BYTES, FLOATS = np.arange(0, 240, 20, dtype=np.uint8)[:, None], np.arange(12.0)[:, None] / 12
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "kind"),
-    [
-        (BYTES, FLOATS, None),
-        (FLOATS, 5 * FLOATS - 2, None),
-        (BYTES, 5 * FLOATS - 2, None),
-        (BYTES, 0 * BYTES, None),
-        (BYTES, 255 * FLOATS, DataError),
-        (255 * FLOATS, BYTES, DataError),
-        (BYTES // 220, FLOATS, DataError),
-        (FLOATS, 255 * FLOATS, UserWarning),
-        (BYTES // 220, BYTES, UserWarning),
-    ],
-)
-def test_parts_that_are_scaled_differently_are_said(tmp_path, train, test, kind):
-    np.savez(tmp_path / "a.npz", x_train=train, y_train=Y, x_test=test, y_test=Y)
-    told = "x_train .* reaches .*, x_test"
-    expected = {
-        None: contextlib.nullcontext(),
-        DataError: pytest.raises(DataError, match=f"{told}.*Save both as one dtype"),
-        UserWarning: pytest.warns(UserWarning, match=f"{told}.*is one of them scaled"),
-    }
-    with expected[kind]:
-        load(f"npz:{tmp_path}/a.npz")
-
-
 @pytest.mark.parametrize(("arrays", "told"), SAID)
 def test_classes_without_an_example_and_arrays_not_read_are_said(tmp_path, arrays, told):
     np.savez(tmp_path / "a.npz", **arrays)

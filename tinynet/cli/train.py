@@ -229,7 +229,7 @@ def train_plan(
 def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     """What the test images say of the model, for the record; and the report once more, of them."""
     from tinynet.data import DataLoader
-    from tinynet.training import accuracy, checkpoint, evaluate, weights_sha256
+    from tinynet.training import Trained, accuracy, checkpoint, evaluate, weights_sha256
     from tinynet.training.folder import chosen_in
     from tinynet.training.report import writer
     from tinynet.training.report.findings import Findings
@@ -237,8 +237,10 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     found = Findings(plan.test.classes, data=plan.test)
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    stored, on = checkpoint.read(chosen_in(out)), counted(f"{len(found):,}", "test images")
+    stored = checkpoint.read(chosen_in(out))
+    model = Trained(plan.model, stored)  # which says so if the images are of another scale
+    tested = evaluate(model, images, metrics=metrics, after_batch=found.add)
+    on = counted(f"{len(found):,}", "test images")
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
         "test_accuracy": tested["accuracy"],

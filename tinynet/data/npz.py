@@ -101,37 +101,7 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
             f"{source}: x_train and x_test have rows of different shapes, {shapes[0]} and "
             f"{shapes[1]}"
         )
-    if "train" in splits:
-        _check_ranges(splits["train"][0], splits["test"][0], source)
     return splits, classes
-
-
-def _check_ranges(train: np.ndarray, test: np.ndarray, source: str | Path) -> None:
-    """Refuse bytes beside floats of another range, and warn of such floats."""
-    if not _scaled_apart(train, test):
-        return
-    told = (
-        f"{source}: x_train ({train.dtype}) reaches {train.max():g}, x_test ({test.dtype}) "
-        f"{test.max():g}"
-    )
-    if train.dtype != test.dtype:
-        raise DataError(
-            f"{told}: uint8 counts from 0 to 1 (divided by 255), floats as they are. Save both as "
-            "one dtype, scaled alike"
-        )
-    warn(f"{told}: is one of them scaled, and not the other?")
-
-
-def _scaled_apart(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether of two arrays that are meant to be alike one seems to be scaled, and not the other:
-    they reach numbers that differ by a factor of 30. Bytes count from 0 to 1.
-    """
-    peaks = [
-        float(x.max()) / 255 if x.dtype == np.uint8 else float(max(x.max(), -x.min()))
-        for x in (one, other)
-        if x.size and x.dtype.kind in "iuf"
-    ]
-    return len(peaks) == 2 and 0 < 30 * min(peaks) <= max(peaks)
 
 
 @contextlib.contextmanager

@@ -152,4 +152,4 @@ def unlike(x: Any, then: Sequence[float] | None) -> str:
 def apart(now: Sequence[float], then: Sequence[float]) -> str:
     """The figures of inputs, and those of the training."""
     form = "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format
-    return f"from {form(*now)}, and was trained on {form(*then)}"
+    return f"from {form(*now)}, and it was trained on {form(*then)}"
