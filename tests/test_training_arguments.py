@@ -135,7 +135,7 @@ def test_an_argument_of_the_wrong_kind_is_named_before_anything_is_done(tmp_path
     [
         ("flip", [data.RandomHorizontalFlip(0.5)]),
         ("shift:2", [data.RandomShift(2)]),
-        (["rotate:5", "shift"], [data.RandomRotate(5.0), data.RandomShift(1)]),
+        (["rotate:5", "shift"], [data.RandomRotation(5.0, "bilinear"), data.RandomShift(1)]),
         (("erase",), [vision.RandomErasing(0.5)]),
         ([], []),
     ],

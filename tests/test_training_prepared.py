@@ -153,7 +153,7 @@ def test_a_table_of_another_scale_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "augment", ["flip", "shift:1", T.RandomVerticalFlip(), data.RandomRotate(9)]
+    "augment", ["flip", "shift:1", T.RandomVerticalFlip(), data.RandomRotation(9, "bilinear")]
 )
 @pytest.mark.parametrize("targets", [BYTES[:, 0] > 99, SCALED, SCALED.reshape(96, -1)])
 def test_an_image_is_not_moved_without_its_map(augment, targets):

@@ -13,7 +13,7 @@ from tinynet.data import (
     Normalize,
     RandomCrop,
     RandomHorizontalFlip,
-    RandomRotate,
+    RandomRotation,
     RandomShift,
     ToFloat,
     Transform,
@@ -25,7 +25,7 @@ RANDOM = [
     RandomShift(2),
     RandomCrop(5, padding=1),
     RandomHorizontalFlip(),
-    RandomRotate(30),
+    RandomRotation(30, "bilinear"),
 ]
 
 
@@ -68,7 +68,12 @@ def test_one_image_alone_is_refused_with_the_cure(transform):
 
 def test_bytes_stay_bytes_where_pixels_only_move():
     x = batch(dtype=np.uint8)
-    for transform in (RandomShift(2), RandomCrop(5), RandomHorizontalFlip(), RandomRotate(9)):
+    for transform in (
+        RandomShift(2),
+        RandomCrop(5),
+        RandomHorizontalFlip(),
+        RandomRotation(9, "bilinear"),
+    ):
         assert transform(x, rng()).dtype == np.uint8
 
 
@@ -181,7 +186,7 @@ def test_rotation_agrees_with_the_formula_in_loops():
 def test_rotation_turns_each_image_by_its_own_angle_within_the_limit():
     x = np.zeros((300, 1, 21, 21), np.float32)
     x[:, :, 10, 18] = 1  # a dot on the right, 8 pixels from the centre
-    y = RandomRotate(45)(x, rng())
+    y = RandomRotation(45, "bilinear")(x, rng())
     mass = y.sum(axis=(1, 2, 3))
     rows = (y.sum(axis=(1, 3)) * np.arange(21)).sum(1) / mass - 10
     columns = (y.sum(axis=(1, 2)) * np.arange(21)).sum(1) / mass - 10
@@ -194,10 +199,10 @@ def test_rotation_turns_each_image_by_its_own_angle_within_the_limit():
 
 def test_compose_hands_the_generator_to_each_and_takes_plain_functions():
     x = batch(dtype=np.uint8)
-    both = Compose([RandomShift(1), lambda a: 255 - a, ToFloat(), RandomRotate(20)])
+    both = Compose([RandomShift(1), lambda a: 255 - a, ToFloat(), RandomRotation(20, "bilinear")])
     shared = rng(3)
     expected = RandomShift(1)(x, shared)
-    expected = RandomRotate(20)(ToFloat()(255 - expected), shared)
+    expected = RandomRotation(20, "bilinear")(ToFloat()(255 - expected), shared)
     np.testing.assert_array_equal(both(x, rng(3)), expected)
 
 
@@ -224,7 +229,7 @@ def test_own_transforms_derive_from_transform():
         Transform()(x, rng(0))
 
 
-@pytest.mark.parametrize("kind", [RandomShift, RandomCrop, RandomHorizontalFlip, RandomRotate])
+@pytest.mark.parametrize("kind", [RandomShift, RandomCrop, RandomHorizontalFlip, RandomRotation])
 @pytest.mark.parametrize("amount", ["2", None, -1, np.nan, True, [1, 2, 3]])
 def test_an_amount_that_is_no_number_is_named(kind, amount):
     with pytest.raises((TypeError, ValueError), match=rf"{kind.__name__}: \w+ must be .*, got"):

@@ -22,19 +22,20 @@ from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.loader import DataLoader
 from tinynet.data.sources import download, load
 from tinynet.data.statistics import channel_statistics, standardize
-from tinynet.data.transforms import RandomRotate, RandomShift, ToFloat
+from tinynet.data.transforms import RandomShift, ToFloat
 from tinynet.utils.data import Dataset, Subset, random_split
 from tinynet.vision.transforms import (
     Compose,
     Normalize,
     RandomCrop,
     RandomHorizontalFlip,
+    RandomRotation,
     Transform,
 )
 
 __all__ = [
     "KNOWN", "ArrayDataset", "Compose", "DataLoader", "Dataset", "KnownSet",
-    "Normalize", "RandomCrop", "RandomHorizontalFlip", "RandomRotate", "RandomShift", "Subset",
+    "Normalize", "RandomCrop", "RandomHorizontalFlip", "RandomRotation", "RandomShift", "Subset",
     "ToFloat", "Transform", "channel_statistics", "download", "load", "load_folder",
     "random_split", "read_idx", "read_image", "read_images", "standardize", "stratified_split",
 ]  # fmt: skip

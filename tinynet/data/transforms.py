@@ -12,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.errors import integer
-from tinynet.vision.transforms.augment import RandomCrop, RandomRotation
+from tinynet.vision.transforms.augment import RandomCrop
 from tinynet.vision.transforms.base import Rng, Transform
-from tinynet.vision.transforms.functional import BILINEAR
 
 
 class ToFloat(Transform):
@@ -44,14 +43,3 @@ class RandomShift(Transform):
 
     def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return RandomCrop(x.shape[2:], self.pixels, fill=self.fill).apply(x, rng)
-
-
-class RandomRotate(RandomRotation):
-    """Turn each image about its centre by an angle from [-degrees, degrees].
-
-    Positive angles turn counter-clockwise. Each new pixel is interpolated linearly (bilinear)
-    between the four old ones around the point it came from; outside the image lies `fill`.
-    """
-
-    def __init__(self, degrees: float, fill: float = 0) -> None:
-        super().__init__(degrees, BILINEAR, fill=fill)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.data import Compose, Normalize, RandomRotate, RandomShift
+from tinynet.data import Compose, Normalize, RandomShift
 from tinynet.training.strokes import box_of
 from tinynet.vision import transforms as vision
 
@@ -28,7 +28,7 @@ KEPT = {
 """The steps that a checkpoint keeps, with what each was made of."""
 
 MOVING = (
-    RandomShift, RandomRotate, vision.RandomCrop, vision.RandomResizedCrop, vision.RandomAffine,
+    RandomShift, vision.RandomCrop, vision.RandomResizedCrop, vision.RandomAffine,
     vision.RandomHorizontalFlip, vision.RandomVerticalFlip, vision.RandomRotation,
 )  # fmt: skip
 """What puts pixels elsewhere, at random."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinynet import models
-from tinynet.data import Compose, RandomHorizontalFlip, RandomRotate, RandomShift, ToFloat
+from tinynet.data import Compose, RandomHorizontalFlip, RandomRotation, RandomShift, ToFloat
 from tinynet.errors import unknown_name
 from tinynet.vision.transforms import RandomErasing
 
@@ -118,7 +118,7 @@ def usual_shape(model: str) -> tuple[int, int, int]:
 PIXELS = "whole pixels, fewer than the image has,"
 AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float], str, float]] = {
     "shift": (RandomShift, lambda side: max(1, side // 16), PIXELS, 1 << 31),
-    "rotate": (RandomRotate, lambda side: 10.0, "degrees", 180),
+    "rotate": (lambda most: RandomRotation(most, "bilinear"), lambda side: 10.0, "degrees", 180),
     "flip": (RandomHorizontalFlip, lambda side: 0.5, "a probability", 1),
     "erase": (RandomErasing, lambda side: 0.5, "a probability", 1),
 }
