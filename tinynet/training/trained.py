@@ -10,6 +10,7 @@ The command line's `predict` and `evaluate` are these methods, so both say the s
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -319,22 +320,21 @@ class Trained(Module):
         if shape is None or not len(shape) == len(theirs) == 3 or dataset.labels.ndim > 1:
             return dataset
         batch = self.batch(dataset.images)
-        if not _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch):
-            return dataset
-        return ArrayDataset(batch.pixels, dataset.labels, classes=dataset.classes)
+        _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
+        made_so = copy.copy(dataset)
+        made_so.arrays = (batch.pixels, *dataset.arrays[1:])
+        return made_so
 
 
-def _tell_what_was_done(what: str, batch: Batch) -> bool:
-    """Warn of images that are others now than they were; whether there are any."""
-    as_expected = (AS_THEY_ARE, AS_IN_TRAINING)
+def _tell_what_was_done(what: str, batch: Batch) -> None:
+    """Warn of images that are others now than they were."""
     told = [
         f"{done}{f' ({count} of {len(batch.done)})' * (count < len(batch.done))}"
         for done, count in Counter(batch.done).most_common()
-        if done not in as_expected
+        if done not in (AS_THEY_ARE, AS_IN_TRAINING)
     ]
     if told:
         warnings.warn(f"{what}: made as `predict` makes them: {' / '.join(told)}", stacklevel=5)
-    return {*batch.done} != {AS_THEY_ARE}
 
 
 def warn_of_change(name: str) -> None:
