@@ -6,6 +6,7 @@ fit(model, (x, y), 5, validation_split=0.1)
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,8 +71,14 @@ def as_batches(
 def batches_for(
     model: nn.Module, data: Any, batch_size: int, transform: Images | None = None
 ) -> Batches:
-    """`as_batches`, in the dtype of the model, and with its own transform if it brings one."""
-    return as_batches(data, batch_size, own_transform(model, data, transform), dtype_of(model))
+    """`as_batches`, in the dtype of the model, and with its own transform if it brings one; a
+    loaded model's first batch is compared with those of its training.
+    """
+    transform = own_transform(model, data, transform)
+    batches = as_batches(data, batch_size, transform, dtype_of(model))
+    if known_of(model) is None:
+        return batches
+    return looked_at(batches, functools.partial(check_inputs, model, data))
 
 
 def dtype_of(model: nn.Module) -> Any:
@@ -136,19 +143,17 @@ def transforms_of(data: Any) -> tuple[Any, Any]:
     return inner, None if is_dataset(data) else getattr(data, "transform", None)
 
 
-def check_inputs(model: Any, data: Any, x: Any, is_first: bool) -> None:
+def check_inputs(model: Any, data: Any, x: np.ndarray) -> None:
     """Warn of a first batch that is unlike what a loaded model was trained on, or may be.
 
     data: where it is from, which may prepare it as that of the training did.
     """
-    checkpoint = known_of(model) if is_first else None
-    if checkpoint is None:
-        return
-    known, x = vars(checkpoint), getattr(x, "array", x)
+    checkpoint = known_of(model)
+    known = vars(checkpoint)
     ends, prepared = ends_of(known), is_prepared(known)
     usual = (*(ends if prepared else (-3.0, 3.0)), 0.0, 1.0)  # of an older file
     then = known.get("inputs") or (usual if known.get("mean") is not None else None)
-    is_images = getattr(x, "ndim", 0) == 4
+    is_images = x.ndim == 4
     if is_images and not checkpoint.tells_of_images():
         warnings.warn(
             f"{checkpoint.path} does not say how images were normalised; they are given "
@@ -158,7 +163,7 @@ def check_inputs(model: Any, data: Any, x: Any, is_first: bool) -> None:
     difference = unlike(x, then)
     untold = known.get("untold")
     by_itself = untold is not None and told(transforms_of(data)).get("untold") == untold
-    if then is not None and is_images and x.dtype.kind == "f" and not (prepared or by_itself):
+    if then is not None and is_images and not (prepared or by_itself):
         now, slack = figures(x), 1e-5 * max(1.0, -ends[0], ends[1])  # for rounding
         if ends[0] - slack <= now[0] <= now[1] <= ends[1] + slack:  # as photos are
             difference = apart(now, then)
@@ -440,9 +445,11 @@ def training_batches(
 def looked_at(batches: Any, look: Callable[[np.ndarray], None]) -> Iterator[Any]:
     """The same batches; `look` gets the inputs of the first, if these are floats."""
     for i, batch in enumerate(batches):
-        x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
-        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
-            look(x)
+        if i == 0:
+            x = ours(batch[0] if isinstance(batch, (tuple, list)) and batch else batch)
+            x = getattr(x, "array", x)
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
+                look(x)
         yield batch
 
 

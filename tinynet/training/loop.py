@@ -29,7 +29,6 @@ from tinynet.training.batches import (
     Batches,
     as_inputs,
     batches_for,
-    check_inputs,
     data_and_loss,
     ours,
     pairs,
@@ -174,7 +173,6 @@ def evaluate(
 
     def measure() -> Iterator[Means]:
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
-            check_inputs(model, data, x, not total.counts)
             with naming_batch(model, x, target):
                 output = model(x)
             target = fitted(output, target, loss)
@@ -213,7 +211,6 @@ def predict(
     with evaluating(model):
         for batch in batches_for(model, data, batch_size, transform):
             x = ours(batch[0] if isinstance(batch, (tuple, list)) else batch)
-            check_inputs(model, data, x, not outputs)
             with naming_batch(model, x):
                 outputs.append(np.ascontiguousarray(model(x).array))
     if not outputs:

@@ -37,12 +37,14 @@ from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.arguments import check_names
 from tinynet.training.batches import (
+    as_batches,
     as_examples,
     as_numbers,
-    batches_for,
     check_classes,
+    dtype_of,
     is_array,
     is_dataset,
+    own_transform,
     source,
 )
 from tinynet.training.checkpoint import Checkpoint
@@ -300,7 +302,8 @@ class Trained(Module):
                 stacklevel=3,
             )
         dataset = self._adapted(dataset)
-        batches = batches_for(self, dataset, BATCH)
+        transform = own_transform(self, dataset, None)
+        batches = as_batches(dataset, BATCH, transform, dtype_of(self))
         measured = loop.evaluate(
             self,
             watch(batches),
