@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import io
@@ -69,6 +70,7 @@ CIFAR = {f"data_batch_{k}.bin": cifar_content(3, k) for k in range(1, 6)}
 CIFAR["test_batch.bin"] = cifar_content(2, 0)
 
 
+@functools.cache
 def cifar_archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:

@@ -16,7 +16,7 @@ from tinynet.data import (
     DataLoader,
     Dataset,
     Normalize,
-    RandomRotate,
+    RandomRotation,
     RandomShift,
     Subset,
     ToFloat,
@@ -517,7 +517,7 @@ def test_a_loader_goes_on_in_the_middle_of_an_epoch():
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_from_every_batch_of_every_epoch_the_rest_comes_out_the_same(shuffle, drop_last):
     def make(seed):
-        transform = Compose([ToFloat(), RandomShift(1), RandomRotate(20)])
+        transform = Compose([ToFloat(), RandomShift(1), RandomRotation(20, "bilinear")])
         return DataLoader(
             make_dataset(11),
             4,

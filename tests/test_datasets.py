@@ -7,7 +7,6 @@ import importlib.util
 import io
 import os
 import socket
-import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -213,7 +212,7 @@ def test_swapped_files_are_refused(tmp_path, small_mnist):
     (folder / "train-images-idx3-ubyte.gz").rename(folder / "kept")
     (folder / "t10k-images-idx3-ubyte.gz").rename(folder / "train-images-idx3-ubyte.gz")
     (folder / "kept").rename(folder / "t10k-images-idx3-ubyte.gz")
-    with pytest.raises(DataError, match=r"content has 6288 bytes, but .* has 15696"):
+    with pytest.raises(DataError, match=r"6288 bytes of content, .* expected 15696"):
         load("mnist", "train", root=tmp_path)
     with pytest.raises(DataError, match="goes on after offset 6288"):
         load("mnist", "test", root=tmp_path)
@@ -243,11 +242,11 @@ def test_idx_is_read_without_a_copy():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "f: ends at byte 0, expected a header of 4 bytes"),
-        (b"PK\3\4....", "starts with bytes 50 4b 03 04, expected an IDX file, 00 00 08 03"),
-        (b"\0\0\x0d\3" + bytes(12), r"offset 2: IDX type 0x0d, expected 0x08"),
-        (b"\0\0\x08\1" + bytes(12), r"offset 3: IDX with 1 dimensions, expected 3 \(images\)"),
-        (b"\0\0\x08\3" + bytes(11), "ends at byte 15, expected 16 of header"),
+        (b"", "f: offset 0: nothing and 0 bytes in all, expected 00 00 08 03 and 16 or more"),
+        (b"PK\3\4....", "offset 0: 50 4b 03 04 and 8 bytes in all"),
+        (b"\0\0\x0d\3" + bytes(12), "00 00 0d 03 and 16 bytes in all"),
+        (b"\0\0\x08\1" + bytes(12), r"expected 00 00 08 03 .* 3 dimensions \(images\)"),
+        (b"\0\0\x08\3" + bytes(11), "00 00 08 03 and 15 bytes in all, expected 00 00 08 03 and 16"),
         (CONTENT[:-1], r"offset 4: .* 2 x 3 x 4 = 24 bytes, but 23 follow it at offset 16"),
         (CONTENT + b"x", "24 bytes, but 25 follow"),
         (b"\0\0\x08\3" + b"\xff" * 12 + b"abc", "but 3 follow it"),
@@ -258,7 +257,7 @@ def test_idx_that_is_not_what_it_claims_is_refused(content, message):
         parse_idx(content, "f", ndim=3)
 
 
-def test_labels_out_of_range_and_unequal_counts_name_the_place(tmp_path, monkeypatch, small_mnist):
+def test_unequal_counts_name_the_files(tmp_path, monkeypatch, small_mnist):
     def put(images, labels):
         files = []
         for file, array in zip(small_mnist.files[:2], (images, labels), strict=True):
@@ -268,37 +267,17 @@ def test_labels_out_of_range_and_unequal_counts_name_the_place(tmp_path, monkeyp
         changed = replace(small_mnist, files=tuple(files))
         monkeypatch.setitem(known_sets.KNOWN, "mnist", changed)
 
-    images = np.zeros((3, 28, 28), np.uint8)
-    put(images, np.array([1, 10, 2], np.uint8))
-    with pytest.raises(DataError, match=r"offset 9: label 10 of example 1, expected 0 to 9"):
-        load("mnist", root=tmp_path)
-    put(images, np.array([1, 2], np.uint8))
+    put(np.zeros((3, 28, 28), np.uint8), np.array([1, 2], np.uint8))
     with pytest.raises(DataError, match=r"has 3 images, but .* has 2 labels"):
-        load("mnist", root=tmp_path)
-    put(images[:, :27], np.array([1, 2, 3], np.uint8))
-    with pytest.raises(DataError, match=r"images of \(27, 28\)"):
         load("mnist", root=tmp_path)
 
 
 def test_cifar10_records_are_label_then_planes():
     record = bytes([7]) + bytes([1]) * 1024 + bytes([2]) * 1024 + bytes([3]) * 1024
-    images, labels = parse_cifar(record, "f")
+    images, labels = parse_cifar(record)
     assert labels.tolist() == [7]
     assert images.shape == (1, 3, 32, 32)
     assert (images == np.array([1, 2, 3])[:, None, None]).all()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "has 0 bytes, expected a multiple of 3073"),
-        (bytes(3073 + 5), "record 1 is cut off at offset 3073"),
-        (bytes(3073) + b"\x0a" + bytes(3072), "offset 3073: label 10 of example 1"),
-    ],
-)
-def test_cifar10_that_is_not_what_it_claims_is_refused(content, message):
-    with pytest.raises(DataError, match=message):
-        parse_cifar(content, "f")
 
 
 @pytest.mark.parametrize("place", ["cifar-10-batches-bin/{}", "{}", "{}.gz", "archive"])
@@ -313,33 +292,19 @@ def test_cifar10_is_found_unpacked_or_as_the_archive(tmp_path, small_cifar10, pl
             path.write_bytes(gz(content) if path.suffix == ".gz" else content)
     train, test = (load("cifar10", split, root=tmp_path) for split in ("train", "test"))
     joined = b"".join(CIFAR[f"data_batch_{k}.bin"] for k in range(1, 6))
-    np.testing.assert_array_equal(train.images, parse_cifar(joined, "")[0])
-    np.testing.assert_array_equal(test.labels, parse_cifar(CIFAR["test_batch.bin"], "")[1])
+    np.testing.assert_array_equal(train.images, parse_cifar(joined)[0])
+    np.testing.assert_array_equal(test.labels, parse_cifar(CIFAR["test_batch.bin"])[1])
     assert small_cifar10.missing(tmp_path) == []
 
 
-def test_a_damaged_cifar10_archive_is_a_data_error(tmp_path, small_cifar10):
+def test_an_archive_that_is_not_the_published_one_is_not_opened(tmp_path, small_cifar10):
     path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
     path.parent.mkdir()
     whole = cifar_archive()
-    for body in (whole[:5000], b"nothing like it", b""):
+    for body in (whole[:5000], whole[:-1] + b"x", b"nothing like it", b""):
         path.write_bytes(body)
-        with pytest.raises(DataError, match=r"cifar-10-binary.tar.gz: not a whole"):
+        with pytest.raises(DataError, match=r"not the published cifar-10-.*Delete it.*SHA-256"):
             load("cifar10", root=tmp_path)
-    with tarfile.open(path, "w:gz"):
-        pass
-    with pytest.raises(DataError, match=r"lacks data_batch_1.bin"):
-        load("cifar10", root=tmp_path)
-
-
-def test_a_member_that_claims_more_than_there_can_be_is_refused_at_once(tmp_path, small_cifar10):
-    path = tmp_path / "cifar10" / "cifar-10-binary.tar.gz"
-    path.parent.mkdir()
-    info = tarfile.TarInfo("x")
-    info.size = 1 << 62
-    path.write_bytes(gz(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048)))
-    with pytest.raises(DataError, match=r"at offset \d+ .* 'x' claims 4611686018427387904 bytes"):
-        load("cifar10", root=tmp_path)
 
 
 # ----- downloads ----------------------------------------------------------------------------------
@@ -558,11 +523,11 @@ X, Y = np.zeros((12, 2)), np.arange(12) % 3
 SAID = [  # what is in a file, and what is said of it
     (
         {"x": X, "y": Y + 1},
-        r"a.npz \(train\): no example of 0 among 4 classes; all labels are 1 or more: save y - 1$",
+        r"a.npz \(train\): no example of 0 among 4 classes; to number those that",
     ),
     (
         {"x": X, "y": 2 * Y},
-        r"no example of 1, 3 among 5 classes; to number these, save np\.uni",
+        r"no example of 1, 3 among 5 classes; to number those that there are, save np\.uni",
     ),
     ({"x": X, "y": Y, "classes": ["a", "b", "c", "d"]}, "no example of d among 4 classes$"),
     ({"x": X, "y": 20 * Y}, "no example of 1, 2, 3, 4, 5, 6, 7, 8, ... among 41 classes"),
@@ -581,35 +546,6 @@ SAID = [  # what is in a file, and what is said of it
 def test_a_label_far_beyond_the_number_of_examples_is_named(tmp_path, label):
     np.savez(tmp_path / "a.npz", x=X, y=label * (Y > 0))
     with pytest.raises(DataError, match=rf"a.npz: label \d+ of {len(X)} examples: .*np.unique"):
-        load(f"npz:{tmp_path}/a.npz")
-
-
-BYTES, FLOATS = np.arange(0, 240, 20, dtype=np.uint8)[:, None], np.arange(12.0)[:, None] / 12
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "kind"),
-    [
-        (BYTES, FLOATS, None),
-        (FLOATS, 5 * FLOATS - 2, None),
-        (BYTES, 5 * FLOATS - 2, None),
-        (BYTES, 0 * BYTES, None),
-        (BYTES, 255 * FLOATS, DataError),
-        (255 * FLOATS, BYTES, DataError),
-        (BYTES // 220, FLOATS, DataError),
-        (FLOATS, 255 * FLOATS, UserWarning),
-        (BYTES // 220, BYTES, UserWarning),
-    ],
-)
-def test_parts_that_are_scaled_differently_are_said(tmp_path, train, test, kind):
-    np.savez(tmp_path / "a.npz", x_train=train, y_train=Y, x_test=test, y_test=Y)
-    told = "x_train .* reaches .*, x_test"
-    expected = {
-        None: contextlib.nullcontext(),
-        DataError: pytest.raises(DataError, match=f"{told}.*Save both as one dtype"),
-        UserWarning: pytest.warns(UserWarning, match=f"{told}.*is one of them scaled"),
-    }
-    with expected[kind]:
         load(f"npz:{tmp_path}/a.npz")
 
 

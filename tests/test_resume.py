@@ -217,9 +217,9 @@ def test_a_setting_of_0_is_that_of_0_0(few, tmp_path):
             True,
         ),
         (
-            "RandomRotate(degrees=(-9.0, 9.0), interpolation=<InterpolationMode.BILINEAR: "
+            "RandomRotation(degrees=(-9.0, 9.0), interpolation=<InterpolationMode.BILINEAR: "
             "'bilinear'>, center=None, fill=0)",
-            data.RandomRotate(9),
+            data.RandomRotation(9, "bilinear"),
             True,
         ),
     ],

@@ -12,6 +12,7 @@ import pytest
 import tinynet
 from tinynet import data, models, nn, training
 from tinynet.cli import main
+from tinynet.errors import DataError
 from tinynet.training import strokes
 
 NET = """
@@ -121,6 +122,27 @@ def test_images_of_any_origin_give_the_same_answer(run):
 def test_what_is_no_image_is_told(run, images, told):
     with pytest.raises(tinynet.DataError, match=told):
         tinynet.load(run).predict(images)
+
+
+def test_rows_of_a_file_of_arrays_are_images(run, capsys):
+    x = np.load("tiny.npz")["x"][:3]
+    np.savez("new.npz", images=x, z=[1])
+    np.savez("one.npz", x[:, 0])
+    rows = x.reshape(3, 64)
+    names = ",".join(f"pixel{k}" for k in range(64))
+    np.savetxt("pixels.csv", rows, "%d", ",", header=names, comments="")
+    np.savetxt(
+        "labelled.csv", np.c_[[7, 7, 7], rows], "%d", ",", header="label," + names, comments=""
+    )
+    model = tinynet.load("run")
+    expected = [found.probabilities for found in model.predict(x)]
+    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv"):
+        assert [found.probabilities for found in model.predict(name)] == expected
+    assert main(["predict", "run", "new.npz"]) == 0
+    assert "new.npz row 2  left" in capsys.readouterr().out
+    np.savez("two.npz", a=x, b=x)
+    with pytest.raises(DataError, match="holds a, b; expected one array of images, x"):
+        model.predict("two.npz")
 
 
 def test_an_unknown_fit_is_told_before_any_image(run):
@@ -495,6 +517,39 @@ def test_a_folder_of_photos_is_judged_as_predict_sees_it_and_whole(of_strokes, c
     assert "12 test images" in capsys.readouterr().out
     assert main(["evaluate", "run"]) == 2
     assert "add --data KIND:PATH" in capsys.readouterr().err
+
+
+def test_the_own_data_are_known_by_their_place_and_said_to_have_changed(here, capsys):
+    images = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+
+    def add(name, count):
+        Path("own", name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            pixels = rng.integers(0, 255, (12, 12)).astype(np.uint8)
+            images.fromarray(pixels).save(f"own/{name}/{i}.png")
+
+    add("a", 10)
+    add("b", 10)
+    train = ["train", "--data", "folder:own", "--size", "8", "--epochs", "1", "--lr", "0.01"]
+    assert main([*train, "--out", "of-own"]) == 0
+    model, total = tinynet.load("of-own"), 4
+    for more in (10, 20):
+        add("a", more)
+        for name in ("folder:own", "folder:own?size=8", f"folder:{Path('own').resolve()}"):
+            capsys.readouterr()
+            with pytest.warns(UserWarning, match="no longer as the run saw it"):
+                assert model.evaluate(name)["confusion_matrix"].sum() == total
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                assert main(["evaluate", "of-own", "--data", name]) == 0
+            told = capsys.readouterr()
+            assert f"{total} test images" in told.out
+            assert "no longer as the run saw it" in told.err
+        total = 6
+    add("c", 10)
+    with pytest.warns(UserWarning, match="no longer as"), pytest.raises(DataError, match="a, b"):
+        model.evaluate("folder:own?size=8")
 
 
 def test_grey_arrays_need_no_axis_of_channels(of_strokes):

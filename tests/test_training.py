@@ -488,7 +488,7 @@ def test_arguments_that_a_loader_or_an_optimizer_already_has_are_refused(few, he
         fit(model, loader, 1, batch_size=3, progress=False)
     with pytest.raises(ValueError, match="lr and weight_decay are for an optimizer by name"):
         fit(model, few, 1, optimizer=optim.SGD(model.parameters()), lr=0.1, progress=False)
-    with pytest.raises(ValueError, match="those of validate= would not be"):
+    with pytest.warns(UserWarning, match="is one of them scaled, and not the"):
         fit(model, loader, 1, validate=held, progress=False)
 
 
@@ -542,16 +542,16 @@ def test_the_recipe_suits_the_images(shape, model):
 @pytest.mark.parametrize(
     ("text", "side", "words"),
     [
-        ("shift:8", 8, "as large as the image, of 8x8 pixels.* at most 7"),
-        ("shift:100", (8, 8), "as large as the image, of 8x8 pixels.* at most 7"),
-        ("cutout:8", (28, 8), "as large as the image, of 28x8 pixels.* at most 7"),
-        ("shift:1.5", 8, "1.5 is not an integer number of pixels"),
-        ("cutout:inf", 8, "'inf' is no number"),
-        ("rotate:nan", 8, "'nan' is no number"),
-        ("rotate:270", 8, "270 is not from 0 to 180"),
-        ("shift:", 8, "'' is no number"),
-        ("shift:-1", 8, "is not from 0, or more"),
-        ("flip:2", 8, "is not from 0 to 1"),
+        ("shift:8", 8, "whole pixels, fewer than the image has, from 0 to 7; got '8'"),
+        ("shift:100", (8, 8), "from 0 to 7; got '100'"),
+        ("shift:8", (28, 8), "from 0 to 7; got '8'"),
+        ("shift:1.5", 8, "expected whole pixels, .* from 0 to 7; got '1.5'"),
+        ("shift:inf", 8, "got 'inf'"),
+        ("rotate:nan", 8, "got 'nan'"),
+        ("rotate:270", 8, "expected degrees from 0 to 180; got '270'"),
+        ("shift:", 8, "got ''"),
+        ("shift:-1", 8, "got '-1'"),
+        ("flip:2", 8, "expected a probability from 0 to 1; got '2'"),
     ],
 )
 def test_augmentations_that_make_no_sense_for_the_images_are_refused(text, side, words):

@@ -11,7 +11,7 @@ import tinynet
 from tinynet import data, nn
 from tinynet.errors import CheckpointError, DataError, ShapeError
 from tinynet.nn import functional as F
-from tinynet.training import EarlyStopping, accuracy, evaluate, fit, predict, top_k
+from tinynet.training import Callback, EarlyStopping, accuracy, evaluate, fit, predict, top_k
 from tinynet.training.losses import LOSSES
 from tinynet.training.metrics import F1, METRICS, confusion_matrix
 
@@ -324,6 +324,7 @@ def test_losses_by_name_are_the_functions():
         trained(X, Y, epochs=1, loss="croos_entropy")
 
 
+@pytest.mark.filterwarnings("default:.*is not kept. the figure `loss`")
 @pytest.mark.parametrize(
     ("loss", "y", "numbers"),
     [
@@ -423,6 +424,28 @@ def test_the_plateau_lowers_the_rate_once_nothing_gets_better():
     with pytest.warns(UserWarning, match="schedule plateau looks at the loss of training, for"):
         history = trained(X, Y[::-1], epochs=12, lr=1e-7, schedule="plateau")
     assert history[-1]["lr"] < history[0]["lr"] == 1e-7
+
+
+def test_the_plateau_begins_with_a_warm_up_that_goes_on_where_it_was_stopped(tmp_path):
+    class Rates(Callback):
+        def __init__(self, stop=99):
+            self.rates, self.stop = [], stop
+
+        def on_step_end(self, run, means):
+            self.rates.append(run.optimizer.param_groups[0]["lr"])
+            if run.step == self.stop:
+                raise KeyboardInterrupt
+
+    options = {"lr": 0.1, "schedule": "plateau", "batch_size": 10, "monitor": "loss"}
+    whole, parts = Rates(), Rates(2)
+    trained(X[:40], Y[:40], epochs=2, callbacks=[whole], **options)
+    assert whole.rates == pytest.approx([0.05, 0.075, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1])
+    out = {"out": tmp_path, "save_every": 1}
+    with pytest.raises(KeyboardInterrupt):
+        trained(X[:40], Y[:40], epochs=2, callbacks=[parts], **options, **out)
+    parts.stop = 99
+    trained(X[:40], Y[:40], epochs=2, callbacks=[parts], resume=True, **options, **out)
+    assert parts.rates[-6:] == whole.rates[-6:]
 
 
 def test_bools_are_two_classes():

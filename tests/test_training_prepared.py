@@ -117,6 +117,32 @@ def test_other_numbers_are_not_given_in_silence_to_a_model_of_photos(tmp_path, k
     assert said(lambda: loaded.evaluate(ready))[1] == (kept == "standardised")
 
 
+@pytest.mark.parametrize("x", [2 * SCALED - 1, (SCALED - 0.4) / 0.3, SCALED / 2], ids=str)
+def test_validation_of_another_scale_is_said(x):
+    parts = [data.ArrayDataset(images, Y) for images in (x, SCALED[::-1])]
+    for first, second in (parts, parts[::-1]):
+        for loader in (lambda part: part, lambda part: data.DataLoader(part, 48)):
+            with pytest.warns(UserWarning, match="is one of them scaled, and not the other"):
+                fit(net(), loader(first), 1, validate=loader(second), **QUIET)
+    fit(net(), parts[0], 1, validate=(x[::-1], Y), **QUIET)
+
+
+def test_a_data_set_that_prepares_its_images_itself_is_prepared(tmp_path):
+    class Own(data.Dataset):
+        transform = T.Compose([T.Lambda(lambda x: x * 0.9), T.ToTensor()])
+
+        def __len__(self):
+            return 96
+
+        def __getitem__(self, i):
+            return self.transform(SCALED[i].transpose(1, 2, 0)), int(Y[i])
+
+    fit(net(), Own(), 1, out=tmp_path, **QUIET)
+    loaded = tinynet.load(tmp_path, net())
+    assert not said(lambda: loaded.evaluate(Own()))[1]
+    assert said(lambda: loaded.evaluate(SCALED, Y))[1]
+
+
 def test_a_table_of_another_scale_is_said(tmp_path):
     x = RNG.standard_normal((96, 3)).astype(np.float32)
     fit(nn.Linear(3, 2), x, Y, 1, out=tmp_path, **QUIET)
@@ -127,19 +153,20 @@ def test_a_table_of_another_scale_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "augment", ["flip", "shift:1", T.RandomVerticalFlip(), data.RandomRotate(9)]
+    "augment", ["flip", "shift:1", T.RandomVerticalFlip(), data.RandomRotation(9, "bilinear")]
 )
-@pytest.mark.parametrize("targets", [BYTES[:, 0] > 99, SCALED])
+@pytest.mark.parametrize("targets", [BYTES[:, 0] > 99, SCALED, SCALED.reshape(96, -1)])
 def test_an_image_is_not_moved_without_its_map(augment, targets):
     targets = targets.astype(int) if targets.dtype == bool else targets
     model, loss = (nn.Conv2d(3, 2, 1), "ce") if targets.ndim == 3 else (nn.Conv2d(3, 3, 1), "mse")
+    model = nn.Sequential(model, nn.Flatten()) if targets.ndim == 2 else model
     with pytest.raises(ValueError, match="moves the image, and its target of shape"):
         fit(model, BYTES, targets, 1, augment=augment, loss=loss, **QUIET)
     if not isinstance(augment, str):
         loader = data.DataLoader(data.ArrayDataset(BYTES, targets), 32, transform=augment)
         with pytest.raises(ValueError, match="moves the image"):
             fit(model, loader, 1, loss=loss, **QUIET)
-    fit(model, BYTES, targets, 1, augment="cutout:2", loss=loss, **QUIET)
+    fit(model, BYTES, targets, 1, augment="erase", loss=loss, **QUIET)
 
 
 def test_a_data_set_of_ones_own_may_move_both():
@@ -295,6 +322,31 @@ def test_a_list_of_examples_is_a_data_set():
     assert training.evaluate(second, list(zip(x, Y))) == training.evaluate(first, x, Y)
 
 
+@pytest.mark.parametrize("first", ["numbers", "text"])
+def test_numbers_for_named_classes_are_said(tmp_path, capsys, first):
+    x, text = RNG.standard_normal((96, 3)).astype(np.float32), np.array(["cat", "dog"])[Y]
+    labels = {"numbers": Y, "text": text}
+    fit(nn.Linear(3, 2), x, labels.pop(first), 1, out=tmp_path, **QUIET)
+    (other,) = labels.values()
+    fit(nn.Linear(3, 2), x, other, 1, init_from=tmp_path)
+    assert "the last layer too: the classes cat, dog are numbers in one" in capsys.readouterr().out
+    if first == "text":
+        with pytest.warns(UserWarning, match="place of a class, 0 is 'cat', 1 is 'dog'; give text"):
+            tinynet.load(tmp_path, nn.Linear(3, 2)).evaluate(x, Y)
+        with pytest.warns(UserWarning, match="validate: .* 0 is 'cat'"):
+            fit(nn.Linear(3, 2), x, text, 1, validate=(x[::-1], Y), **QUIET)
+
+
+def test_a_loss_of_ones_own_is_said_where_ours_stands_for_it(tmp_path, capsys):
+    def own(output, target):
+        return 2 * F.cross_entropy(output, target)
+
+    fit(net(), BYTES, Y, 1, loss=own, out=tmp_path)
+    assert "read the outputs as those of cross_entropy" in capsys.readouterr().out
+    with pytest.warns(UserWarning, match="training's loss, .*own, is not kept: .*cross_entropy"):
+        tinynet.load(tmp_path, net()).evaluate(BYTES, Y)
+
+
 def test_validation_data_of_other_classes_are_refused():
     sets = [data.ArrayDataset(BYTES, Y, classes=names) for names in (("a", "b"), ("a", "c"))]
     with pytest.raises(DataError, match="knows the classes a, b; the data has a, c"):
@@ -305,10 +357,10 @@ def test_integers_for_classes_that_are_called_by_other_numbers_are_said(tmp_path
     x = RNG.standard_normal((96, 3)).astype(np.float32)
     fit(nn.Linear(3, 2), x, (Y + 1).astype(str), 1, out=tmp_path, **QUIET)
     loaded = tinynet.load(tmp_path, nn.Linear(3, 2))
-    with pytest.warns(UserWarning, match="each is the place of its class.*first is called '1'"):
+    with pytest.warns(UserWarning, match="each is taken for the place of a class, 0 is '1'"):
         loaded.evaluate(x, Y)
     assert loaded.evaluate(x, (Y + 1).astype(str))["accuracy"] >= 0
-    with pytest.warns(UserWarning, match="first is called '1'"):
+    with pytest.warns(UserWarning, match="0 is '1'"):
         fit(
             net(),
             data.ArrayDataset(BYTES, Y, classes=[1, 2]),
@@ -345,6 +397,26 @@ def test_the_columns_of_a_table_have_names(tmp_path):
         loaded.predict(table[["a", "c"]])
 
 
+@pytest.mark.parametrize(
+    ("use", "told"),
+    [
+        (
+            lambda x, table: fit(nn.Linear(3, 2), table, 1),
+            r"\(table\[\['a', 'b'\]\], table\['label",
+        ),
+        (lambda x, table: fit(nn.Linear(3, 2), x, Y, 1, validate=table), "validate must be a pair"),
+        (lambda x, table: training.evaluate(nn.Linear(3, 2), table), "Of a table give the columns"),
+        (lambda x, table: fit(nn.Linear(3, 2), table, "label", 1), r"column, table\['label'\]"),
+        (lambda x, table: fit(nn.Linear(1, 2), x[:, 0], Y, 1), r"make rows: x\[:, None\]"),
+        (lambda x, table: training.predict(nn.Linear(1, 2), x[:, 0]), "a row of numbers for each"),
+    ],
+)
+def test_a_table_or_a_column_in_place_of_rows_is_told(use, told):
+    x = RNG.standard_normal((96, 3)).astype(np.float32)
+    with pytest.raises((DataError, tinynet.ShapeError), match=told):
+        use(x, Table(dict(zip("abc", x.T))))
+
+
 def test_dark_strokes_on_light_are_turned_where_they_are_measured(tmp_path):
     x = np.zeros((40, 1, 12, 12), np.uint8)
     x[::2, 0, 2:10, 5], x[1::2, 0, 5, 2:10] = 255, 255
@@ -355,10 +427,13 @@ def test_dark_strokes_on_light_are_turned_where_they_are_measured(tmp_path):
         fit(model, train, 3, out=tmp_path / name, **QUIET)
         loaded = tinynet.load(tmp_path / name, nn.Sequential(nn.Flatten(), nn.Linear(144, 2)))
         assert loaded.checkpoint.box is not None
-        with pytest.warns(UserWarning, match="dark on light.*made so"):
-            turned = loaded.evaluate(255 - x, y)
-        found = [int(each.label) for each in loaded.predict(255 - x)]
-        assert turned["accuracy"] == np.mean(found == y)
+        for some in (slice(None), slice(0, None, 2), slice(1)):  # all, every second, the first
+            images = x.copy()
+            images[some] = 255 - images[some]
+            with pytest.warns(UserWarning, match="made as `predict` makes them: dark strokes"):
+                turned = loaded.evaluate(images, y)
+            found = [int(each.label) for each in loaded.predict(images)]
+            assert turned["accuracy"] == np.mean(found == y)
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
@@ -400,14 +475,17 @@ def test_images_are_resized_as_those_of_the_training(tmp_path):
     model = nn.Sequential(nn.Flatten(), nn.Linear(48, 2))
     fit(model, BYTES, Y, 2, transform=T.Resize(4), out=tmp_path, **QUIET)
     loaded = tinynet.load(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(48, 2)))
-    with pytest.warns(UserWarning, match="are 3x8x8, and the model takes 3x4x4"):
-        assert loaded.evaluate(BYTES, Y)["accuracy"] > 0.9
+    assert loaded.evaluate(BYTES, Y)["accuracy"] > 0.9
     assert np.mean([p.label == str(y) for p, y in zip(loaded.predict(BYTES), Y)]) > 0.9
 
 
 def test_a_map_of_one_output_is_a_map_of_two_classes(tmp_path):
     masks = (BYTES[:, :1] > 127).astype(np.float32)
     fit(nn.Conv2d(3, 1, 1), BYTES, masks, 1, loss="bce_with_logits", out=tmp_path, **QUIET)
+    found = tinynet.load(tmp_path, nn.Conv2d(3, 1, 1)).evaluate(BYTES, masks)
+    maps = np.stack([p.map for p in tinynet.load(tmp_path, nn.Conv2d(3, 1, 1)).predict(BYTES)])
+    assert found["accuracy"] == np.mean(maps == masks[:, 0])
+    assert found["confusion_matrix"].sum() == masks.size
     loaded = tinynet.load(tmp_path, nn.Conv2d(3, 1, 1))
     scores = training.predict(loaded, BYTES)
     for found, score in zip(loaded.predict(BYTES), scores):

@@ -42,6 +42,15 @@ def visible(text: str, stream: Any = None, keep: str = "") -> str:
     return text
 
 
+def counted(count: int | str, noun: str) -> str:
+    """How many of something, whose `noun` is given in the plural.
+
+    >>> counted(1, "test images"), counted("1,200", "rows")
+    ('1 test image', '1,200 rows')
+    """
+    return f"{count} {noun.removesuffix('s') if str(count) == '1' else noun}"
+
+
 def say(*lines: str, error: bool = False) -> None:
     """Print each of `lines` as one line, to standard output or standard error, if there is one.
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +20,9 @@ from tinynet.cli import rows
 from tinynet.cli.models import open_run
 from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, load_data
-from tinynet.console import columns, say, shortened, visible, watched
+from tinynet.console import columns, counted, say, shortened, visible, watched
 
 if TYPE_CHECKING:
-    from tinynet.data import ArrayDataset
     from tinynet.training import Trained
     from tinynet.training.report.findings import Findings
 
@@ -103,13 +101,16 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
+    from tinynet.training.trained import fingerprint, warn_of_change
+
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
     settings = _settings_of(path, args.data is None)
     name = args.data or settings["data"]
     if ":" in name and name == settings.get("data"):
         parts = load_data(name, args.data_dir, settings)
-        _warn_of_change(settings, parts)
+        if fingerprint(*parts) != settings.get("data_sha256"):
+            warn_of_change(name)
         dataset = parts[args.split == "test"]
     else:
         dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
@@ -119,7 +120,9 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(found.matrix)}"
         )
-    return Measured(path, model, found, got["loss"], f"{len(dataset)} {args.split} images", name)
+    return Measured(
+        path, model, found, got["loss"], counted(len(dataset), f"{args.split} images"), name
+    )
 
 
 def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
@@ -133,19 +136,6 @@ def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
     if needed:
         raise BadArgument(f"{checkpoint} does not say what it was trained on: add --data NAME")
     return {}
-
-
-def _warn_of_change(settings: dict[str, Any], parts: tuple[ArrayDataset, ArrayDataset]) -> None:
-    """Warn where the run's data are others by now: a test part may be drawn in another way."""
-    from tinynet.training.trained import fingerprint
-
-    if fingerprint(*parts) != settings.get("data_sha256"):
-        warnings.warn(
-            f"{settings['data']} is no longer as the run saw it. Where its test part is held out "
-            "at random, images that were trained on may be in it, and the figures too good: train "
-            "again, or keep the test images in a folder of their own (PATH/train, PATH/test)",
-            stacklevel=3,
-        )
 
 
 def _table(found: Findings) -> list[str]:

@@ -56,7 +56,7 @@ from tinynet.cli.plan import (
     settings_to_resume,
 )
 from tinynet.cli.ranks import described, together
-from tinynet.console import explained, say, watched
+from tinynet.console import counted, explained, say, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -71,9 +71,9 @@ OPTIONS = [
     rows.DATA, rows.SIZE, rows.FIT, rows.DATA_DIR,
     rows.option("--augment NAME[:AMOUNT]", str,
         "change the training images at random: shift:PIXELS, rotate:DEGREES, flip:PROBABILITY, "
-        "cutout:PIXELS, or none; may be given several times. By default grey images below 16x16 "
-        "are rotated, others shifted, and CIFAR's mirrored too; grey ones of 28x28 or 32x32 stay "
-        "as they are. Other colour images are mirrored by flip alone", action="append"),
+        "erase:PROBABILITY, or none; may be given several times. By default grey images below "
+        "16x16 are rotated, others shifted, and CIFAR's mirrored too; grey ones of 28x28 or 32x32 "
+        "stay as they are. Other colour images are mirrored by flip alone", action="append"),
     rows.option("--validation SHARE", rows.share,
         "hold out this share of the training images, such as 0.1 (default: 0, none); the test "
         "images then stay unseen to the end, and what is best on the held-out ones is kept"),
@@ -229,7 +229,7 @@ def train_plan(
 def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     """What the test images say of the model, for the record; and the report once more, of them."""
     from tinynet.data import DataLoader
-    from tinynet.training import accuracy, checkpoint, evaluate, weights_sha256
+    from tinynet.training import Trained, accuracy, checkpoint, evaluate, weights_sha256
     from tinynet.training.folder import chosen_in
     from tinynet.training.report import writer
     from tinynet.training.report.findings import Findings
@@ -237,8 +237,10 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     found = Findings(plan.test.classes, data=plan.test)
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    stored, on = checkpoint.read(chosen_in(out)), f"{len(found):,} test images"
+    stored = checkpoint.read(chosen_in(out))
+    model = Trained(plan.model, stored)  # which says so if the images are of another scale
+    tested = evaluate(model, images, metrics=metrics, after_batch=found.add)
+    on = counted(f"{len(found):,}", "test images")
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
         "test_accuracy": tested["accuracy"],
@@ -349,8 +351,8 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     shape = "x".join(map(str, plan.test.images.shape[1:]))
     slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
-        f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.classes} classes",
+        f"data   {s['data']}: {len(plan.train)} training{held_out}, "
+        f"{counted(len(plan.test), 'test images')} of {shape}, {plan.classes} classes",
         f"model  {s['model']}, {parameters:,} parameters",
         f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
@@ -373,8 +375,8 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None
     ]
     say(
         "",
-        f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
-        f"{record['seconds']:.1f} seconds; saved in {out}",
+        f"test accuracy {100 * record['test_accuracy']:.2f} % on "
+        f"{counted(len(plan.test), 'images')}, {record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
         *explained(rows),

@@ -9,7 +9,7 @@
 What is where: `dataset` (arrays, splits by label), `loader` (orders and batches are those of
 `tinynet.utils.data`), `transforms`, `statistics`, `known` (the table of data sets), `sources`
 (`load`), `files` (finding and checking), `mirrors` (downloading), and a reader for each format:
-`idx` (MNIST, CIFAR-10), `archive` (.tar.gz), `npz`, `folder`, `table` (.csv).
+`idx` (MNIST, CIFAR-10), `npz`, `folder`, `table` (.csv).
 docs/data.md tells what is checked on the way.
 """
 
@@ -22,19 +22,20 @@ from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.loader import DataLoader
 from tinynet.data.sources import download, load
 from tinynet.data.statistics import channel_statistics, standardize
-from tinynet.data.transforms import Cutout, RandomRotate, RandomShift, ToFloat
+from tinynet.data.transforms import RandomShift, ToFloat
 from tinynet.utils.data import Dataset, Subset, random_split
 from tinynet.vision.transforms import (
     Compose,
     Normalize,
     RandomCrop,
     RandomHorizontalFlip,
+    RandomRotation,
     Transform,
 )
 
 __all__ = [
-    "KNOWN", "ArrayDataset", "Compose", "Cutout", "DataLoader", "Dataset", "KnownSet",
-    "Normalize", "RandomCrop", "RandomHorizontalFlip", "RandomRotate", "RandomShift", "Subset",
+    "KNOWN", "ArrayDataset", "Compose", "DataLoader", "Dataset", "KnownSet",
+    "Normalize", "RandomCrop", "RandomHorizontalFlip", "RandomRotation", "RandomShift", "Subset",
     "ToFloat", "Transform", "channel_statistics", "download", "load", "load_folder",
     "random_split", "read_idx", "read_image", "read_images", "standardize", "stratified_split",
 ]  # fmt: skip

@@ -138,18 +138,14 @@ def hold_out(
 
     where: whose labels they are. Raises DataError if there are too few for two parts.
     """
-    check_held_out(f"{where}: no test part can be held out", len(labels), share)
+    needed = math.ceil(round(1 / share, 6)) if share else 1
+    if len(labels) < needed:
+        raise DataError(
+            f"{where}: no test part can be held out: {share:g} of {len(labels)} examples is none; "
+            f"{needed:,} examples are needed"
+        )
     train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
     return train, test
-
-
-def check_held_out(where: str, total: int, share: float) -> None:
-    """Raise DataError, with how many are needed, where `share` of the examples is none."""
-    needed = math.ceil(round(1 / share, 6)) if share else 1
-    if total < needed:
-        raise DataError(
-            f"{where}: {share:g} of {total} examples is none; {needed:,} examples are needed"
-        )
 
 
 def warn_of_empty(
@@ -169,18 +165,6 @@ def warn_of_empty(
     else:
         return
     warn(f"{where}: {told}")
-
-
-def scales_apart(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether of two arrays that are meant to be alike one seems to be scaled, and not the other:
-    they reach numbers that differ by a factor of 30. Bytes count from 0 to 1.
-    """
-    peaks = [
-        float(x.max()) / 255 if x.dtype == np.uint8 else float(max(x.max(), -x.min()))
-        for x in (one, other)
-        if x.size and x.dtype.kind in "iuf"
-    ]
-    return len(peaks) == 2 and 0 < 30 * min(peaks) <= max(peaks)
 
 
 def _as_column(array: Any) -> np.ndarray:

@@ -14,6 +14,7 @@ import os
 import stat
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,8 +32,9 @@ class RemoteFile:
 
     name: as on the mirrors and in ROOT/<set>/. size: bytes of the decompressed content (of the
     file itself, for an archive). sha256: of the decompressed content. download_sha256: of the
-    file as published, for files whose content hash nobody has published; it is checked after
-    downloading only, since a file put there by hand may have been compressed anew.
+    file as published, for archives, and for files whose content hash nobody has published; of
+    these it is checked after downloading only, since one put there by hand may have been compressed
+    anew.
     """
 
     name: str
@@ -100,10 +102,7 @@ def read_content(path: Path, limit: int) -> bytearray:
 def read_head(path: str | os.PathLike[str], count: int) -> bytes:
     """The first bytes of a file's content, `count` at most, decompressed if it is gzip."""
     with open_file(path) as stream:
-        try:
-            return _unpacked(stream).read(count)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(f"{path}: cannot be read: {reason(error)}") from error
+        return bytes(read_stream(stream, path, count, whole=False))
 
 
 def _unpacked(stream: BinaryIO) -> BinaryIO | gzip.GzipFile:
@@ -113,12 +112,16 @@ def _unpacked(stream: BinaryIO) -> BinaryIO | gzip.GzipFile:
     return gzip.GzipFile(fileobj=stream) if packed else stream
 
 
-def read_stream(stream: BinaryIO, source: str | Path, limit: int) -> bytearray:
-    """`read_content` of an open file. source: the file, for messages."""
+def read_stream(
+    stream: BinaryIO, source: str | os.PathLike[str], limit: int, whole: bool = True
+) -> bytearray:
+    """`read_content` of an open file. source: the file, for messages. whole: whether it must end
+    there.
+    """
     content = bytearray()
     try:
         unpacked = _unpacked(stream)
-        while chunk := unpacked.read(min(CHUNK, limit + 1 - len(content))):
+        while chunk := unpacked.read(min(CHUNK, limit + whole - len(content))):
             content += chunk
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
@@ -144,21 +147,16 @@ def check_content(
     file: RemoteFile, content: bytes | bytearray, source: str | Path, cure: str = CURE
 ) -> None:
     """Raise DataError unless `content`, found in `source`, is that of the published file."""
-    if len(content) != file.size:
+    found = hashlib.sha256(content).hexdigest()
+    if len(content) != file.size or file.sha256 not in (None, found):
         raise DataError(
-            f"{source}: the content has {len(content)} bytes, but the published {file.name} has "
-            f"{file.size}.{cure}"
-        )
-    if file.sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != file.sha256:
-        raise DataError(
-            f"{source}: not the published {file.name}: the SHA-256 of its content is {found}, "
-            f"expected {file.sha256}.{cure}"
+            f"{source}: not the published {file.name}: {len(content)} bytes of content, whose "
+            f"SHA-256 is {found}, expected {file.size} and {file.sha256}.{cure}"
         )
 
 
-def check_download(file: RemoteFile, part: Path) -> None:
+def check_download(file: RemoteFile, part: Path, source: str = "wrong content") -> None:
     """Raise DataError unless a downloaded file is the published one."""
-    source = "wrong content"
     if file.download_sha256 is not None:
         digest = hashlib.sha256()
         with open_file(part) as stream:
@@ -170,6 +168,25 @@ def check_download(file: RemoteFile, part: Path) -> None:
     if not file.name.endswith(".tar.gz"):  # whose size and hash are those of the file itself
         with open_file(part) as stream:
             check_content(file, read_stream(stream, source, file.size), source, cure="")
+
+
+def read_members(archive: RemoteFile, path: Path, wanted: Sequence[RemoteFile]) -> list[bytes]:
+    """The contents of files in a published .tar.gz, in the order of `wanted`, read into memory.
+
+    No more is looked at before it is known to be that archive: all in it is then what it should be.
+    """
+    import tarfile
+
+    check_download(archive, path, f"{path}: not the published {archive.name}.{CURE}")
+    contents: dict[str, bytes] = {}
+    names = [file.name for file in wanted]
+    with tarfile.open(path, "r|gz") as tar:
+        for member in tar:
+            name = member.name.rpartition("/")[2]
+            content = tar.extractfile(member) if name in names else None
+            if content is not None:
+                contents[name] = content.read()
+    return [contents[name] for name in names]
 
 
 def warn(message: str) -> None:

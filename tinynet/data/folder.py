@@ -216,7 +216,10 @@ def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> 
                 _check_length(opened, stream)
                 return use(opened)
     except Exception as error:  # Pillow's decoders raise whatever they run into
-        raise DataError(f"{source}: cannot be read as an image: {_told(error)}") from error
+        told = reason(error)
+        if type(error).__name__ == "UnidentifiedImageError":  # which names the address of a stream
+            told = f"it is none of {', '.join(FORMATS)}"
+        raise DataError(f"{source}: cannot be read as an image: {told}") from error
 
 
 def _check_size(size: Any, fit: str) -> None:
@@ -253,13 +256,6 @@ def _check_length(image: Any, stream: BinaryIO) -> None:
             f"its header says {image.width}x{image.height} pixels, more than the {length} bytes "
             f"of the file can hold"
         )
-
-
-def _told(error: Exception) -> str:
-    """The reason, without the address of a stream that Pillow names."""
-    if type(error).__name__ == "UnidentifiedImageError":
-        return f"it is none of {', '.join(FORMATS)}"
-    return reason(error)
 
 
 def _folders(folder: Path, left: Counter[str]) -> list[Path]:

@@ -81,8 +81,7 @@ def obtain(file: RemoteFile, folder: Path, mirrors: Sequence[str]) -> Path:
         f"cannot download {file.name}. Tried:\n{tried}\n"
         f"Without a network, get the file elsewhere and put it, gzipped or not, at\n"
         f"  {target}\n"
-        f"or let root=, --data-dir or TINYNET_DATA name a folder that has "
-        f"{folder.name}/{file.name}."
+        f"or let TINYNET_DATA name a folder that has {folder.name}/{file.name}."
     )
 
 
@@ -124,8 +123,7 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        patience = _Patience()
-        response = _opener(patience).open(Request(address, headers=headers), timeout=TIMEOUT)
+        response = _opener().open(Request(address, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         with error:
             if error.code == 416 and start:  # nothing comes after `start`: the check will tell
@@ -137,7 +135,7 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
         total = received + int(length) if length.isdecimal() else None
         with _writing(part.name):
             part.truncate(received)
-        for chunk in _chunks(response, patience, received, total, address.rpartition("/")[2]):
+        for chunk in _chunks(response, received, total, address.rpartition("/")[2]):
             received += len(chunk)
             if received > limit:
                 raise DataError(f"longer than {limit} bytes")
@@ -146,38 +144,30 @@ def _receive(address: str, part: FileIO, start: int, limit: int) -> None:
         raise CutOffError(f"cut off after {received} of {total} bytes")
 
 
-class _Patience:
-    """How long a server may talk, and how much it may say, before something of the file comes."""
+class _Watched(io.RawIOBase):
+    """A connection whose every read is counted: bytes that drip in are no way to hold us up.
 
-    def __init__(self) -> None:
+    A server may talk that long, and say that much, before something of the file comes.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self.raw = raw
         self.renew()
 
     def renew(self) -> None:
         """Start anew: something came."""
         self.end, self.left = clock() + TIMEOUT, TALK
 
-    def spend(self, count: int) -> None:
-        """Count bytes that a server sent. Raises TimeoutError, or ValueError for too many."""
-        self.left -= count
-        if self.left < 0:
-            raise ValueError(f"the server sends {TALK} bytes and nothing of the file")
-        if clock() > self.end:
-            raise TimeoutError(f"{TIMEOUT:g} seconds, and nothing of the file came")
-
-
-class _Watched(io.RawIOBase):
-    """A connection whose every read is counted: bytes that drip in are no way to hold us up."""
-
-    def __init__(self, raw: io.RawIOBase, patience: _Patience) -> None:
-        self.raw = raw
-        self.patience = patience
-
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         count = self.raw.readinto(buffer)
-        self.patience.spend(count or 0)
+        self.left -= count or 0
+        if self.left < 0:
+            raise ValueError(f"the server sends {TALK} bytes and nothing of the file")
+        if clock() > self.end:
+            raise TimeoutError(f"{TIMEOUT:g} seconds, and nothing of the file came")
         return count
 
     def close(self) -> None:
@@ -185,7 +175,7 @@ class _Watched(io.RawIOBase):
         super().close()
 
 
-def _opener(patience: _Patience) -> Any:
+def _opener() -> Any:
     """What opens addresses, by way of redirects and the environment's proxies, and is watched.
 
     All that is read, the answer of a proxy too, goes through `_Watched`.
@@ -196,8 +186,8 @@ def _opener(patience: _Patience) -> Any:
     class Answer(client.HTTPResponse):
         def __init__(self, *args: Any, **settings: Any) -> None:
             super().__init__(*args, **settings)
-            patience.renew()
-            self.fp = io.BufferedReader(_Watched(self.fp.detach(), patience))
+            self.watched = _Watched(self.fp.detach())
+            self.fp = io.BufferedReader(self.watched)
 
     def connect(kind: Any, host: str, **settings: Any) -> Any:
         connection = kind(host, **settings)
@@ -221,15 +211,14 @@ def _opener(patience: _Patience) -> Any:
     return opener
 
 
-def _chunks(
-    response: Any, patience: _Patience, received: int, total: int | None, name: str
-) -> Iterator[bytes]:
+def _chunks(response: Any, received: int, total: int | None, name: str) -> Iterator[bytes]:
     """What a server sends, as it comes, with a progress bar. Raises TimeoutError if it is slow."""
     begin, count = clock(), 0
     size: dict[str, Any] = {"total": total, "initial": received, "unit": "B", "unit_scale": True}
     with progress_bar(**size, desc=name, disable=not is_watched()) as bar:
         while True:
-            patience.renew()
+            if hasattr(response, "watched"):  # of a file: there is no server
+                response.watched.renew()
             chunk = response.read1(1 << 16)
             if not chunk:
                 break
@@ -353,6 +342,6 @@ def _writing(path: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnwritableError(
-            f"{path}: cannot be written: {error.strerror or reason(error)}. Let root=, --data-dir "
-            "or TINYNET_DATA name a folder where there is room and leave to write."
+            f"{path}: cannot be written: {error.strerror or reason(error)}. Let TINYNET_DATA "
+            "name a folder where there is room and leave to write."
         ) from error

@@ -22,8 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinynet.console import visible
-from tinynet.data.dataset import scales_apart
+from tinynet.console import counted, visible
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 
@@ -54,6 +53,15 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         return {name: read() for name, read in members.items()}
 
 
+def images_from_npz(path: str | Path) -> np.ndarray:
+    """The images or rows in an .npz file: the array x or images, or the only one that there is."""
+    arrays = read_npz(path)
+    names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
+    if len(names) != 1:
+        raise DataError(f"{path}: holds {_listed(arrays)}; expected one array of images, x")
+    return _checked_inputs(arrays[names[0]], f"{path}: {names[0]}")
+
+
 def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split, from an open file, and the names of the classes, if it has them.
 
@@ -77,7 +85,9 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
             x = _checked_inputs(members[x_name](), f"{source}: {x_name}")
             y = members[y_name]()
             if y.ndim and len(x) != len(y):
-                raise DataError(f"{source}: {x_name} has {len(x)} rows, but {y_name} has {len(y)}")
+                raise DataError(
+                    f"{source}: {x_name} has {counted(len(x), 'rows')}, but {y_name} has {len(y)}"
+                )
             splits[split] = (x, checked_targets(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
         labels, classes = numbered([y for _, y in splits.values()], places, classes)
@@ -91,25 +101,7 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
             f"{source}: x_train and x_test have rows of different shapes, {shapes[0]} and "
             f"{shapes[1]}"
         )
-    if "train" in splits:
-        _check_ranges(splits["train"][0], splits["test"][0], source)
     return splits, classes
-
-
-def _check_ranges(train: np.ndarray, test: np.ndarray, source: str | Path) -> None:
-    """Refuse bytes beside floats of another range, and warn of such floats."""
-    if not scales_apart(train, test):
-        return
-    told = (
-        f"{source}: x_train ({train.dtype}) reaches {train.max():g}, x_test ({test.dtype}) "
-        f"{test.max():g}"
-    )
-    if train.dtype != test.dtype:
-        raise DataError(
-            f"{told}: uint8 counts from 0 to 1 (divided by 255), floats as they are. Save both as "
-            "one dtype, scaled alike"
-        )
-    warn(f"{told}: is one of them scaled, and not the other?")
 
 
 @contextlib.contextmanager

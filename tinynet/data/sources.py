@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinynet.data.archive import read_members
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
-from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked
+from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked, read_members
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
@@ -21,7 +21,6 @@ from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
-TAR_HEADERS = 1 << 20  # bytes of an unpacked archive that are not the files wanted of it
 OWN = ("folder", "npz", "csv", "idx")  # the forms of a user's own data, KIND:PATH
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
@@ -56,13 +55,29 @@ def load(
     """
     if split not in SPLITS:
         raise unknown_name("split", split, SPLITS)
-    kind, colon, rest = name.partition(":")
-    if colon and kind in OWN:
-        if not rest.partition("?")[0]:
+    kind, path, options = parts_of(name)
+    if kind:
+        if not path:
             raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
-        return _load_own(kind, os.path.expanduser(rest), split, held_out)
+        return _load_own(kind, path, options, split, held_out)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """Kind, path and options of a user's own data, KIND:PATH?OPTIONS; others have no kind.
+
+    >>> parts_of("folder:photos?size=32"), parts_of("mnist")
+    (('folder', 'photos', 'size=32'), ('', 'mnist', ''))
+    """
+    kind, colon, rest = name.partition(":")
+    if not colon or kind not in OWN:
+        return "", name, ""
+    path = os.path.expanduser(rest)
+    if kind != "folder" or os.path.exists(path):
+        return kind, path, ""
+    place, mark, options = path.rpartition("?")
+    return kind, place if mark else path, options if mark else ""
 
 
 def read_known(known: KnownSet, split: str, root: Path) -> Pair:
@@ -130,12 +145,11 @@ def _read_mnist(known: KnownSet, split: str, root: Path) -> Pair:
     contents = [read_checked(file, path) for file, path in zip(files, paths, strict=True)]
     images = parse_idx(contents[0], paths[0], ndim=3)
     labels = parse_idx(contents[1], paths[1], ndim=1)
-    if images.shape[1:] != known.shape[1:]:
-        raise DataError(f"{paths[0]}: offset 8: images of {images.shape[1:]}, expected (28, 28)")
-    return pair_idx(images, labels, paths, len(known.classes))
+    return pair_idx(images, labels, paths)
 
 
 def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
+    contents: Sequence[bytes | bytearray]
     wanted = known.files[:-1] if split == "train" else known.files[-1:]
     unpacked = known.unpacked(root / known.folder)
     if unpacked is not None:
@@ -143,44 +157,34 @@ def _read_cifar(known: KnownSet, split: str, root: Path) -> Pair:
         contents = [read_checked(file, path) for file, path in zip(wanted, paths, strict=True)]
     else:
         assert known.archive is not None
-        path = _obtain(known.archive, known, root)
-        whole = sum(file.size for file in known.files) + TAR_HEADERS
-        with open_file(path) as stream:
-            contents = read_members(stream, path, wanted, whole)
-    count = len(known.classes)
-    parts = [parse_cifar(c, file.name, count) for c, file in zip(contents, wanted, strict=True)]
+        contents = read_members(known.archive, _obtain(known.archive, known, root), wanted)
+    parts = [parse_cifar(content, len(known.classes)) for content in contents]
     images, labels = zip(*parts, strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _load_folder(path: str, split: str, held_out: float) -> ArrayDataset:
+def folder_options(text: str) -> dict[str, Any]:
+    """The arguments of `load_folder` that such options say: size=32&fit=pad."""
     options: dict[str, Any] = {}
-    if "?" in path and not Path(path).exists():
-        path, _, given = path.rpartition("?")
-        for option in given.split("&"):
-            name, _, value = option.partition("=")
-            if name not in ("size", "fit"):
-                raise unknown_name("option of folder:PATH", name, ["size", "fit"])
-            options[name] = parse_size(value) if name == "size" else value
-    return load_folder(path, split, test_fraction=held_out, **options)
+    for option in filter(None, text.split("&")):
+        name, _, options[name] = option.partition("=")
+        if name not in ("size", "fit"):
+            raise unknown_name("option of folder:PATH", name, ["size", "fit"])
+    if (size := options.get("size")) is not None:
+        match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", size)
+        if match is None:
+            raise ValueError(f"folder:PATH?size={size}: expected a size such as 32, or 32x48 (HxW)")
+        options["size"] = int(match[1]), int(match[2] or match[1])
+    return options
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """The height and width that a text such as 32 or 32x48 says."""
-    match = re.fullmatch(r"([1-9][0-9]*)(?:x([1-9][0-9]*))?", text)
-    if match is None:
-        raise ValueError(f"folder:PATH?size={text}: expected a size such as 32, or 32x48 (HxW)")
-    height, width = match.groups()
-    return int(height), int(width or height)
-
-
-def _load_own(kind: str, path: str, split: str, held_out: float) -> ArrayDataset:
+def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -> ArrayDataset:
     """A split of the user's data, held out where they have none."""
     name, classes = f"{kind}:{path}", None
     if (meant := _form_of(path)) not in (None, kind, "folder" if kind == "idx" else kind):
         raise DataError(f"{name}: to take what is there, say {meant}:{path}")
     if kind == "folder":
-        return _load_folder(path, split, held_out)
+        return load_folder(path, split, test_fraction=held_out, **folder_options(options))
     if kind == "npz":
         with open_file(path) as stream:
             splits, classes = arrays_from_npz(stream, path)
@@ -191,7 +195,7 @@ def _load_own(kind: str, path: str, split: str, held_out: float) -> ArrayDataset
     else:
         splits = {split: find_idx(path, split)}
     every = np.concatenate([y for _, y in splits.values()])
-    first, last = (int(every.min()), int(every.max())) if len(every) else (0, 0)
+    last = int(every.max(initial=0))
     if classes is None and last > 1000 + 10 * len(every):
         raise DataError(
             f"{name}: label {last} of {len(every)} examples: labels number the classes from 0; of "
@@ -201,8 +205,7 @@ def _load_own(kind: str, path: str, split: str, held_out: float) -> ArrayDataset
     if "all" in splits and held_out:
         part = hold_out(labels, held_out, 0, name)[SPLITS.index(split)]
         images, labels = images[part], labels[part]
-    cure = f"all labels are {first} or more: save y - {first}"
-    cure = f"; {cure if first else 'to number these, save np.unique(y, return_inverse=True)[1]'}"
+    cure = "; to number those that there are, save np.unique(y, return_inverse=True)[1]"
     whole = len(np.unique(every)) > last  # idx: the other part may have those below
     cure = "" if classes or kind == "idx" or whole else cure
     warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)

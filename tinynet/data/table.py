@@ -26,9 +26,10 @@ from tinynet.errors import DataError
 CURE = "of another table save arrays, np.savez('a.npz', x=x, y=y), and say npz:a.npz"
 
 
-def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """The images uint8 (N, 1, S, S) and the labels (N,), numbers or text, of a CSV file.
 
+    labelled: whether there must be labels; else lines of pixels alone, without labels, will do.
     Raises DataError that names what is not as expected.
     """
     text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig", "replace"))
@@ -40,7 +41,8 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     number = re.compile(r"[-\d.]*")  # a text over numbers is a name, as by pandas: digit,0,1,2,...
     is_named = not number.fullmatch(names[0]) and number.fullmatch(second)
     has_names = "label" in names or not any(numbers) or bool(is_named)
-    place = names.index("label") if "label" in names else 0
+    alone = "label" not in names and math.isqrt(len(names)) ** 2 == len(names) and not labelled
+    place = None if alone else names.index("label") if "label" in names else 0
     found: dict[str, int] = {}  # the labels, numbered as they come
     try:
         if head.strip() and len(names) == 1:
@@ -55,7 +57,9 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
                 skiprows=int(has_names),
                 ndmin=2,
                 quotechar='"',
-                converters={place: lambda label: found.setdefault(label.strip(), len(found))},
+                converters=None
+                if place is None
+                else {place: lambda label: found.setdefault(label.strip(), len(found))},
             )
     except ValueError as error:
         what = re.sub("; use .*", "", str(error)).rstrip(".")  # without NumPy's own cure
@@ -66,9 +70,9 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         ) from error
     if not rows.size:
         raise DataError(f"{path}: there is no line with numbers in it")
-    if has_names and "label" not in names:
+    if has_names and "label" not in names and not alone:
         raise DataError(f"{path}: has no column called label, but {', '.join(names[:3])}, ...")
-    pixels = np.delete(rows, place, axis=1)
+    pixels = rows if place is None else np.delete(rows, place, axis=1)
     counted = [re.fullmatch(r"pixel_?(\d+)", name) for name in names if name != "label"]
     if len(counted) == pixels.shape[1] and all(counted):
         pixels = pixels[:, np.argsort([int(place[1]) for place in counted if place])]
@@ -82,4 +86,5 @@ def read_table(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     for kind in (np.float64, np.int64):  # which they are, if they can be
         with contextlib.suppress(ValueError):
             labels = np.array(list(found)).astype(kind)
-    return pixels.astype(np.uint8).reshape(-1, 1, side, side), labels[rows[:, place]]
+    images = pixels.astype(np.uint8).reshape(-1, 1, side, side)
+    return images, labels if place is None else labels[rows[:, place]]

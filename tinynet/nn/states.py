@@ -65,7 +65,7 @@ def load(
     own, state, found, extra = _prepared(module, state, strict)
     fitting, (missing, unexpected, mismatched) = _compared(own, state, found)
     if mismatched or (strict and (missing or unexpected)):
-        cure = "" if mismatched else ", or pass strict=False to load what is in both"
+        cure = "" if mismatched else "; in Python strict=False loads what is in both"
         raise CheckpointError(
             f"load_state_dict: the state does not fit this {type(module).__name__}; "
             "nothing was loaded"

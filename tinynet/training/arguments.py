@@ -64,7 +64,7 @@ def _data(name: str, value: Any) -> None:
     """Examples and batches are pairs, as far as that can be seen without touching them."""
     check_no_name(f"fit: {name}", value)
     one, _ = source(value)
-    if isinstance(value, (np.ndarray, Tensor, Mapping)) or hasattr(value, "to_numpy"):
+    if isinstance(value, Mapping):
         raise not_a_pair(f"fit: {name}", value)
     if isinstance(value, (list, tuple)) and value:
         if not isinstance(value[0], (list, tuple)) or len(value[0]) != 2:

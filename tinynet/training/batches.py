@@ -6,9 +6,10 @@ fit(model, (x, y), 5, validation_split=0.1)
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -24,19 +25,23 @@ from tinynet.data import (
     random_split,
     stratified_split,
 )
-from tinynet.data.dataset import scales_apart
-from tinynet.errors import DataError
+from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
 from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of, settings_of
 from tinynet.training.preparation import (
     Images,
+    apart,
     check_moved,
+    ends_of,
+    figures,
     find_normalize,
     inputs_of,
+    is_prepared,
     known_of,
     told,
+    unlike,
 )
 from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
@@ -66,8 +71,14 @@ def as_batches(
 def batches_for(
     model: nn.Module, data: Any, batch_size: int, transform: Images | None = None
 ) -> Batches:
-    """`as_batches`, in the dtype of the model, and with its own transform if it brings one."""
-    return as_batches(data, batch_size, own_transform(model, data, transform), dtype_of(model))
+    """`as_batches`, in the dtype of the model, and with its own transform if it brings one; a
+    loaded model's first batch is compared with those of its training.
+    """
+    transform = own_transform(model, data, transform)
+    batches = as_batches(data, batch_size, transform, dtype_of(model))
+    if known_of(model) is None:
+        return batches
+    return looked_at(batches, functools.partial(check_inputs, model, data))
 
 
 def dtype_of(model: nn.Module) -> Any:
@@ -110,10 +121,11 @@ def not_a_pair(what: str, value: Any) -> DataError:
         got = f"{got} of {len(value)}"
     elif hasattr(value, "shape"):
         got = f"{got} of shape {tuple(value.shape)}"
-    return DataError(
-        f"{what} must be a pair (x, target), got {got}. Arrays are given as (X, Y) "
-        "or data.ArrayDataset(X, Y); a dataset returns (x, target) in __getitem__"
-    )
+    cure = "Arrays are given as (X, Y) or data.ArrayDataset(X, Y); a dataset returns (x, target) "
+    cure += "in __getitem__"
+    if hasattr(value, "to_numpy"):
+        cure = "Of a table give the columns: (table[['a', 'b']], table['label'])"
+    return DataError(f"{what} must be a pair (x, target), got {got}. {cure}")
 
 
 def source(data: Any) -> tuple[Any, np.ndarray]:
@@ -123,6 +135,48 @@ def source(data: Any) -> tuple[Any, np.ndarray]:
     while isinstance(data, Subset):
         data, rows = data.dataset, data.places(rows)
     return data, rows
+
+
+def transforms_of(data: Any) -> tuple[Any, Any]:
+    """What the data set itself and the loader around it make of images; None for nothing."""
+    inner = getattr(source(data)[0], "transform", None)
+    return inner, None if is_dataset(data) else getattr(data, "transform", None)
+
+
+def check_inputs(model: Any, data: Any, x: np.ndarray) -> None:
+    """Warn of a first batch that is unlike what a loaded model was trained on, or may be.
+
+    data: where it is from, which may prepare it as that of the training did.
+    """
+    checkpoint = known_of(model)
+    known = vars(checkpoint)
+    ends, prepared = ends_of(known), is_prepared(known)
+    usual = (*(ends if prepared else (-3.0, 3.0)), 0.0, 1.0)  # of an older file
+    then = known.get("inputs") or (usual if known.get("mean") is not None else None)
+    is_images = x.ndim == 4
+    if is_images and not checkpoint.tells_of_images():
+        warnings.warn(
+            f"{checkpoint.path} does not say how images were normalised; they are given "
+            "as 0 to 1: if the model was trained on others, the results are meaningless",
+            stacklevel=4,
+        )
+    difference = unlike(x, then)
+    untold = known.get("untold")
+    by_itself = untold is not None and told(transforms_of(data)).get("untold") == untold
+    if then is not None and is_images and not (prepared or by_itself):
+        now, slack = figures(x), 1e-5 * max(1.0, -ends[0], ends[1])  # for rounding
+        if ends[0] - slack <= now[0] <= now[1] <= ends[1] + slack:  # as photos are
+            difference = apart(now, then)
+    if difference:
+        by = f", made by {untold}, which is not kept" if untold else ""
+        cure = "prepare them as in the training, or train with transform= of data.standardize or "
+        cure += "vision.transforms, which are kept"
+        if is_images and prepared:
+            cure = "give an array or a data set of images, as bytes or from 0 to 1"
+        warnings.warn(
+            f"the model gets inputs {difference}{by}: the results may be meaningless; {cure}",
+            stacklevel=4,
+        )
 
 
 # ----- arrays and tables ----------------------------------------------------------------------
@@ -171,6 +225,14 @@ def as_numbers(
     x = as_array(name, value)
     if x.dtype.kind == "O" and x.ndim == 1 and x.size and np.ndim(x[0]):
         x = as_array(name, list(x))  # an array of arrays
+    as_known = x.shape == getattr(known_of(model), "input_shape", None)
+    if x.ndim == 1 and _takes_rows(model) and not as_known:
+        cure = "table[['a']]" if hasattr(value, "to_numpy") else "x[:, None]"
+        swapped = "; or are x and y swapped?" if name.endswith("x") else ""
+        raise ShapeError(
+            f"{name} has the shape {x.shape}, and the model takes a row of numbers for each "
+            f"example. Of one column make rows: {cure}; one example is x[None]{swapped}"
+        )
     numbers = x
     if x.dtype.kind in "OUSmM":
         found: Any = [v if isinstance(v, (Real, np.bool_)) else np.nan for v in x.flat]
@@ -224,26 +286,33 @@ def as_examples(
     data: Any,
     targets: Any = None,
     model: nn.Module | None = None,
-    classes: Any = None,
-    columns: Sequence[str] = (),
+    like: Any = None,
     loss: Any = None,
     of: str = "",
 ) -> Any:
     """Arrays x and y, a pair of them, tables, or a list of examples (x, label), as a data set;
     other data as they are.
 
-    model: which decides on integers, see `as_numbers`; columns: as there. of: whose x and y they
-    are, for errors, such as "validate: ".
+    model: which decides on integers, see `as_numbers`. like: the training data, or what a loaded
+    model knows of them, whose `classes` and `columns` these have. of: whose x and y they are, for
+    errors, such as "validate: ".
 
-    Labels that are text are numbered by their place in `classes`, those of the training; without,
-    in sorted order. Raises DataError for one that is not among them, and for one that is missing;
+    Labels that are text are numbered by their place in these classes; of the training itself, in
+    sorted order. Raises DataError for one that is not among them, and for one that is missing;
     where the loss is one of ours, for a number too (a loss of the user's may leave NaN out).
     """
+    if isinstance(targets, str):
+        raise DataError(
+            f"{of}y is {targets!r:.60}, a text: give the column, table[{targets!r:.60}]"
+        )
     if targets is None:
         is_list = isinstance(data, list) and data and all(map(_is_labelled, data))
         if not is_list and not (isinstance(data, tuple) and len(data) == 2 and is_array(data[0])):
+            if is_array(data):
+                raise not_a_pair(of.rstrip(": ") or "the data", data)
             return data
         data, targets = map(list, zip(*data)) if is_list else data
+    columns, classes = (getattr(like, name, None) or () for name in ("columns", "classes"))
     x, y = as_numbers(f"{of}x", data, model, columns), as_array(f"{of}y", targets)
     if y.dtype.kind in "bUSO" and y.shape[1:] == (1,):
         y = y[:, 0]  # a column of labels
@@ -252,17 +321,18 @@ def as_examples(
     if y.dtype.kind not in "USO":
         if y.dtype.kind == "f" and name_of(loss) is not None:
             as_numbers(f"{of}y", targets)
-        names = [str(name) for name in classes or ()]
-        places = [str(k) for k in range(len(names))]
-        if y.dtype.kind in "iu" and places != names and "".join(names).isdecimal():
+        names = [str(name) for name in classes]
+        if y.dtype.kind in "iu" and names != [str(k) for k in range(len(names))]:
+            shown = ", ".join(f"{k} is {name!r:.60}" for k, name in enumerate(names[:3]))
             warnings.warn(
-                f"{of}the labels are integers, and so each is the place of its class, of which "
-                f"the first is called {names[0]!r}: give text, y.astype(str), for the names",
+                f"{of}the labels are integers, and the model's classes have names: each is taken "
+                f"for the place of a class, {shown}{', ...' * (len(names) > 3)}; give text for the "
+                "names",
                 stacklevel=3,
             )
         dataset = ArrayDataset(x, y)
     else:
-        y, names = _numbered(y, classes, of)
+        y, names = _numbered(y, None if like is None else classes, of)
         dataset = ArrayDataset(x, y, classes=names)
     dataset.columns = names_of(data)
     return dataset
@@ -291,13 +361,6 @@ def _is_labelled(example: Any) -> bool:
     return is_pair and example[1] is not None and np.shape(example[1]) == ()
 
 
-def examples_for(model: Any, data: Any, targets: Any = None, loss: Any = None) -> Any:
-    """`as_examples` with the classes and the columns that a loaded model knows."""
-    known = known_of(model)
-    classes, columns = (getattr(known, name, None) or () for name in ("classes", "columns"))
-    return as_examples(data, targets, model, classes, columns, loss)
-
-
 def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tuple[Any, Any]:
     """What is meant by evaluate(model, data, loss), or, of arrays, evaluate(model, x, y, loss)."""
     check_model("evaluate", model)
@@ -305,7 +368,7 @@ def data_and_loss(model: Any, data: Any, more: tuple[Any, ...], loss: Any) -> tu
     if len(rest) > 1:
         raise TypeError("evaluate: after the data comes the loss, all else by name: metrics=...")
     loss = as_loss(rest[0] if rest else loss)
-    return examples_for(model, data, targets, loss), loss
+    return as_examples(data, targets, model, known_of(model) or (), loss), loss
 
 
 # ----- of `fit` -------------------------------------------------------------------------------
@@ -379,34 +442,47 @@ def training_batches(
     return batches
 
 
-def looked_at(batches: Any, train: Any, about: dict[str, Any]) -> Iterator[Any]:
-    """The same batches, of `train`, with a warning of inputs that nets hardly learn from; what they
-    are like is kept in `about`.
-    """
+def looked_at(batches: Any, look: Callable[[np.ndarray], None]) -> Iterator[Any]:
+    """The same batches; `look` gets the inputs of the first, if these are floats."""
     for i, batch in enumerate(batches):
-        x = getattr(batch[0], "array", None) if isinstance(batch, (tuple, list)) else None
-        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
-            inputs_of(x, about)
-        if i == 0 and isinstance(x, np.ndarray) and x.dtype.kind == "f" and badly_scaled(x):
-            applied = [getattr(data, "transform", None) for data in (train, source(train)[0])]
-            normalize = next(filter(None, map(find_normalize, applied)), None)
-            cure = "divide bytes by 255, or pass transform=data.standardize(train)"
-            if normalize is not None:
-                cure = "they are normalised already, so are there outliers, or was it for others?"
-            elif x.ndim == 2:
-                cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
-            warnings.warn(
-                f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
-                f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
-                f"for inputs of about unit scale: {cure}",
-                stacklevel=2,
-            )
+        if i == 0:
+            x = ours(batch[0] if isinstance(batch, (tuple, list)) and batch else batch)
+            x = getattr(x, "array", x)
+            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
+                look(x)
         yield batch
 
 
-def validation_batches(
-    validate: Any, train: Any, transform: Images | None, augment: Images | None, dtype: Any
-) -> Any:
+def look_at_training(x: np.ndarray, train: Any, about: dict[str, Any]) -> None:
+    """Keep in `about` what the inputs are like; warn of such as nets hardly learn from."""
+    inputs_of(x, about)
+    if not badly_scaled(x):
+        return
+    normalize = next(filter(None, map(find_normalize, transforms_of(train))), None)
+    cure = "divide bytes by 255, or pass transform=data.standardize(train)"
+    if normalize is not None:
+        cure = "they are normalised already, so are there outliers, or was it for others?"
+    elif x.ndim == 2:
+        cure = "scale each column, x = (x - x.mean(0)) / x.std(0), and new examples alike"
+    warnings.warn(
+        f"fit: the inputs of the first batch run from {x.min():.4g} to {x.max():.4g} "
+        f"(standard deviation {x.std(dtype=np.float64):.3g}), and layers are initialised "
+        f"for inputs of about unit scale: {cure}",
+        stacklevel=2,
+    )
+
+
+def look_at_validation(x: np.ndarray, about: dict[str, Any]) -> None:
+    """Warn of validation inputs that are unlike those of the training."""
+    if told := unlike(x, about.get("inputs")):
+        warnings.warn(
+            f"fit: validation gives the model inputs {told}: is one of them scaled, and not the "
+            "other?",
+            stacklevel=2,
+        )
+
+
+def validation_batches(validate: Any, train: Any, transform: Images | None, dtype: Any) -> Any:
     if validate is None:
         return None
     if _overlap(train, validate):
@@ -417,23 +493,6 @@ def validation_batches(
         )
     if not is_dataset(validate):
         return as_batches(validate, 1)
-    parts = [source(data)[0] for data in (train, validate)]
-    plain = is_dataset(train) and all(
-        isinstance(part, ArrayDataset) and part.transform is None for part in parts
-    )
-    if plain and scales_apart(*(part.images for part in parts)):
-        reached = " and ".join(f"{part.images.max():.5g} ({part.images.dtype})" for part in parts)
-        warnings.warn(
-            f"fit: training and validation data reach {reached}: is one of them scaled, and not "
-            "the other?",
-            stacklevel=3,
-        )
-    by_loader = not is_dataset(train) and getattr(train, "transform", None) is not None
-    if (by_loader or find_normalize(augment) is not None) and transform is None:
-        raise ValueError(
-            "fit: the training images are normalised by augment= or their DataLoader, those of "
-            "validate= would not be. Pass transform=, or make validate a DataLoader too."
-        )
     return as_batches(validate, 256, transform, dtype)
 
 
@@ -460,13 +519,12 @@ def about_data(
     images, rows = source(train)
     floats = _targets(train).dtype.kind == "f"
     about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
-    about["loss_settings"] = settings_of(loss)
+    about["loss_settings"] = settings_of(loss) if name_of(loss) else None
     about |= getattr(model, "built_as", {})
     about["columns"] = getattr(images, "columns", None) or None
     if getattr(images, "classes", None) is not None:
         about["classes"] = images.classes
-    inner, is_ours = getattr(images, "transform", None), isinstance(images, ArrayDataset)
-    by_loader = None if is_dataset(train) else getattr(train, "transform", None)
+    (inner, by_loader), is_ours = transforms_of(train), isinstance(images, ArrayDataset)
     about |= told((inner, by_loader, transform))
     if (normalize := find_normalize(augment)) is not None and "mean" not in about:
         about |= {"mean": normalize.mean, "std": normalize.std}
@@ -474,7 +532,7 @@ def about_data(
         example = dataset[0]
         about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
         if isinstance(example, (tuple, list)) and len(example) == 2:  # another may move both
-            check_moved((inner if is_ours else None, by_loader, transform, augment), example[1])
+            check_moved((inner if is_ours else None, by_loader, transform, augment), *example)
         if is_ours and inner is None:
             about["box"] = box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
     return about

@@ -82,9 +82,7 @@ class _Best(Callback):
         return {"best": best, "epoch": self.epoch, "weights": self.weights, "watches": watches}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        watches = state.get("watches", self.directions)
-        if self.follows and tuple(watches) == USUAL:  # a run from before it followed any
-            self.monitor, self.directions = USUAL, dict(watches)
+        watches = state["watches"]
         if watches != self.directions:
             raise CheckpointError(
                 f"cannot resume: {type(self).__name__} watched {watches} in the run, now "
@@ -93,7 +91,7 @@ class _Best(Callback):
         value = state["best"]["value"]
         self.value = None if value is None else float(value)
         self.name = str(state["best"]["name"])
-        self.tie = float(state["best"].get("tie", math.inf))
+        self.tie = float(state["best"]["tie"])
         self.epoch, self.weights = int(state["epoch"]), state["weights"]
 
 

@@ -184,7 +184,8 @@ def load_fitting(
     as many, the last layer with weights begins anew. Raises CheckpointError where nothing fits.
     """
     weights, own = checkpoint.weights, model.state_dict()
-    if classes and checkpoint.classes and checkpoint.classes != tuple(classes):
+    names, before = tuple(classes or ()), checkpoint.classes or ()
+    if names and before and before != names:
         last = [name for name, value in own.items() if value.ndim > 1][-1:]
         head = "".join(last).rpartition(".")[0]
         weights = {name: w for name, w in weights.items() if name.rpartition(".")[0] != head}
@@ -194,6 +195,12 @@ def load_fitting(
         raise CheckpointError(f"{checkpoint.path}: none of its weights fits the model")
     more = f" and {len(anew) - 8} more" if len(anew) > 8 else ""
     rest = f"; anew begin {', '.join(anew[:8])}{more}" if anew else ""
+    told = names or before
+    if not anew and not (names and before) and told != tuple(map(str, range(len(told)))):
+        rest = (
+            f", the last layer too: the classes {', '.join(told[:8])} are numbers in one of both "
+        )
+        rest += "trainings, so make sure that they come in the same order"
     return f"{len(own) - len(anew)} of {len(own)} arrays from {checkpoint.path}{rest}"
 
 

@@ -8,6 +8,7 @@ Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import warnings
@@ -30,6 +31,8 @@ from tinynet.training.batches import (
     as_examples,
     check_classes,
     dtype_of,
+    look_at_training,
+    look_at_validation,
     looked_at,
     own_transform,
     source,
@@ -45,7 +48,7 @@ from tinynet.training.failures import DivergenceError, check_weights, naming_div
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, clear, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
-from tinynet.training.losses import as_loss, watched
+from tinynet.training.losses import as_loss, name_of, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
 from tinynet.training.preparation import Images, known_of
 from tinynet.training.report.writer import ReportWriter
@@ -159,9 +162,8 @@ def fit(
     )
     train = as_examples(train, targets, model, loss=loss)
     whole = source(train)[0]
-    classes, columns = getattr(whole, "classes", None) or (), getattr(whole, "columns", ())
-    validate = as_examples(validate, None, model, classes, columns, loss, "validate: ")
-    check_classes(classes, validate)
+    validate = as_examples(validate, None, model, whole, loss, "validate: ")
+    check_classes(getattr(whole, "classes", None), validate)
     augment = as_augment(augment, train)
     check_arguments(locals())
     if validation_split is not None:
@@ -174,7 +176,7 @@ def fit(
     ranks = ranks_of(comm, reproducible_for)
     transform = own_transform(model, train, transform)
     batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
-    held_out = validation_batches(validate, train, transform, augment, dtype_of(model))
+    held_out = validation_batches(validate, train, transform, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
@@ -251,6 +253,11 @@ def _notes(
     """What the user may not expect of a training that is about to begin."""
     if (idle := run.ranks.size - (run.ranks.parts or run.ranks.size)) > 0:
         yield f"{idle} ranks have nothing to do: reproducible_for={run.ranks.parts}"
+    if name_of(run.loss) is None:
+        yield (
+            "the loss is a function of your own: the report, and the model once loaded, read the "
+            f"outputs as those of {run.about['loss']}; about={{'loss': NAME}} says otherwise"
+        )
     of_all = [name for name, metric in run.metrics.items() if of_matrix(metric)]
     if of_all and run.validate is None:
         yield f"{', '.join(of_all)}: measured on validation data, and there is none"
@@ -367,7 +374,7 @@ def _one_epoch(run: Run) -> Record:
     def after_step(means: Record) -> None:
         run.step += 1
         run.losses.append(run.so_far.loss)
-        run.schedule.after_step()
+        run.schedule.after_step(run.step - run.phase * len(run.train))
         for callback in run.callbacks:
             callback.on_step_end(run, means)
 
@@ -380,9 +387,11 @@ def _one_epoch(run: Run) -> Record:
     if not hasattr(batches, "load_state_dict"):  # a loader that was told knows the rest itself
         batches = itertools.islice(batches, run.so_far.steps, None)
     batches = run.ranks.own_parts(batches)
+    at_training = functools.partial(look_at_training, train=run.train, about=run.about)
+    at_validation = functools.partial(look_at_validation, about=run.about)
     trained = train_epoch(
         run.model,
-        batches if run.step or not run.ranks.first else looked_at(batches, run.train, run.about),
+        batches if run.step or not run.ranks.first else looked_at(batches, at_training),
         run.optimizer,
         run.loss if run.step else watched(run.loss),
         metrics=run.metrics,
@@ -400,9 +409,12 @@ def _one_epoch(run: Run) -> Record:
         check_weights(run.model)
         if run.validate is not None:
             note = None if run.findings is None else run.findings.add
+            held_out = run.ranks.own_batches(run.validate, run.findings)
+            if not run.history and run.ranks.first and known is None:
+                held_out = looked_at(held_out, at_validation)
             measured = evaluate(
                 run.model,
-                run.ranks.own_batches(run.validate, run.findings),
+                held_out,
                 run.loss,
                 metrics=run.metrics,
                 after_batch=note,

@@ -25,7 +25,14 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import Batches, as_inputs, batches_for, data_and_loss, ours, pairs
+from tinynet.training.batches import (
+    Batches,
+    as_inputs,
+    batches_for,
+    data_and_loss,
+    ours,
+    pairs,
+)
 from tinynet.training.failures import naming_batch, naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss, fitted
@@ -38,7 +45,7 @@ from tinynet.training.metrics import (
     evaluated,
     means_of,
 )
-from tinynet.training.preparation import Images, check_inputs
+from tinynet.training.preparation import Images
 
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
 """A function of the model's output and the target: the mean over the batch, one number."""
@@ -166,7 +173,6 @@ def evaluate(
 
     def measure() -> Iterator[Means]:
         for x, target in pairs(batches_for(model, data, batch_size, transform)):
-            check_inputs(model, x, not total.counts)
             with naming_batch(model, x, target):
                 output = model(x)
             target = fitted(output, target, loss)
@@ -205,7 +211,6 @@ def predict(
     with evaluating(model):
         for batch in batches_for(model, data, batch_size, transform):
             x = ours(batch[0] if isinstance(batch, (tuple, list)) else batch)
-            check_inputs(model, x, not outputs)
             with naming_batch(model, x):
                 outputs.append(np.ascontiguousarray(model(x).array))
     if not outputs:

@@ -140,9 +140,13 @@ def fitted(output: Any, target: Any, loss: Any) -> Any:
 
 
 def as_scores(output: Tensor, target: Tensor, loss: str | None) -> tuple[Tensor, Tensor]:
-    """Scores (N, 2) and labels (N,) of a single output for bce; all others as they are."""
-    if loss not in BINARY or not output.array.size == target.array.size == len(output):
+    """Scores (N, 2, ...) and labels (N, ...) of a single output for bce, of one (N,) or (N, 1), or
+    of a map (N, 1, H, W); all others as they are.
+    """
+    x, t = output.array, target.array
+    x = x[:, None] if x.ndim == 1 else x  # (N, 1, ...)
+    if loss not in BINARY or x.shape[1] != 1 or x.size != t.size:
         return output, target
-    tiny = np.finfo(output.array.dtype).tiny
-    scores = np.log(np.maximum(probabilities_of(output.array.reshape(-1, 1), loss), tiny))
-    return wrap(scores), wrap((target.array.reshape(len(scores)) > 0.5).astype(np.int64))
+    tiny = np.finfo(x.dtype).tiny
+    scores = np.log(np.maximum(probabilities_of(x, loss), tiny))
+    return wrap(scores), wrap((t.reshape(len(x), *x.shape[2:]) > 0.5).astype(np.int64))

@@ -267,7 +267,8 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             f"the model returns {output.dtype} numbers, which have no gradient: return the scores "
             "themselves, without argmax or a comparison"
         )
-    given, scores = isinstance(target, Tensor), name_of(loss) == "cross_entropy"
+    kind = name_of(loss)
+    given, scores = isinstance(target, Tensor), kind == "cross_entropy"
     floats = given and target.array.dtype.kind == "f"
     if given and scores and output.shape[1:2] == (1,) and (floats or target.array.any()):
         raise ValueError(
@@ -282,19 +283,18 @@ def check_output(output: Any, target: Any, loss: Any) -> None:
             "pass loss='bce_with_logits'; of one label in a column each take y.argmax(1)"
         )
     made = "" if output.node is None else output.node.name
-    logits = name_of(loss) == "bce_with_logits"
-    if (scores or logits) and made in ("softmax", "sigmoid"):
+    if kind in ("cross_entropy", "bce_with_logits") and made in ("softmax", "sigmoid"):
         warnings.warn(
             f"{name} makes probabilities of scores by itself, and the model's outputs come out of "
             f"{made}, with which it learns badly: leave that out at the end of the model",
             stacklevel=2,
         )
-    if name_of(loss) == "nll" and output.array.size and output.array.max() > 1e-3:
+    if kind == "nll" and output.array.size and output.array.max() > 1e-3:
         raise ValueError(
             f"{name} takes log-probabilities, 0 at most, and the model gives "
             f"{output.array.max():g}: pass loss='cross_entropy', or end it with nn.LogSoftmax(1)"
         )
-    if name_of(loss) not in (None, *OF_CLASSES) and are_classes(output, target):
+    if kind not in (None, *OF_CLASSES) and are_classes(output, target):
         raise ValueError(
             f"{name} compares numbers, and the targets {tuple(target.shape)} are labels for the "
             f"{output.shape[1]} outputs: for classes pass loss='cross_entropy', for numbers give "

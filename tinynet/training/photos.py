@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,22 @@ import numpy as np
 
 from tinynet.data.files import open_file
 from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
+from tinynet.data.npz import images_from_npz
+from tinynet.data.table import read_table
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
-from tinynet.training.strokes import WORKING, is_dark_around, like_strokes
+from tinynet.training.strokes import WORKING, are_dark_around, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
 from tinynet.vision.transforms.base import Transform
 
 CHANNELS = {1: "L", 3: "RGB"}
+OF_ARRAYS: dict[str, Callable[[Path], np.ndarray]] = {
+    ".npz": images_from_npz,
+    ".csv": lambda path: read_table(path, labelled=False)[0],
+}
+"""What reads files of many images."""
+AS_THEY_ARE, AS_IN_TRAINING = "taken as they are", "made as those of the training"
 
 
 @dataclass(frozen=True)
@@ -58,10 +66,10 @@ class Batch:
 def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     """One image, or several in a list or an array, as a batch; the axes of an array change nothing.
 
-    images: a path, of a folder for all images in it; a PIL image; an array or tensor, one image
-    (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of such. broken: gets the errors of
-    files, which then are left out; without it those in a folder are left out with a warning. Raises
-    DataError that names what is no image.
+    images: a path, of a folder for all images in it, of an .npz or .csv for its rows; a PIL image;
+    an array or tensor, one image (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of
+    such. broken: gets the errors of files, which then are left out; without it those in a folder
+    are left out with a warning. Raises DataError that names what is no image.
     """
     array = _of_form(images, look.shape)
     if array is not None:
@@ -69,7 +77,7 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         ready = white - array if look.invert else array
         if _are_alike(ready, look):
             names = [f"image {i}" for i in range(len(ready))]
-            return Batch(ready, names, ["taken as they are"] * len(ready))
+            return Batch(ready, names, [AS_THEY_ARE] * len(ready))
         images = array
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
         raise DataError(
@@ -125,15 +133,19 @@ def _are_alike(images: np.ndarray, look: Look) -> bool:
     """Whether images of the training's size are like its own, as far as these are known."""
     if look.box is None or not images.size:
         return True
-    x = images[:, 0] / 255 if images.dtype == np.uint8 else images[:, 0]
-    in_range = images.dtype.kind in "fu" and x.min() >= 0 and x.max() <= 1
-    return in_range and (look.as_is or bool(is_dark_around(x).all()))
+    is_bytes = images.dtype == np.uint8
+    in_range = is_bytes or (images.dtype.kind == "f" and 0 <= images.min() <= images.max() <= 1)
+    return in_range and (look.as_is or are_dark_around(images[:, 0]))
 
 
 def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """The name (of a file) and the image, one by one."""
     if isinstance(images, (str, os.PathLike)):
         path = Path(images).expanduser()
+        if path.is_file() and path.suffix.lower() in OF_ARRAYS:
+            for row, image in enumerate(OF_ARRAYS[path.suffix.lower()](path)):
+                yield f"{path} row {row}", image
+            return
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         files = [file for file in inside if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
         for file in (files if path.is_dir() else inside) or [path]:
@@ -172,17 +184,17 @@ def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
         image = image.point(lambda value: 255 - value)
     found = ""
     if look.box is not None and not look.as_is:
-        if image.size == (W, H) and is_dark_around(np.asarray(image) / 255):
-            return vision_images.pixels_of(image), "taken as they are"
+        if image.size == (W, H) and is_dark_around(np.asarray(image)):
+            return vision_images.pixels_of(image), AS_THEY_ARE
         photo = image.copy()
         photo.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
         strokes, found = like_strokes(np.asarray(photo) / 255, (H, W), look.box)
         if strokes.any():
             return (strokes[None] * 255).round().astype(np.uint8), found
-    resized = "taken as they are"
+    resized = AS_THEY_ARE
     if look.steps is not None:
         image = look.steps(grey_or_rgb(opened).convert("RGB") if not look.invert else image)
-        image, resized = image.convert(CHANNELS[C]), "made as those of the training"
+        image, resized = image.convert(CHANNELS[C]), AS_IN_TRAINING
     if image.size != (W, H):
         how = {"crop": ", cut to the middle", "pad": ", padded", "stretch": ", stretched"}
         same = image.width * H == image.height * W

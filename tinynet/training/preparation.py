@@ -9,13 +9,13 @@ warned; so is who gives the network something else than it was trained on.
 from __future__ import annotations
 
 import enum
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinynet.data import Compose, Normalize, RandomRotate, RandomShift
+from tinynet.data import Compose, Normalize, RandomShift
 from tinynet.training.strokes import box_of
 from tinynet.vision import transforms as vision
 
@@ -28,7 +28,7 @@ KEPT = {
 """The steps that a checkpoint keeps, with what each was made of."""
 
 MOVING = (
-    RandomShift, RandomRotate, vision.RandomCrop, vision.RandomResizedCrop, vision.RandomAffine,
+    RandomShift, vision.RandomCrop, vision.RandomResizedCrop, vision.RandomAffine,
     vision.RandomHorizontalFlip, vision.RandomVerticalFlip, vision.RandomRotation,
 )  # fmt: skip
 """What puts pixels elsewhere, at random."""
@@ -75,12 +75,13 @@ def made(steps: Iterable[Any]) -> Compose | None:
     return Compose(found) if found else None
 
 
-def check_moved(transforms: Iterable[Any], target: Any) -> None:
-    """Raise ValueError where images are moved at random, and a target that goes with their places
-    would stay.
+def check_moved(transforms: Iterable[Any], image: Any, target: Any) -> None:
+    """Raise ValueError where images are moved at random, and a target that goes with their places,
+    a map or a row of as many numbers as there are pixels, would stay.
     """
     moved = [type(step).__name__ for step in flat(transforms) if isinstance(step, MOVING)]
-    if moved and len(np.shape(target)) > 1:
+    pixels = math.prod(np.shape(image)[-2:])
+    if moved and (len(np.shape(target)) > 1 or np.size(target) >= pixels > 1):
         raise ValueError(
             f"fit: {moved[0]} moves the image, and its target of shape {np.shape(target)} stays as "
             "it is: leave it out, or change both alike in the __getitem__ of a data set of yours"
@@ -131,40 +132,24 @@ def known_of(model: Any) -> Any:
     return known if hasattr(known, "tells_of_images") else None
 
 
-def check_inputs(model: Any, x: Any, is_first: bool) -> None:
-    """Warn of a first batch that is unlike what a loaded model was trained on, or may be."""
-    checkpoint = known_of(model) if is_first else None
-    if checkpoint is None:
-        return
-    known, x = vars(checkpoint), getattr(x, "array", x)
-    ends, prepared = ends_of(known), is_prepared(known)
-    usual = (*(ends if prepared else (-3.0, 3.0)), 0.0, 1.0)  # of an older file
-    then = known.get("inputs") or (usual if known.get("mean") is not None else None)
-    if getattr(x, "ndim", 0) == 4 and not checkpoint.tells_of_images():
-        warnings.warn(
-            f"{checkpoint.path} does not say how images were normalised; they are given "
-            "as 0 to 1: if the model was trained on others, the results are meaningless",
-            stacklevel=4,
-        )
+def unlike(x: Any, then: Sequence[float] | None) -> str:
+    """What a batch is and what the training's first was, where these differ; else nothing.
+
+    then: the figures of that.
+    """
     if then is None or not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.size:
-        return
+        return ""
     now = figures(x)
-    width, shift = now[3] / (then[3] or 1.0), abs(now[2] - then[2]) / (then[3] or 1.0)
+    width = now[3] / then[3] if then[3] else 1.0
+    shift = abs(now[2] - then[2]) / (then[3] or 1.0)
     room, other = 7 * max(-then[0], then[1]), width < 1 / 8
     if x.ndim == 4:
         room, other = (then[1] - then[0]) / 4, not 0.55 < width < 1.8 or shift > 1.5
     beyond = now[0] < then[0] - room or now[1] > then[1] + room
-    slack = 1e-5 * max(1.0, -ends[0], ends[1])  # for rounding
-    as_photos = x.ndim == 4 and ends[0] - slack <= now[0] <= now[1] <= ends[1] + slack
-    if beyond or (as_photos and not prepared) or (other and len(x) >= ENOUGH):
-        by = f", made by {known['untold']}, which is not kept" if known.get("untold") else ""
-        cure = "prepare them as in the training, or train with transform= of data.standardize or "
-        cure += "vision.transforms, which are kept"
-        if x.ndim == 4 and prepared:
-            cure = "give an array or a data set of images, as bytes or from 0 to 1"
-        form = "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format
-        warnings.warn(
-            f"the model gets inputs from {form(*now)}, and was trained on {form(*then)}{by}: the "
-            f"results may be meaningless; {cure}",
-            stacklevel=4,
-        )
+    return apart(now, then) if beyond or (other and len(x) >= ENOUGH) else ""
+
+
+def apart(now: Sequence[float], then: Sequence[float]) -> str:
+    """The figures of inputs, and those of the training."""
+    form = "{:.4g} to {:.4g} (mean {:.3g}, standard deviation {:.3g})".format
+    return f"from {form(*now)}, and it was trained on {form(*then)}"

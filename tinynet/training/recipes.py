@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinynet import models
-from tinynet.data import Compose, Cutout, RandomHorizontalFlip, RandomRotate, RandomShift, ToFloat
+from tinynet.data import Compose, RandomHorizontalFlip, RandomRotation, RandomShift, ToFloat
 from tinynet.errors import unknown_name
+from tinynet.vision.transforms import RandomErasing
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,14 @@ def usual_shape(model: str) -> tuple[int, int, int]:
     return (defaults["in_channels"], height, width)
 
 
-AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float]]] = {
-    "shift": (RandomShift, lambda side: max(1, side // 16)),
-    "rotate": (RandomRotate, lambda side: 10.0),
-    "flip": (RandomHorizontalFlip, lambda side: 0.5),
-    "cutout": (Cutout, lambda side: max(1, side // 4)),
+PIXELS = "whole pixels, fewer than the image has,"
+AUGMENTATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], float], str, float]] = {
+    "shift": (RandomShift, lambda side: max(1, side // 16), PIXELS, 1 << 31),
+    "rotate": (lambda most: RandomRotation(most, "bilinear"), lambda side: 10.0, "degrees", 180),
+    "flip": (RandomHorizontalFlip, lambda side: 0.5, "a probability", 1),
+    "erase": (RandomErasing, lambda side: 0.5, "a probability", 1),
 }
-"""What changes images at random, by name, and by how much if nobody says it."""
-
-IN_PIXELS = ("shift", "cutout")
-AT_MOST = {"rotate": 180, "flip": 1}  # degrees, and a probability
+"""What changes images at random, by name; by how much if nobody says it, of what, and at most."""
 
 
 def make_augment(
@@ -132,9 +131,10 @@ def make_augment(
     """Random changes of the training images, each NAME or NAME:AMOUNT, in the order given.
 
     shift:PIXELS (a sixteenth of the side), rotate:DEGREES (10), flip:PROBABILITY (0.5; mirrors left
-    and right), cutout:PIXELS (a quarter of the side). side: the images' height, or (height, width),
-    of which the amount is made where none is given. None for no names. Raises ValueError for an
-    unknown name or an impossible amount, such as one that leaves nothing of the image.
+    and right), erase:PROBABILITY (0.5; a rectangle of the image). side: the images' height, or
+    (height, width), of which the amount is made where none is given. None for no names. Raises
+    ValueError for an unknown name or an impossible amount, such as one that leaves nothing of the
+    image.
     """
     names = [names] if isinstance(names, str) else names
     sides = [side] if isinstance(side, int) else list(side or ())
@@ -143,8 +143,8 @@ def make_augment(
         name, colon, amount = text.partition(":")
         if name not in AUGMENTATIONS:
             raise unknown_name("augmentation", name, AUGMENTATIONS)
-        make, usual = AUGMENTATIONS[name]
-        if not colon and not sides and name in IN_PIXELS:
+        make, usual, unit, most = AUGMENTATIONS[name]
+        if not colon and not sides and unit == PIXELS:
             raise ValueError(
                 f"augmentation {text!r}: say how many pixels, {name}:2, or side=, the height of "
                 "the images in pixels"
@@ -153,18 +153,10 @@ def make_augment(
             value = float(amount) if colon else usual(sides[0] if sides else 0)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise ValueError(f"augmentation {text!r}: {amount!r} is no number")
-        if not 0 <= value <= AT_MOST.get(name, math.inf):
-            most = f" to {AT_MOST[name]}" if name in AT_MOST else ", or more"
-            raise ValueError(f"augmentation {text!r}: {amount} is not from 0{most}")
-        if name in IN_PIXELS and value % 1:
-            raise ValueError(f"augmentation {text!r}: {amount} is not an integer number of pixels")
-        if name in IN_PIXELS and colon and sides and value >= min(sides):
-            size = "x".join(map(str, sides * 2 if len(sides) == 1 else sides))
+        most = min(sides) - 1 if unit == PIXELS and colon and sides else most
+        if not 0 <= value <= most or (unit == PIXELS and value % 1):
             raise ValueError(
-                f"augmentation {text!r}: as large as the image, of {size} pixels, nothing of which "
-                f"may be left; at most {min(sides) - 1}"
+                f"augmentation {text!r}: expected {unit} from 0 to {most:,}; got {amount!r}"
             )
-        steps.append(make(int(value) if name in IN_PIXELS else value))
+        steps.append(make(int(value) if unit == PIXELS else value))
     return Compose([ToFloat(), *steps]) if steps else None

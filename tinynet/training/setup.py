@@ -89,17 +89,29 @@ SCHEDULES: dict[str, Callable[[Optimizer, int], Any]] = {
 class Schedule:
     """A learning-rate scheduler (or None), and when it advances: after every batch or every epoch.
 
-    monitor: what ReduceLROnPlateau looks at, the first of these that there is.
+    monitor: what ReduceLROnPlateau looks at, the first of these that there is. peaks: for a warm-up
+    the learning rates to which it rises, evenly over the first `warm_up` steps.
     """
 
     scheduler: Any
     step: str = EPOCH
     monitor: tuple[str, ...] = ()
+    warm_up: int = 0
+    peaks: tuple[float, ...] = ()
 
-    def after_step(self) -> None:
-        """To be called after each optimizer step."""
+    def __post_init__(self) -> None:
+        self._warm(0)
+
+    def after_step(self, done: int) -> None:
+        """To be called after each optimizer step. done: steps since it began."""
         if self.scheduler is not None and self.step == BATCH:
             self.scheduler.step()
+        self._warm(done)
+
+    def _warm(self, done: int) -> None:
+        if done < self.warm_up:
+            for group, peak in zip(self.scheduler.optimizer.param_groups, self.peaks):
+                group["lr"] = peak * (done + 1) / self.warm_up
 
     def after_epoch(self, record: Record) -> None:
         """To be called after each epoch, with its record. ValueError if that lacks monitor."""
@@ -129,7 +141,8 @@ def make_schedule(
     onecycle: up to the learning rate, then down to nearly 0 (of fewer than 4 steps, which have no
     room for it, each at the learning rate); cosine and linear: down to 0;
     step: a tenth after half of the steps, a hundredth after three quarters; constant, or None: as
-    it is. These advance with every batch. plateau: a third after 2 epochs without a better loss.
+    it is. These advance with every batch. plateau: up over the first epoch, then a third after 2
+    epochs without a better loss.
 
     A scheduler advances after every epoch, OneCycleLR after every batch; step="batch" or "epoch"
     says otherwise. ReduceLROnPlateau looks at `monitor`, by default the validation loss (mode
@@ -157,7 +170,11 @@ def make_schedule(
     if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
         if step == BATCH:
             raise ValueError(f"fit: {kind} looks at what is measured once an epoch: step='epoch'")
-        return Schedule(schedule, EPOCH, _plateau_monitor(schedule, monitor))
+        found = _plateau_monitor(schedule, monitor)
+        if not is_named:
+            return Schedule(schedule, EPOCH, found)
+        peaks = tuple(float(group["lr"]) for group in optimizer.param_groups)
+        return Schedule(schedule, EPOCH, found, steps // (epochs or steps or 1), peaks)
     if monitor is not None:
         raise ValueError(
             f"fit: monitor={monitor!r} is for the schedule ReduceLROnPlateau; EarlyStopping and "

@@ -14,7 +14,8 @@ import numpy as np
 from tinynet.vision.transforms import functional as F
 
 GROUND = 0.05  # of white: a ground that is no lighter is dark
-MOST = 0.9  # share of a set's images that must have a dark ground, and figures alike
+DARK = 0.99  # share of a set's images that must have a dark ground
+MOST = 0.9  # share of a set's images that must have figures alike
 ALIKE = 0.7  # of the usual figure's side: figures of a set of strokes are hardly smaller
 INK = 0.5  # of white: what is lighter belongs to a stroke
 SOLID = 0.4  # share of the lit pixels that all have lit neighbours, below which they are strokes
@@ -37,7 +38,7 @@ def box_of(images: np.ndarray) -> int | None:
         return None
     x = images[:, 0] / 255 if images.dtype == np.uint8 else images[:, 0]
     lit = x > INK  # (N, H, W)
-    if np.mean(is_dark_around(x)) < MOST or x.min() < 0 or x.max() > 1 or not lit.any():
+    if not are_dark_around(x) or x.min() < 0 or x.max() > 1 or not lit.any():
         return None
     inner = np.lib.stride_tricks.sliding_window_view(lit, (3, 3), axis=(1, 2)).all((-1, -2))
     if inner.sum() > SOLID * lit.sum():
@@ -67,10 +68,16 @@ def like_strokes(photo: np.ndarray, size: tuple[int, int], box: int) -> tuple[np
 
 
 def is_dark_around(images: np.ndarray) -> np.ndarray:
-    """Whether the ground of each image (..., H, W), 0 to 1, is dark already."""
+    """Whether the ground of each image (..., H, W), bytes or 0 to 1, is dark already."""
     sides = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
-    dark: np.ndarray = np.median(np.concatenate(sides, axis=-1), axis=-1) <= GROUND
+    ground = np.median(np.concatenate(sides, axis=-1), axis=-1)
+    dark: np.ndarray = ground <= GROUND * (255 if images.dtype == np.uint8 else 1)
     return dark
+
+
+def are_dark_around(images: np.ndarray) -> bool:
+    """Whether images (N, H, W), bytes or 0 to 1, are of a set with a dark ground."""
+    return bool(np.mean(is_dark_around(images)) >= DARK)
 
 
 def _extent(figure: np.ndarray, axis: int) -> int:

@@ -10,10 +10,12 @@ The command line's `predict` and `evaluate` are these methods, so both say the s
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ from tinynet.autograd import wrap
 from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
 from tinynet.data.folder import FITS, list_images
-from tinynet.data.sources import HELD_OUT, OWN
+from tinynet.data.sources import HELD_OUT, SPLITS, folder_options, parts_of
 from tinynet.devices import check_device, is_device
 from tinynet.errors import CheckpointError, unknown_name
 from tinynet.nn import Module
@@ -35,24 +37,24 @@ from tinynet.training import checkpoint as checkpoints
 from tinynet.training import loop, safetensors
 from tinynet.training.arguments import check_names
 from tinynet.training.batches import (
-    LOOKED_AT,
+    as_batches,
+    as_examples,
     as_numbers,
-    batches_for,
     check_classes,
-    examples_for,
+    dtype_of,
     is_array,
     is_dataset,
+    own_transform,
     source,
 )
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import Record, from_columns
 from tinynet.training.losses import are_numbers, probabilities_of, with_settings
-from tinynet.training.photos import Batch, Look, prepare
+from tinynet.training.photos import AS_IN_TRAINING, AS_THEY_ARE, Batch, Look, prepare
 from tinynet.training.preparation import made
 from tinynet.training.report.findings import MISTAKES, Findings, named
 from tinynet.training.safetensors import Place
-from tinynet.training.strokes import is_dark_around
 
 BATCH = 256  # examples at a time
 
@@ -228,11 +230,10 @@ class Trained(Module):
         see `tinynet.data.load`; evaluate(name, split) will do.
         """
         if isinstance(data, str):
-            data = self.dataset(data, y or split, root)
+            data, y = self.dataset(data, y or split, root), None
         elif getattr(data, "ndim", 0) == len(self.checkpoint.input_shape or ()) == 3:
             data = np.asarray(data)[:, None]  # grey images without an axis of channels
-        y = None if isinstance(y, str) else y
-        found, measured = self.findings(examples_for(self, data, y), 0)
+        found, measured = self.findings(as_examples(data, y, self, self.checkpoint), 0)
         if not len(found):
             return measured
         return measured | {"accuracy": found.accuracy(), "confusion_matrix": found.matrix}
@@ -240,29 +241,40 @@ class Trained(Module):
     def dataset(self, name: str, split: str = "test", root: Any = None) -> ArrayDataset:
         """A data set by name, to measure the model on.
 
-        Of others than its own, images in a folder are made as `predict` makes them, and where there
-        is no test part all are taken; a fifth if it is not known what it was trained on.
+        Of its own, also where they lie elsewhere by now, the test part is taken, with a warning
+        where they have changed. Of others images in a folder are made as `predict` makes them, and
+        where there is no test part all are taken; a fifth if it is not known what it was trained
+        on.
         """
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
-        kind, _, path = name.partition(":")
-        if kind not in OWN or not path or name == settings.get("data"):
+        kind, path, options = parts_of(name)
+        if not kind or not path or split not in SPLITS:
             return load_data(name, split, root=root)
-        as_then = name
-        if kind == "folder" and "?" not in name:
-            as_then += "".join(str(settings.get("data")).partition("?")[1:])
-        with contextlib.suppress(ValueError, OSError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if known and fingerprint(*(load_data(as_then, s) for s in ("train", "test"))) == known:
-                return load_data(as_then, split)
+        own_kind, own_path, own_options = parts_of(str(settings.get("data")))
+        is_own = (kind, os.path.abspath(path)) == (own_kind, os.path.abspath(own_path))
+        then = own_options if kind == "folder" and (is_own or not options) else options
+        as_then = f"{kind}:{path}?{then}" if then else name
+        parts: list[ArrayDataset] = []
+        if is_own:
+            parts = [load_data(as_then, each) for each in SPLITS]
+        elif known:
+            with contextlib.suppress(ValueError, OSError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                parts = [load_data(as_then, each) for each in SPLITS]
+        is_same = len(parts) == len(SPLITS) and fingerprint(*parts) == known
+        if is_own and not is_same:
+            warn_of_change(name)
+        if is_own or is_same:
+            as_asked = options in ("", then)
+            return parts[SPLITS.index(split)] if as_asked else load_data(name, split)
         held_out = 0.0 if known else HELD_OUT
-        path, _, fit = path.partition("?fit=")
-        if kind != "folder" or "?" in path or len(shape or ()) != 3:
+        asked = folder_options(options)
+        if kind != "folder" or "size" in asked or len(shape or ()) != 3:
             return load_data(name, split, root=root, held_out=held_out)
-        files, labels, classes, _ = list_images(Path(path).expanduser(), split, held_out, 0)
-        batch = self.batch(files, fit=fit or None)
-        if done := sorted({*batch.done} - {"taken as they are", "made as those of the training"}):
-            warnings.warn(f"{name}: made as `predict` makes them: {' / '.join(done)}", stacklevel=3)
+        files, labels, classes, _ = list_images(Path(path), split, held_out, 0)
+        batch = self.batch(files, **asked)
+        _tell_what_was_done(name, batch)
         dataset = ArrayDataset(batch.pixels, labels, classes=classes)
         dataset.files = tuple(batch.names)
         return dataset
@@ -278,12 +290,20 @@ class Trained(Module):
         watch: gets the batches, and gives them again one by one. Raises DataError for data with
         other classes.
         """
-        dataset = examples_for(self, dataset)
+        dataset = as_examples(dataset, None, self, self.checkpoint)
         check_classes(self.classes, dataset)
         names = self.classes or getattr(source(dataset)[0], "classes", None)
         found = Findings(names, keep, self._loss, dataset)
+        asked = (self.checkpoint.run or {}).get("setup", {})
+        if self.checkpoint.loss is not None and self.checkpoint.loss_settings is None and asked:
+            warnings.warn(
+                f"the training's loss, {asked.get('loss')}, is not kept: the figure `loss` is that "
+                f"of {self._loss}; training.evaluate(model, data, loss=...) measures by your own",
+                stacklevel=3,
+            )
         dataset = self._adapted(dataset)
-        batches = batches_for(self, dataset, BATCH)
+        transform = own_transform(self, dataset, None)
+        batches = as_batches(dataset, BATCH, transform, dtype_of(self))
         measured = loop.evaluate(
             self,
             watch(batches),
@@ -293,29 +313,41 @@ class Trained(Module):
         return found, measured
 
     def _adapted(self, dataset: Any) -> Any:
-        """A data set whose images have another size, or colours, than the model's, or most of them
-        a light ground where its own have a dark one, with a warning and made as `predict` makes
-        them; any other as it is."""
+        """A data set whose images have another size, or colours, than the model's, or a light
+        ground where its own have a dark one, made as `predict` makes them, with a warning; any
+        other as it is."""
         shape = self.checkpoint.input_shape
         if not isinstance(dataset, ArrayDataset) or dataset.transform is not None:
             return dataset
         theirs = dataset.images.shape[1:]
         if shape is None or not len(shape) == len(theirs) == 3 or dataset.labels.ndim > 1:
             return dataset
-        told, wanted = ("x".join(map(str, sizes)) for sizes in (theirs, shape))
-        if shape == theirs:
-            some = dataset.images[:: len(dataset) // LOOKED_AT + 1, 0]
-            grey = some / (255 if some.dtype == np.uint8 else 1)
-            if self.checkpoint.box is None or np.mean(is_dark_around(grey)) >= 0.5:
-                return dataset
-            told, wanted = "dark on light", "light strokes on a dark ground"
-        warnings.warn(
-            f"the images are {told}, and the model takes {wanted}: they are made so, as `predict` "
-            "makes them",
-            stacklevel=4,
-        )
-        pixels = self.batch(dataset.images).pixels
-        return ArrayDataset(pixels, dataset.labels, classes=dataset.classes)
+        batch = self.batch(dataset.images)
+        _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
+        made_so = copy.copy(dataset)
+        made_so.arrays = (batch.pixels, *dataset.arrays[1:])
+        return made_so
+
+
+def _tell_what_was_done(what: str, batch: Batch) -> None:
+    """Warn of images that are others now than they were."""
+    told = [
+        f"{done}{f' ({count} of {len(batch.done)})' * (count < len(batch.done))}"
+        for done, count in Counter(batch.done).most_common()
+        if done not in (AS_THEY_ARE, AS_IN_TRAINING)
+    ]
+    if told:
+        warnings.warn(f"{what}: made as `predict` makes them: {' / '.join(told)}", stacklevel=5)
+
+
+def warn_of_change(name: str) -> None:
+    """Warn where a run's data are others by now: a test part may be drawn in another way."""
+    warnings.warn(
+        f"{name} is no longer as the run saw it. Where its test part is held out at random, images "
+        "that were trained on may be in it, and the figures too good: train again, or keep the "
+        "test images in a folder of their own (PATH/train, PATH/test)",
+        stacklevel=3,
+    )
 
 
 def fingerprint(train: ArrayDataset, test: ArrayDataset) -> str:

@@ -58,7 +58,7 @@ def make_run() -> Run:
         loss = F.cross_entropy(model(x), target)
         loss.backward()
         optimizer.step()
-        run.schedule.after_step()
+        run.schedule.after_step(run.step)
         run.step += 1
         run.losses.append(float(loss))
     run.epoch = 1

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinynet.console import counted
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.nn.states import snapshot
@@ -72,7 +73,7 @@ class ReportWriter(Callback):
             run.model,
             run.history,
             found,
-            f"{count:,} validation examples",
+            counted(f"{count:,}", "validation examples"),
             epoch,
             run.about,
             run.about.get("settings") or asked,
