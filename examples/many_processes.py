@@ -44,7 +44,7 @@ def main():
         validate=test,
         batch_size=64,
         transform=data.standardize(train),
-        augment=data.RandomRotate(10),
+        augment=data.RandomRotation(10, "bilinear"),
         seed=0,
         comm=comm,  # each batch is cut into 8 parts, which the processes share
     )

@@ -40,7 +40,7 @@ def main():
         lr=0.05,
         weight_decay=5e-4,
         transform=transform,
-        augment=data.Compose([data.ToFloat(), data.RandomRotate(10)]),
+        augment=data.Compose([data.ToFloat(), data.RandomRotation(10, "bilinear")]),
         seed=args.seed,
     )
 
