@@ -119,7 +119,7 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(found.matrix)}"
         )
-    return Measured(path, model, found, got["loss"], f"{len(dataset)} {args.split} images", name)
+    return Measured(path, model, found, got["loss"], f"{len(dataset):,} {args.split} images", name)
 
 
 def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:

@@ -290,7 +290,8 @@ def _sheet(name: str, maps: np.ndarray, e: Example) -> tuple[str, str]:
         for m in maps[chosen]
     ]
     alt = f"{len(tiles)} feature maps of the layer {name} for example {e.index}"
-    return pictures.img(pictures.sheet(tiles, 4), alt, 216), text(name)
+    columns = -(-len(tiles) // 2)
+    return pictures.img(pictures.sheet(tiles, columns), alt, 54 * columns), text(name)
 
 
 def _model(c: Contents) -> str:
