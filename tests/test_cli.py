@@ -198,6 +198,30 @@ def test_a_damaged_record_without_a_checkpoint_is_told(here, capsys, text):
 def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
     monkeypatch.setattr(tinynet.cli, "make_parser", Mock(side_effect=KeyboardInterrupt))
     assert main([]) == 130
+    code = (
+        "import sys, tinynet_command; sys.meta_path.insert(0, tinynet_command)\n"
+        "def find_spec(*_): raise KeyboardInterrupt\n"
+        "tinynet_command.find_spec = find_spec; sys.exit(tinynet_command.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (130, "")
+
+
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tiny, here, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(here))
+    assert main(["train", "--data", tiny, "--epochs", "1", "--out=~/run", "--json=~/a.json"]) == 0
+    assert main(["export", "~/run", "~/w.safetensors"]) == 0
+    tinynet.save(tinynet.load("~/run").state_dict(), "~/state.pt")
+    assert {"run", "a.json", "w.safetensors", "state.pt"} < {path.name for path in here.iterdir()}
+
+
+def test_errors_speak_of_options_where_python_has_arguments(trained, here, capsys):
+    (here / "net.py").write_text("from tinynet import nn\nNet = lambda: nn.Linear(2, 2)\n")
+    picture(here / "a.png", "left")
+    assert main(["predict", str(trained), "a.png", "--model", "net.py:Net"]) == 1
+    error = capsys.readouterr().err
+    assert "with the arguments it was saved with.\n" in error
+    assert "strict" not in error
 
 
 def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):

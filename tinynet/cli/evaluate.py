@@ -21,7 +21,7 @@ from tinynet.cli import rows
 from tinynet.cli.models import open_run
 from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, load_data
-from tinynet.console import columns, say, shortened, visible, watched
+from tinynet.console import columns, say, shortened, some, visible, watched
 
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset
@@ -119,7 +119,8 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(found.matrix)}"
         )
-    return Measured(path, model, found, got["loss"], f"{len(dataset):,} {args.split} images", name)
+    on = some(len(dataset), f"{args.split} image")
+    return Measured(path, model, found, got["loss"], on, name)
 
 
 def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _confusions(found: Findings) -> list[str]:
     short = dict(zip(found.names, _names(found, 24)))
     width = max((len(short[name]) for name, *_ in most), default=0)
     lines = [
-        f"{short[is_]:{width}}  taken for {short[as_]}: {n} time{'s' * (n > 1)}, {100 * p:.1f} %"
+        f"{short[is_]:{width}}  taken for {short[as_]}: {some(n, 'time')}, {100 * p:.1f} %"
         for is_, as_, n, p in most
     ]
     return ["", "the most frequent confusions", *lines] if lines else []

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.options import BadArgument, choose, find_checkpoint
+from tinynet.cli.rows import a_path
 
 if TYPE_CHECKING:
     from tinynet.nn import Module
@@ -208,7 +209,7 @@ def _parts(name: str) -> tuple[Path, ast.expr]:
         _name_of(call)
     except (SyntaxError, AttributeError):
         raise BadArgument(f"{name!r} is no FILE.py:CLASS, {EXAMPLE}") from None
-    return Path(f"{file}.py").expanduser(), call
+    return a_path(f"{file}.py"), call
 
 
 def _name_of(call: ast.expr) -> str:

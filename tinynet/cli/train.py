@@ -56,7 +56,7 @@ from tinynet.cli.plan import (
     settings_to_resume,
 )
 from tinynet.cli.ranks import described, together
-from tinynet.console import explained, say, watched
+from tinynet.console import explained, say, some, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -238,7 +238,7 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
     metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    stored, on = checkpoint.read(chosen_in(out)), f"{len(found):,} test images"
+    stored, on = checkpoint.read(chosen_in(out)), some(len(found), "test image")
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
         "test_accuracy": tested["accuracy"],
@@ -341,7 +341,7 @@ def _file_name(data: str) -> str:
 
 def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     s = plan.settings
-    held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
+    held_out = "" if plan.validation is None else f", {len(plan.validation):,} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
     after = "" if last is None or last.name == LAST else "; what came after it is replaced"
@@ -349,10 +349,10 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     shape = "x".join(map(str, plan.test.images.shape[1:]))
     slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
-        f"data   {s['data']}: {len(plan.train)} training{held_out}, {len(plan.test)} test images "
-        f"of {shape}, {plan.classes} classes",
+        f"data   {s['data']}: {len(plan.train):,} training{held_out}, "
+        f"{some(len(plan.test), 'test image')} of {shape}, {some(plan.classes, 'class', 'es')}",
         f"model  {s['model']}, {parameters:,} parameters",
-        f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
+        f"train  {some(s['epochs'], 'epoch')}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
         *described(plan.ranks, s["threads"]),
         *([f"resume from {last}{after}"] if last else []),
@@ -373,7 +373,7 @@ def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None
     ]
     say(
         "",
-        f"test accuracy {100 * record['test_accuracy']:.2f} % on {len(plan.test)} images, "
+        f"test accuracy {100 * record['test_accuracy']:.2f} % on {some(len(plan.test), 'image')}, "
         f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
