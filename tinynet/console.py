@@ -235,7 +235,8 @@ class Console:
     bar = 0  # characters of the bar that stands on the terminal now, in whichever console
 
     def __init__(self, stream: Any, goes_on: bool = False, keep: str = "\n\t") -> None:
-        self._stream: Any = None if is_gone(stream) else stream
+        under = stream._stream if isinstance(stream, Console) else stream
+        self._stream: Any = None if is_gone(under) else under
         self.goes_on, self.keep, self.owned = goes_on, keep, False
         self.lost: Exception | None = None
 
