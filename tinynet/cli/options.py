@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -210,28 +209,29 @@ def is_run(path: Path) -> bool:
     return path.suffix.lower() in (SUFFIX, *FOREIGN)
 
 
-def is_finished(run: Path, epochs: int = 0) -> bool:
-    """Whether the run in a folder came to its end; with `epochs`, after so many or more."""
+def state_of(run: Path) -> dict[str, Any]:
+    """What was saved last of the run in a folder; {} where there is none, or it is damaged."""
+    from tinynet.training.safetensors import read_about
+
     try:
-        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        ended = "test_accuracy" in record or ("diverged" in record and not epochs)
-        return ended and int(record["settings"]["epochs"]) >= epochs
+        return dict(read_about(run / LAST)["run"])
     except (OSError, ValueError, TypeError, KeyError):
-        return False
+        return {}
+
+
+def is_finished(run: Path, epochs: int = 0) -> bool | None:
+    """Whether the run in a folder came to its end; with `epochs`, after so many or more. None where
+    nothing says so: there is a best alone, or the last is damaged, of which reading it tells more.
+    """
+    if not (state := state_of(run)):
+        return None
+    ended = state["stop"] or state["epoch"] >= state["epochs"]
+    return bool(ended and not state["so_far"]["steps"] and state["epochs"] >= epochs)
 
 
 def is_unfinished(run: Path) -> bool:
     """Whether a training is at work in a folder, was interrupted, or diverged."""
-    from tinynet.training.safetensors import read_about
-
-    if (run / LOCK).exists() or ((run / RECORD).is_file() and not is_finished(run)):
-        return True
-    try:
-        state = read_about(run / LAST).get("run")
-        left = state and state["epoch"] < state["epochs"] and not state["stop"]
-        return bool(left or (state and state["so_far"]["steps"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return False  # there is a best alone, or the last is damaged: reading it tells more
+    return (run / LOCK).exists() or is_finished(run) is False
 
 
 @contextlib.contextmanager

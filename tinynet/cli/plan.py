@@ -7,7 +7,6 @@ every checkpoint, so that `resume` and `verify` can do the same again.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import re
@@ -20,7 +19,6 @@ from tinynet.cli.models import build_model, check_model, file_sha256, is_same_mo
 from tinynet.cli.options import (
     FITS,
     LAST,
-    RECORD,
     BadArgument,
     check_data,
     checkpoints,
@@ -210,14 +208,6 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
             f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --overwrite"
         )
-    elif (out / RECORD).is_file():
-        try:
-            settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadArgument(
-                f"{out / RECORD} is damaged ({error}), and there is no checkpoint to go on from; "
-                "begin anew in its place: tinynet train --overwrite"
-            ) from error
     else:
         return None
     if not isinstance(settings, dict) or not {*SETTINGS} <= {*SINCE, *settings}:
@@ -240,7 +230,7 @@ def moved(recorded: dict[str, Any], data: str | None, model: str | None = None) 
 def settings_to_resume(
     asked: dict[str, Any],
     recorded: dict[str, Any],
-    finished: bool,
+    finished: bool | None,
     train: ArrayDataset,
     test: ArrayDataset,
 ) -> dict[str, Any]:

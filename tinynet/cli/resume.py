@@ -5,8 +5,7 @@ examples:
   tinynet train --data mnist --out runs/a --resume      begins it if there is none yet
   tinynet resume runs/a --from runs/a/best.safetensors  if the last checkpoint was damaged
 
-A run that was stopped before anything was saved begins anew, with its own settings; one whose last
-checkpoint is gone does not.
+A run whose last checkpoint is gone does not begin anew.
 """
 
 from __future__ import annotations
@@ -42,26 +41,25 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     with together(args) as ranks:
         try:
-            settings, saved = ranks.from_first(lambda: _recorded(args))
+            settings = ranks.from_first(lambda: _recorded(args))
             train, test = ranks.after_first(
                 lambda: load_data(settings["data"], args.data_dir, settings)
             )
             if args.epochs is not None:
                 finished, asked = is_finished(args.run), {"epochs": args.epochs}
                 settings = settings_to_resume(asked, settings, finished, train, test)
-            plan = make_plan(settings, train, test, saved)
+            plan = make_plan(settings, train, test, resume=True)
             return train_plan(plan, args.run, args.start or True, began, args.json)
         except CheckpointError as error:
             raise CheckpointError(f"{error}{_others(args.run, args.start, error)}") from error
 
 
-def _recorded(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """The settings of the run, and whether weights of it were saved."""
+def _recorded(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the run."""
     settings = recorded_settings(args.run, args.start)
     if settings is None:
         raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
-    settings |= moved(settings, args.data, args.model)
-    return settings, args.start is not None or (args.run / LAST).is_file()
+    return settings | moved(settings, args.data, args.model)
 
 
 def _others(folder: Path, start: Path | None, error: Exception) -> str:

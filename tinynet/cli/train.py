@@ -17,13 +17,10 @@ at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
-import json
 import shlex
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +38,7 @@ from tinynet.cli.options import (
     checkpoints,
     is_finished,
     program,
+    state_of,
     write_result,
 )
 from tinynet.cli.plan import (
@@ -176,7 +174,6 @@ def train_plan(
     command began, by `time.perf_counter`. Raises BlockingIOError, with nothing written, where
     another training is at work in `out`.
     """
-    from tinynet.training import DivergenceError
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
     from tinynet.training.folder import locked
@@ -185,40 +182,17 @@ def train_plan(
     if not plan.ranks.first:
         _train(plan, out, resume, detect_anomaly)
         return 0
-    record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    begun = False
-    old: list[Any] = []  # the record that lay there, and the checkpoints that it is of
-
-    def kept() -> list[Any]:
-        return [(path, path.stat().st_ino, path.stat().st_mtime_ns) for path in checkpoints(out)]
-
-    def begin() -> None:
-        nonlocal begun
-        if not begun:
-            if (out / RECORD).is_file():
-                old[:] = (out / RECORD).read_text(encoding="utf-8"), kept()
-            write_json(out / RECORD, record)
-        begun = True
-
     with locked(out):
         finished = resume is True and is_finished(out, plan.settings["epochs"])
-        goes_on = bool(resume) and not is_finished(out)
-        if not checkpoints(out):
-            begin()  # fails now, and not after the training
         last = resume if isinstance(resume, Path) else out / LAST
         _announce(plan, last if resume and last.is_file() else None, finished)
-        try:
-            history = _train(plan, out, resume, detect_anomaly, begin)
-        except Exception as error:
-            if old and old[1] == kept():  # nothing new could be saved
-                with contextlib.suppress(OSError):  # else it is unfinished, and can be resumed
-                    write_json(out / RECORD, json.loads(old[0]))
-            elif not checkpoints(out):  # the first step failed
-                (out / RECORD).unlink(missing_ok=True)
-            elif isinstance(error, DivergenceError) and (begun or goes_on):
-                write_json(out / RECORD, {**record, "diverged": str(error)})
-            raise
-        record |= {"history": history, **_tested(plan, out)}
+        history = _train(plan, out, resume, detect_anomaly)
+        record: dict[str, Any] = {
+            "settings": plan.settings,
+            "environment": environment(),
+            "history": history,
+            **_tested(plan, out),
+        }
         record["seconds"] = max(time.perf_counter() - start, sum(history.column("seconds")))
         write_json(out / RECORD, record)
         write_result(json_file, record)
@@ -247,20 +221,8 @@ def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     }
 
 
-def _train(
-    plan: Plan,
-    out: Path,
-    resume: bool | Path,
-    detect_anomaly: bool,
-    begin: Callable[[], None] | None = None,
-) -> History:
-    """begin: called before each checkpoint, by which what lay in `out` is replaced."""
-    from tinynet.training import BestModel, Callback, EarlyStopping, Run, fit
-
-    class Begin(Callback):
-        def on_save(self, run: Run) -> None:
-            if begin is not None:  # before the first file that is new, whichever it is
-                begin()
+def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> History:
+    from tinynet.training import BestModel, Callback, EarlyStopping, fit
 
     settings = plan.settings
     callbacks: list[Callback] = []
@@ -270,7 +232,6 @@ def _train(
         callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
     else:
         callbacks.append(BestModel(out / BEST, restore=True))
-    callbacks.append(Begin())
     try:
         return fit(
             plan.model,
@@ -305,14 +266,14 @@ def _free(out: Path, asked: bool) -> Path:
     out = next(name for name in names if asked or not is_finished(name))
     if not checkpoints(out):
         return out
-    if is_finished(out) or not (out / RECORD).is_file():
-        kind = "finished run" if is_finished(out) else "run of `fit`"
-        raise BadArgument(
-            f"{out} holds a {kind}. Replace it with --overwrite, or train elsewhere: another "
-            "--out DIR"
-        )
     with locked(out):
-        pass
+        if is_finished(out):
+            raise BadArgument(
+                f"{out} holds a finished run. Replace it with --overwrite, or train elsewhere: "
+                "another --out DIR"
+            )
+        if state_of(out).get("step") == 0:  # nothing was learned
+            return out
     raise BadArgument(
         f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
         "Or begin anew in its place with --overwrite, or elsewhere with --out DIR"
@@ -339,7 +300,7 @@ def _file_name(data: str) -> str:
     return Path(path).resolve().stem if path else data
 
 
-def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
+def _announce(plan: Plan, last: Path | None, finished: bool | None) -> None:
     s = plan.settings
     held_out = "" if plan.validation is None else f", {len(plan.validation):,} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
