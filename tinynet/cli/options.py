@@ -23,7 +23,7 @@ REPORT = "report.html"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
 LOCK = ".lock"
 FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
-CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
+CHECKPOINT = re.compile(rf"(last|best|epoch-\d+)\{SUFFIX}")
 OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
 FOREIGN = (".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")
 """Of files that are no checkpoints, and are told what to do."""

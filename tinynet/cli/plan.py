@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = "digits"
 PARTS = 8  # of every batch, where many processes are started
-SINCE = {"reproducible_for": None, "threads": None, "data_dir": None}  # what older runs do not say
 KEEPING = ("keep_every", "save_every")  # settings that do not change what is computed
 OF_FIT = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "seed")
 SETTINGS = (
@@ -210,12 +209,12 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
         )
     else:
         return None
-    if not isinstance(settings, dict) or not {*SETTINGS} <= {*SINCE, *settings}:
+    if not isinstance(settings, dict) or not {*SETTINGS} <= settings.keys():
         raise ValueError(
-            f"{out} holds a run of `fit`, or of an older tinynet; go on with it from Python: "
+            f"{out} holds a run of `fit`; go on with it from Python: "
             f"fit(..., out={str(out)!r}, resume=True)"
         )
-    return {**SINCE, **settings}
+    return settings
 
 
 def moved(recorded: dict[str, Any], data: str | None, model: str | None = None) -> dict[str, Any]:
@@ -243,7 +242,7 @@ def settings_to_resume(
 
     same: dict[str, Callable[[Any], bool]] = {
         "data": lambda now: fingerprint(train, test) == recorded["data_sha256"],
-        "model": lambda now: is_same_model(now, recorded["model"], recorded.get("model_sha256")),
+        "model": lambda now: is_same_model(now, recorded["model"], recorded["model_sha256"]),
         "epochs": lambda now: finished and now > recorded["epochs"],
     }
     asked = {name: value for name, value in asked.items() if name in SETTINGS}

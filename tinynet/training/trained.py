@@ -365,7 +365,7 @@ def load(
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
     path = safetensors.path_of(f)
-    is_run = path is not None and path.is_dir()
+    is_run = path is not None and os.path.isdir(path)
     f = chosen_in(path) if path is not None and is_run else f
     if model is not None:
         stored = checkpoints.read(f)

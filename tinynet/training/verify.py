@@ -96,7 +96,7 @@ def verify(
     recorded = read(path)
     if recorded.run is None:
         raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
-    phase = recorded.run.get("phase", 0)
+    phase = recorded.run["phase"]
     if phase and start is None:
         raise CheckpointError(
             f"cannot verify from the seed: the run was finished after epoch {phase}, and went on "
