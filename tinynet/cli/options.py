@@ -23,8 +23,7 @@ REPORT = "report.html"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
 LOCK = ".lock"
 FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
-CHECKPOINT = re.compile(rf"(last|best|epoch-\d+)\{SUFFIX}")
-OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
+OF_RUN = re.compile(rf"(last|best|epoch-\d+)\{SUFFIX}|run\.json|report\.html|\.lock")
 FOREIGN = (".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")
 """Of files that are no checkpoints, and are told what to do."""
 
@@ -100,12 +99,10 @@ def write_result(file: Path | None, content: Any) -> None:
     write_text(file, "" if file is None else to_json(file, content, 2))
 
 
-HEADS = (
-    ["image", "class", "probability", "done"],
-    ["image", "value", "done"],
-)  # of the tables of `predict`
+HEADS = ["image", "class", "probability", "done"], ["image", "value", "done"]
+"""Of the tables of `predict`."""
 OURS = {
-    "CSV": r"\s*\Z|image,(class,probability|value)(,done)?\n",
+    "CSV": r"\s*\Z|image,(class,probability|value),done\n",
     "JSON": r'\s*\Z|\[]|[\[{\s]*("image": ".*",\s*"(class|values)"|"(checkpoint|same|exercise)": |'
     r'"ok": \w+,\s*"(op|reports|model|exercise)"|"settings": {\s*"(data|reproducible_for)")',
 }
@@ -194,12 +191,6 @@ def _is_kept(file: Path, kind: str) -> str:
             return f"a file is there that is no model ({error})"
         return "it is a checkpoint of a run" if run is not None else ""
     return ""
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run in its folder, the newest last."""
-    found = [path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)]
-    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def is_run(path: Path) -> bool:

@@ -21,7 +21,6 @@ from tinynet.cli.options import (
     LAST,
     BadArgument,
     check_data,
-    checkpoints,
     choose,
     find_checkpoint,
 )
@@ -198,11 +197,12 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
     Raises ValueError where there is one whose settings are not known.
     """
+    from tinynet.training.folder import kept_in
     from tinynet.training.safetensors import read_about
 
     if start is not None or (out / LAST).is_file():
         settings = read_about(start or out / LAST).get("settings")
-    elif kept := checkpoints(out):
+    elif kept := kept_in(out):
         raise BadArgument(
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
             f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --overwrite"
@@ -243,7 +243,7 @@ def settings_to_resume(
     same: dict[str, Callable[[Any], bool]] = {
         "data": lambda now: fingerprint(train, test) == recorded["data_sha256"],
         "model": lambda now: is_same_model(now, recorded["model"], recorded["model_sha256"]),
-        "epochs": lambda now: finished and now > recorded["epochs"],
+        "epochs": lambda now: bool(finished) and now > recorded["epochs"],
     }
     asked = {name: value for name, value in asked.items() if name in SETTINGS}
     if "augment" in asked:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.cli import rows
-from tinynet.cli.options import LAST, BadArgument, checkpoints, is_finished
+from tinynet.cli.options import LAST, BadArgument, is_finished
 from tinynet.cli.plan import load_data, make_plan, moved, recorded_settings, settings_to_resume
 from tinynet.cli.ranks import together
 from tinynet.cli.train import train_plan
@@ -64,8 +64,10 @@ def _recorded(args: argparse.Namespace) -> dict[str, Any]:
 
 def _others(folder: Path, start: Path | None, error: Exception) -> str:
     """How to go on from another checkpoint, the newest, if the one that was used is damaged."""
+    from tinynet.training.folder import kept_in
+
     used = start or folder / LAST
-    others = [path for path in checkpoints(folder) if path.name != used.name]
+    others = [path for path in kept_in(folder) if path.name != used.name]
     if not others or not str(error).startswith(str(used)):  # it is whole, and does not fit
         return ""
     cure = f"tinynet resume {folder} --from {others[-1]}"

@@ -35,7 +35,6 @@ from tinynet.cli.options import (
     SUFFIX,
     BadArgument,
     check_folder,
-    checkpoints,
     is_finished,
     program,
     state_of,
@@ -260,11 +259,11 @@ def _free(out: Path, asked: bool) -> Path:
     asked: whether the user named it, and gets no other. Raises BadArgument then, and where a run
     lies that was interrupted: it may be all there is of it; BlockingIOError if it is running.
     """
-    from tinynet.training.folder import locked
+    from tinynet.training.folder import kept_in, locked
 
     names = itertools.chain([out], (out.with_name(f"{out.name}-{k}") for k in itertools.count(2)))
     out = next(name for name in names if asked or not is_finished(name))
-    if not checkpoints(out):
+    if not kept_in(out):
         return out
     with locked(out):
         if is_finished(out):

@@ -106,13 +106,8 @@ def phase_of(state: dict[str, Any] | None, epochs: int) -> int:
     """
     if state is None:
         return 0
-    done = state["epoch"]
-    if (
-        state["epochs"] == done
-        and not state["so_far"]["steps"]
-        and not state["stop"]
-        and epochs > done
-    ):
+    done, went_on = state["epoch"], state["so_far"]["steps"] or state["stop"]
+    if state["epochs"] == done < epochs and not went_on:
         return _count(done)
     return _count(state["phase"])
 

@@ -79,6 +79,10 @@ def _section(title: str, about: str, content: str) -> str:
     return f"<section><h2>{text(title)}</h2>{told}{content}</section>\n" if content else ""
 
 
+def _card(content: str) -> str:
+    return f'<div class="wide card">{content}</div>'
+
+
 def _head(c: Contents) -> str:
     f, last = c.findings, c.history[-1] if c.history else {}
     record = next((r for r in c.history if r["epoch"] == c.epoch), last)
@@ -130,15 +134,14 @@ def _confusions(c: Contents) -> str:
     total = f"{len(f):,} {f.of}, {len(f) - f.matrix.trace():,} of them wrong."
     if len(f.matrix) <= CLASSES:
         told = f"Rows are what it is, columns what it is taken for: {total}"
-        return _section("Confusion matrix", told, f'<div class="wide card">{_matrix(f)}</div>')
+        return _section("Confusion matrix", told, _card(_matrix(f)))
     short = dict(zip(f.names, shortened(f.names, NAME)))
     rows = [
         (short[is_], short[taken], count, f"{100 * share:.1f} %")
         for is_, taken, count, share in f.confusions(CLASSES)
     ]
     head = ("what it is", "taken for", "times", "of its class")
-    content = html.table(head, rows, left=2)
-    return _section("Most frequent confusions", total, f'<div class="wide card">{content}</div>')
+    return _section("Most frequent confusions", total, _card(html.table(head, rows, left=2)))
 
 
 def _matrix(f: Findings) -> str:
@@ -173,7 +176,7 @@ def _classes(c: Contents) -> str:
         for s in scores
     ]
     content = html.table(("class", c.findings.of, "precision", "recall", "F1"), rows)
-    return _section("Class by class", told, f'<div class="wide card">{content}</div>')
+    return _section("Class by class", told, _card(content))
 
 
 def _picture(c: Contents, x: np.ndarray) -> np.ndarray:
@@ -221,7 +224,7 @@ def _surest_mistakes(c: Contents) -> str:
     else:
         head = ("where", *(("true", "predicted") if f.pairs else ("what it is", "taken for")), "")
         rows = [(f.place(e), *_told(c, e)) for e in f.mistakes]
-        content = f'<div class="wide card">{html.table(head, rows, left=3)}</div>'
+        content = _card(html.table(head, rows, left=3))
     return _section(title, f"{about} in the data shows here first.", content)
 
 
@@ -303,7 +306,7 @@ def _model(c: Contents) -> str:
     cut = f" The first {ROWS} of {len(rows) - 1} rows." if len(rows) > ROWS + 1 else ""
     content = html.table(head, [*rows[:-1][:ROWS], rows[-1]], left=2)
     told = f"{text(', '.join(made.notes()))}.{cut}"
-    return _section("Model", told, f'<div class="wide card">{content}</div>')
+    return _section("Model", told, _card(content))
 
 
 def _settings(c: Contents) -> str:
