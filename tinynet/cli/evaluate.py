@@ -10,7 +10,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import warnings
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
-from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
+from tinynet.cli.options import BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, load_data
 from tinynet.console import columns, say, shortened, some, visible, watched
 
@@ -105,8 +104,10 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
-    settings = _settings_of(path, args.data is None)
-    name = args.data or settings["data"]
+    settings = model.checkpoint.settings or {}
+    name = args.data or settings.get("data")
+    if name is None:
+        raise BadArgument(f"{path} does not say what it was trained on: add --data NAME")
     if ":" in name and name == settings.get("data"):
         parts = load_data(name, args.data_dir, settings)
         _warn_of_change(settings, parts)
@@ -121,19 +122,6 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
         )
     on = some(len(dataset), f"{args.split} image")
     return Measured(path, model, found, got["loss"], on, name)
-
-
-def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
-    """The settings of the run of this checkpoint; of none, {} or, if `needed`, BadArgument."""
-    from tinynet.training.safetensors import read_about
-
-    for path in (checkpoint.with_name(LAST), checkpoint):  # the last says where data lie now
-        with contextlib.suppress(OSError, ValueError):
-            if settings := read_about(path).get("settings"):
-                return {**settings, "data": str(settings["data"])}
-    if needed:
-        raise BadArgument(f"{checkpoint} does not say what it was trained on: add --data NAME")
-    return {}
 
 
 def _warn_of_change(settings: dict[str, Any], parts: tuple[ArrayDataset, ArrayDataset]) -> None:
