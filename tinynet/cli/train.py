@@ -176,7 +176,6 @@ def train_plan(
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
     from tinynet.training.folder import locked
-    from tinynet.training.safetensors import read_about
 
     if not plan.ranks.first:
         _train(plan, out, resume, detect_anomaly)
@@ -195,28 +194,25 @@ def train_plan(
         record["seconds"] = max(time.perf_counter() - start, sum(history.column("seconds")))
         write_json(out / RECORD, record)
         write_result(json_file, record)
-    _conclude(plan, out, record, read_about(out / LAST)["run"].get("phase"))
+    _conclude(plan, out, record)
     return 0
 
 
 def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     """What the test images say of the model, for the record; and the report once more, of them."""
-    from tinynet.data import DataLoader
-    from tinynet.training import accuracy, checkpoint, evaluate, weights_sha256
+    from tinynet.training import Trained, checkpoint
     from tinynet.training.folder import chosen_in
     from tinynet.training.report import writer
-    from tinynet.training.report.findings import Findings
 
-    found = Findings(plan.test.classes, data=plan.test)
-    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
-    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
-    tested = evaluate(plan.model, images, metrics=metrics, after_batch=found.add)
-    stored, on = checkpoint.read(chosen_in(out)), some(len(found), "test image")
+    stored = checkpoint.read(chosen_in(out))
+    model = Trained(plan.model, stored)
+    found, figures = model.findings(plan.test, watch=lambda images: watched(images, "test"))
+    on = some(len(plan.test), "test image")
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
-        "test_accuracy": tested["accuracy"],
-        "test_loss": tested["loss"],
-        "weights_sha256": weights_sha256(plan.model.state_dict()),
+        "test_accuracy": found.accuracy(),
+        "test_loss": figures["loss"],
+        "weights_sha256": checkpoint.weights_sha256(plan.model.state_dict()),
     }
 
 
@@ -321,14 +317,14 @@ def _announce(plan: Plan, last: Path | None, finished: bool | None) -> None:
     )
 
 
-def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None:
-    """phase: the epoch after which a finished run went on; no replay from the seed comes there."""
+def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
     run, start = shlex.quote(str(out)), program()
+    went_on = state_of(out).get("phase")  # where no replay from the seed comes to
     rows = [
         (f"  {out / REPORT}", "to look at in a browser"),
         (f"  {start} evaluate {run}", "what is mistaken for what"),
         (f"  {start} predict {run} IMAGE.png", "what it sees in your images"),
-        *([] if phase else [(f"  {start} verify {run}", "does it come out the same?")]),
+        *([] if went_on else [(f"  {start} verify {run}", "does it come out the same?")]),
         (f"  {start} summary {run}", "layers, shapes and sizes"),
     ]
     say(
