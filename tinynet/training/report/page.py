@@ -44,13 +44,13 @@ class Contents:
     the model (name, mean, std, input_shape). commands: lines that train and use it again.
     """
 
-    title: str
     model: Module
     history: Sequence[Record]
     findings: Findings
     measured_on: str = ""
     epoch: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
