@@ -21,6 +21,7 @@ from tinynet.cli.models import open_run
 from tinynet.cli.options import BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, load_data
 from tinynet.console import columns, say, shortened, some, visible, watched
+from tinynet.nn.shapes import aligned
 
 if TYPE_CHECKING:
     from tinynet.data import ArrayDataset
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 HELP = "test a trained model, class by class"
 MOST = 10  # confusions that are listed
+NAME = 24  # characters of the name of a class; half of them beside a large matrix
 
 
 @dataclass(frozen=True)
@@ -139,24 +141,20 @@ def _warn_of_change(settings: dict[str, Any], parts: tuple[ArrayDataset, ArrayDa
 
 def _table(found: Findings) -> list[str]:
     """Accuracy by class, and the confusion matrix beside it; else the most frequent confusions."""
-    matrix, names = found.matrix, _names(found, 24)
-    wide = max(len(name) for name in names)
-    cell = max(4, len(str(matrix.max())) + 1)
-    room = (columns() - wide - 15) // len(names)
-    fits = cell <= room
-    cell = max(cell, min(room, wide + 1))
-    lines = [f"{'':{wide}}  right  images" + "   taken for" * fits]
-    if fits:
-        head = shortened(names, cell - 1)
-        lines.append(" " * (wide + 15) + "".join(f"{name:>{cell}}" for name in head))
-    for k, name in enumerate(names):
-        count = int(matrix[k].sum())
-        right = f"{100 * matrix[k, k] / count:5.1f}%" if count else "     -"
-        line = f"{name:{wide}} {right}  {count:6d}"
-        if fits:
-            line += "".join(f"{n if n else '.':>{cell}}" for n in matrix[k])
-        lines.append(line)
-    return lines if fits else [*lines, *_confusions(found)]
+    matrix = found.matrix
+    images, hits = matrix.sum(1).tolist(), matrix.diagonal().tolist()
+    right = [f"{100 * hit / n:.1f}%" if n else "-" for hit, n in zip(hits, images)]
+    least, room = max(3, len(str(matrix.max()))), columns() - len("  100.0%  images")
+    left = room - (2 + least) * len(matrix)  # for the names of the rows
+    names = _names(found, min(left, NAME) if left >= NAME // 2 else NAME)
+    rows = [("", "right", "images"), *zip(names, right, map(str, images))]
+    if left < NAME // 2:
+        return [*aligned(rows, left=1), *_confusions(found)]
+    wide = max(map(len, names))
+    head = shortened(names, max(least, min(wide, (room - wide) // len(names) - 2)))
+    counts = [[str(n or ".") for n in row] for row in matrix.tolist()]
+    table = aligned([(*row, *more) for row, more in zip(rows, [head, *counts])], left=1)
+    return ["rows are what it is, columns what it is taken for", *table]
 
 
 def _names(found: Findings, width: int) -> list[str]:
@@ -166,14 +164,12 @@ def _names(found: Findings, width: int) -> list[str]:
 
 def _confusions(found: Findings) -> list[str]:
     """The most frequent confusions, with how often each came."""
-    most = found.confusions(MOST)
-    short = dict(zip(found.names, _names(found, 24)))
-    width = max((len(short[name]) for name, *_ in most), default=0)
-    lines = [
-        f"{short[is_]:{width}}  taken for {short[as_]}: {some(n, 'time')}, {100 * p:.1f} %"
-        for is_, as_, n, p in most
+    short = dict(zip(found.names, _names(found, NAME)))
+    rows = [
+        (short[is_], "taken for", short[taken], some(n, "time"), f"{100 * share:.1f} %")
+        for is_, taken, n, share in found.confusions(MOST)
     ]
-    return ["", "the most frequent confusions", *lines] if lines else []
+    return ["", "the most frequent confusions", *aligned(rows, left=3)] if rows else []
 
 
 def _mistakes(found: Findings) -> list[str]:
