@@ -101,12 +101,6 @@ def file_sha256(name: str) -> str | None:
     return hashlib.sha256(_parts(name)[0].read_bytes()).hexdigest() if is_own(name) else None
 
 
-def is_same_model(name: str, other: str, sha256: str | None) -> bool:
-    """Whether both are the same class of a file of the user's, by the SHA-256 of the other's."""
-    calls = name.rpartition(".py:")[2], other.rpartition(".py:")[2]
-    return is_own(name) and calls[0] == calls[1] and file_sha256(name) == sha256
-
-
 def warn_of_change(settings: Mapping[str, Any] | None) -> None:
     """Warn if the file of a run's model is not what it was when the run began.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tinynet.cli import rows
 from tinynet.cli.options import LAST, BadArgument, is_finished
-from tinynet.cli.plan import load_data, make_plan, moved, recorded_settings, settings_to_resume
+from tinynet.cli.plan import load_data, make_plan, recorded_settings, resumed_settings
 from tinynet.cli.ranks import together
 from tinynet.cli.train import train_plan
 from tinynet.errors import CheckpointError
@@ -45,9 +45,6 @@ def run(args: argparse.Namespace) -> int:
             train, test = ranks.after_first(
                 lambda: load_data(settings["data"], args.data_dir, settings)
             )
-            if args.epochs is not None:
-                finished, asked = is_finished(args.run), {"epochs": args.epochs}
-                settings = settings_to_resume(asked, settings, finished, train, test)
             plan = make_plan(settings, train, test, resume=True)
             return train_plan(plan, args.run, args.start or True, began, args.json)
         except CheckpointError as error:
@@ -59,7 +56,7 @@ def _recorded(args: argparse.Namespace) -> dict[str, Any]:
     settings = recorded_settings(args.run, args.start)
     if settings is None:
         raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
-    return settings | moved(settings, args.data, args.model)
+    return resumed_settings(settings, vars(args), is_finished(args.run))
 
 
 def _others(folder: Path, start: Path | None, error: Exception) -> str:

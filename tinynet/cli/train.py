@@ -47,10 +47,9 @@ from tinynet.cli.plan import (
     fit_of,
     load_data,
     make_plan,
-    moved,
     new_settings,
     recorded_settings,
-    settings_to_resume,
+    resumed_settings,
 )
 from tinynet.cli.ranks import described, together
 from tinynet.console import explained, say, some, watched
@@ -137,26 +136,27 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
         out, args.resume = args.resume, True
     if out is not None:
         check_folder(out, asked.get("data", ""), args.json)
-    recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
-    if recorded:
-        asked |= moved(recorded, asked.get("data"))
-    name = asked.get("data") or (recorded["data"] if recorded else DEFAULT_DATA)
+
+    def recorded_in(folder: Path) -> dict[str, Any] | None:
+        recorded = recorded_settings(folder) if args.resume else None
+        return recorded and resumed_settings(recorded, asked, is_finished(folder))
+
+    recorded = ranks.from_first(lambda: recorded_in(out) if out else None)
+    name = recorded["data"] if recorded else asked.get("data", DEFAULT_DATA)
     train, test = ranks.after_first(lambda: load_data(name, args.data_dir, recorded))
 
-    def decided() -> tuple[Path, dict[str, Any], dict[str, Any] | None]:
+    def decided() -> tuple[Path, dict[str, Any], bool]:
         settings, folder, before = new_settings(asked, train, test), out, recorded
         if folder is None:
             folder = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
-            before = recorded_settings(folder) if args.resume else None
-        if before is not None:
-            settings = settings_to_resume(asked, before, is_finished(folder), train, test)
-        elif not args.overwrite:
+            before = recorded_in(folder)
+        if before is None and not args.overwrite:
             folder = _free(folder, args.out is not None)
         check_folder(folder, json_file=args.json)
-        return folder, settings, before
+        return folder, before or settings, before is not None
 
-    folder, settings, before = ranks.from_first(decided)
-    return make_plan(settings, train, test, before), folder
+    folder, settings, resumes = ranks.from_first(decided)
+    return make_plan(settings, train, test, resumes), folder
 
 
 def train_plan(
