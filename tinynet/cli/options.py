@@ -214,10 +214,12 @@ def is_finished(run: Path, epochs: int = 0) -> bool | None:
     """Whether the run in a folder came to its end; with `epochs`, after so many or more. None where
     nothing says so: there is a best alone, or the last is damaged, of which reading it tells more.
     """
-    if not (state := state_of(run)):
+    state = state_of(run)
+    try:
+        ended = state["stop"] or state["epoch"] >= state["epochs"]
+        return bool(ended and not state["so_far"]["steps"] and state["epochs"] >= epochs)
+    except (KeyError, TypeError):
         return None
-    ended = state["stop"] or state["epoch"] >= state["epochs"]
-    return bool(ended and not state["so_far"]["steps"] and state["epochs"] >= epochs)
 
 
 def is_unfinished(run: Path) -> bool:

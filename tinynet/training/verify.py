@@ -96,16 +96,15 @@ def verify(
     recorded = read(path)
     if recorded.run is None:
         raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
-    phase = recorded.run["phase"]
+    try:
+        replay, phase = Replay(recorded.run, tell or (lambda line: None)), recorded.run["phase"]
+    except Exception as error:  # a file can be whole and its content nonsense
+        raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     if phase and start is None:
         raise CheckpointError(
             f"cannot verify from the seed: the run was finished after epoch {phase}, and went on "
             "for more later. Verify what came then, from a checkpoint of it that was kept"
         )
-    try:
-        replay = Replay(recorded.run, tell or (lambda line: None))
-    except Exception as error:  # a file can be whole and its content nonsense
-        raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     options = {**options, "callbacks": [replay, *options.get("callbacks", ())], "progress": False}
     with contextlib.suppress(_Replayed):
         fit(model, train, epochs, resume=False if start is None else start, **options)
