@@ -8,8 +8,8 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3077,
-    "data": 2310,
+    "cli": 2976,
+    "data": 2323,
     "derivatives": 1170,
     "functions": 2158,
     "gradcheck": 5972,
@@ -21,10 +21,10 @@ MOST = {
     "ops": 3658,
     "optim": 2405,
     "teaching": 3594,
-    "training": 7395,
+    "training": 7397,
     "utils": 881,
     "vision": 1634,
-    "its own files": 5194,
+    "its own files": 5210,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
