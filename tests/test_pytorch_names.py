@@ -984,9 +984,13 @@ def test_arguments_by_pytorchs_names(tmp_path):
 def test_decompositions_by_their_older_names():
     x = torch.randn(4, 3, dtype=torch.float64)
     U, S, V = torch.svd(x)
+    assert torch.linalg.matrix_norm(x, "nuc") == S.sum()
     np.testing.assert_allclose((U * S @ V.T).array, x.array)
     square = x.T @ x
     np.testing.assert_allclose(torch.cholesky(square, upper=True).array, torch.cholesky(square).T)
+    with pytest.raises(ValueError, match="symmetric"):
+        torch.linalg.cholesky(torch.tensor([[1.0, 0.5], [0.0, 1.0]]))
+    assert gradcheck(lambda a, b: torch.linalg.lstsq(a, b).solution, x, x[:, 0] + 1, order=2)
 
 
 @pytest.mark.parametrize("name", ["erfinv", "lgamma", "digamma"])

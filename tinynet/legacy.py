@@ -8,11 +8,12 @@ Each makes tensors of one dtype, from sizes or from data, and stands for that dt
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinynet import linalg
+from tinynet.creation import zeros_like
 from tinynet.functions.pointwise import CLASSES
 from tinynet.tensor import Tensor
 
@@ -38,13 +39,24 @@ class _OfDtype(type):
 )  # fmt: skip
 
 
-def svd(input: Any, some: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    """(U, S, V) with input = U diag(S) V^T, of a tensor without a gradient."""
-    parts: Any = linalg.svd(input, full_matrices=not some)
-    return parts[0], parts[1], parts[2].mT
+class Decomposition(NamedTuple):
+    """What `svd` gives: input = U diag(S) V^T."""
+
+    U: Tensor
+    S: Tensor
+    V: Tensor
+
+
+def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Decomposition:
+    """`linalg.svd` with V itself; without compute_uv U and V are square and 0."""
+    U, S, Vh = linalg.svd(input, not (some and compute_uv))
+    return (
+        Decomposition(U, S, Vh.mT)
+        if compute_uv
+        else Decomposition(zeros_like(U), S, zeros_like(Vh))
+    )
 
 
 def cholesky(input: Any, upper: bool = False) -> Tensor:
-    """The lower triangle L with L L^T = input (upper: its transpose), without a gradient."""
-    lower: Any = linalg.cholesky(input)
-    return lower.mT if upper else lower  # type: ignore[no-any-return]
+    """`linalg.cholesky`."""
+    return linalg.cholesky(input, upper=upper)

@@ -175,7 +175,7 @@ class Methods(Variable):
     def ceil_(self) -> Tensor:
         """The smallest integer not below x. Gradient: 0, on the steps too, as in PyTorch."""
     def cholesky(self, upper: bool = False) -> Tensor:
-        """The lower triangle L with L L^T = input (upper: its transpose), without a gradient."""
+        """`linalg.cholesky`."""
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
     def clamp(self, min: Data = None, max: Data = None) -> Tensor:
@@ -576,8 +576,8 @@ class Methods(Variable):
         """Each element of one vector times each of another: (N), (M) -> (N, M)."""
     def permute(self, *args: Any, dims: Any = None) -> Tensor:
         """Axes in another order: `permute(0, 2, 1)`."""
-    def pinverse(self, rcond: Any = None, hermitian: Any = False, *, rtol: Any = ...) -> Any:
-        """Compute the (Moore-Penrose) pseudo-inverse of a matrix."""
+    def pinverse(self, rcond: Any = 1e-15) -> Any:
+        """`pinv` with rtol = rcond."""
     def positive(self) -> Any:
         """The input itself."""
     def pow(self, exponent: Data, *, out: Any = None) -> Tensor:
@@ -643,9 +643,9 @@ class Methods(Variable):
     def scatter_add_(self, dim: int, index: Data, src: Data) -> Tensor:
         """`scatter` that adds, also where places repeat."""
     def scatter_reduce(self, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True) -> Tensor:
-        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
+        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "prod", "amax" or "amin", whose ties share dy."""
     def scatter_reduce_(self, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True) -> Tensor:
-        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
+        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "prod", "amax" or "amin", whose ties share dy."""
     def select(self, dim: int, index: int) -> Tensor:
         """The slice `index` along `dim`, without that axis."""
     def sgn(self) -> Any:
@@ -710,8 +710,8 @@ class Methods(Variable):
         """input - alpha * other."""
     def sum(self, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
-    def svd(self, some: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """(U, S, V) with input = U diag(S) V^T, of a tensor without a gradient."""
+    def svd(self, some: bool = True, compute_uv: bool = True) -> Decomposition:
+        """`linalg.svd` with V itself; without compute_uv U and V are square and 0."""
     def swapaxes(self, axis0: int, axis1: int) -> Tensor:
         """Swap two axes."""
     def swapaxes_(self, axis0: int, axis1: int) -> Tensor:

@@ -33,7 +33,7 @@ from tinynet.functions.common import named
 from tinynet.grad_fn import GradFn
 from tinynet.grad_fn import shown as _grad_fn
 from tinynet.methods import Methods, overwriting
-from tinynet.ops import inverse
+from tinynet.ops import matrices
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.unrecorded import arrays_of, unrecorded
@@ -760,6 +760,7 @@ class Tensor(Methods):
 
     T = property(shaping.transpose, doc="Axes in reverse order.")
     mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
+    H, mH = T, mT  # of real numbers
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
@@ -854,7 +855,12 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "flip": lambda m, axis=None: ops.flip(m, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
     "round": lambda a, decimals=0: ops.round(a, decimals),
-    "einsum": algebra.einsum, "inv": inverse.inv, "det": inverse.det,
+    "einsum": algebra.einsum, "inv": matrices.inv, "det": matrices.det,
+    "cholesky": matrices.cholesky,
+    "pinv": lambda a, rcond=1e-15: matrices.pinv(a, rcond),
+    "svd": lambda a, full_matrices=True, compute_uv=True: (
+        algebra.svd(a, full_matrices) if compute_uv else algebra.svd(a, False).S
+    ),
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip

@@ -6,15 +6,17 @@ import functools
 import math
 import string
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tinynet import ops
+from tinynet.autograd import wrap
 from tinynet.functions.common import array_of, named, one_dim, takes, takes_out
 from tinynet.functions.indexing import diagonal, narrow
 from tinynet.functions.pointwise import add, clamp, div, meet, mul, pow, sub
 from tinynet.functions.reduction import diff, norm
+from tinynet.ops import matrices
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -176,6 +178,30 @@ def matrix_exp(input: Data) -> Tensor:
     for _ in range(halvings):
         y = ops.matmul(y, y)
     return y  # type: ignore[no-any-return]
+
+
+class Decomposition(NamedTuple):
+    """What `svd` gives: A = U diag(S) Vh."""
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+
+def svd(A: Any, full_matrices: bool = True) -> Decomposition:
+    """U, the singular values from the largest on, and V^T, with A = U diag(S) V^T.
+
+    full_matrices: U and V are square, of as many more columns as that takes, without a gradient.
+    """
+    takes("svd", len(A.shape) > 1, "matrices", A)
+    M, K = A.shape[-2], min(A.shape[-2:])
+    y = matrices.svd(A)
+    U, S, V = y[..., :M, :], y[..., M, :], y[..., M + 1 :, :]
+    if full_matrices:
+        left, _, right = np.linalg.svd(array_of(A))
+        U = ops.cat([U, wrap(left[..., K:])], -1)
+        V = ops.cat([V, wrap(np.swapaxes(right, -1, -2)[..., K:])], -1)
+    return Decomposition(U, S, V.mT)
 
 
 def kron(input: Data, other: Data) -> Tensor:

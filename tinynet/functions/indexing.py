@@ -130,13 +130,16 @@ def scatter_reduce(
     input: Data, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """`scatter` that makes one number of all that come to a place and, unless include_self is
-    False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
-    one_of("scatter_reduce", "reduce", reduce, ("sum", "mean", "amax", "amin"))
+    False, of what stands there: their "sum", "mean", "prod", "amax" or "amin", whose ties share dy.
+    """
+    one_of("scatter_reduce", "reduce", reduce, ("sum", "mean", "prod", "amax", "amin"))
     grid, _, places = _grid("scatter_reduce", input, dim, index)
     part = _part("scatter_reduce", input, src, places)
     best, theirs = array_of(input).copy(), np.ones(places.shape, bool)
     own = np.ones(best.shape, bool)
     own[grid] = include_self
+    if reduce == "prod":
+        return _multiplied(ops.where(own, input, 1), part, grid)
     if reduce in ("amax", "amin"):
         if not include_self:
             best[grid] = array_of(part)  # one of those that come
@@ -148,6 +151,19 @@ def scatter_reduce(
     zero = np.zeros((), input.dtype)
     total = ops.add_at(ops.where(own, input, zero), ops.where(theirs, part, zero), grid)
     return total if reduce == "sum" else ops.div(total, np.maximum(count, 1))
+
+
+def _multiplied(x: Data, factors: Data, grid: Any) -> Tensor:
+    """x times all the factors that come to each place: the first of each, the second, ..."""
+    number = np.arange(array_of(x).size).reshape(x.shape)
+    at, y, factors = number[grid].reshape(-1), ops.reshape(x, (-1,)), ops.reshape(factors, (-1,))
+    order = np.argsort(at, kind="stable")
+    turn = np.empty(at.size, int)
+    turn[order] = np.arange(at.size) - np.searchsorted(at[order], at[order])
+    for k in range(turn.max(initial=-1) + 1):
+        now = np.flatnonzero(turn == k)
+        y = ops.mul(y, ops.setitem(np.ones(y.shape, y.dtype), ops.getitem(factors, now), at[now]))
+    return ops.reshape(y, x.shape)
 
 
 def _along(name: str, input: Data, dim: int, index: Data) -> tuple[Any, ...]:

@@ -163,7 +163,11 @@ def table(rng: np.random.Generator) -> list[Row]:
         Row("shape.astype", (normal(3),), {"dtype": np.dtype(np.float64)}),
         Row("shape.clone", (normal(3, 2),)),
         # products
-        *each("inverse.inv det", (normal(2, 3, 3) + 3 * np.eye(3),)),
+        *each("matrices.inv det", (normal(2, 3, 3) + 3 * np.eye(3),)),
+        Row("matrices.cholesky", (normal(2, 3, 3) + 5 * np.eye(3),)),
+        Row("matrices.pinv", (normal(2, 4, 3),), {"rcond": 1e-9}),
+        Row("matrices.pinv", (normal(3, 4),), {"rcond": 1e-9}),
+        *[Row("matrices.svd", (normal(*shape),)) for shape in ((2, 3, 3), (4, 2), (2, 4))],
         *[
             Row("linear.matmul", (normal(*a), normal(*b)))
             for a, b in [
