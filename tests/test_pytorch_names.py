@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -979,6 +980,25 @@ def test_arguments_by_pytorchs_names(tmp_path):
     assert z.grad is None
     with pytest.raises(TypeError, match="either dim or axis"):
         x.sum(dim=0, axis=0)
+
+
+def test_several_results_say_which_function_gave_them():
+    x = torch.tensor([[1.0, 2.0]])
+    text = "tinynet.return_types.max(\nvalues=tensor([2.]),\nindices=tensor([1]))"
+    assert repr(x.max(1)) == repr(pickle.loads(pickle.dumps(x.max(1)))) == text
+    assert repr(torch.aminmax(x)).startswith("tinynet.return_types.aminmax(\nmin=tensor(1.),")
+    assert torch.linalg.svd(x)._fields == ("U", "S", "Vh")
+
+
+def test_older_names_and_sizes():
+    torch.set_default_tensor_type("torch.DoubleTensor")
+    assert torch.ones(1).dtype == torch.float64
+    torch.set_default_tensor_type(torch.FloatTensor)
+    assert torch.typename(torch.ones(1)) == "torch.FloatTensor"
+    assert torch.typename(nn.ReLU()).endswith(".ReLU")
+    assert torch.vander(torch.ones(2)).dtype == torch.float32
+    with pytest.raises(TypeError, match="made of ints"):
+        torch.Size([1.5])
 
 
 def test_decompositions_by_their_older_names():

@@ -141,7 +141,7 @@ if TYPE_CHECKING:  # isort: off
 _LATER = {
     "": (
         "amp", "data", "distributions", "func", "linalg", "models", "onnx", "optim",
-        "special", "training", "utils", "vision",
+        "return_types", "special", "training", "utils", "vision",
     ),
     "amp": ("autocast",),
     "anomaly": ("detect_anomaly",),
@@ -150,7 +150,7 @@ _LATER = {
     ),
     "legacy": (
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
-        "cholesky", "svd",
+        "cholesky", "set_default_tensor_type", "svd", "typename",
     ),
     "linalg": (
         "chain_matmul", "cross", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet",

@@ -8,12 +8,13 @@ Each makes tensors of one dtype, from sizes or from data, and stands for that dt
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tinynet import linalg
+from tinynet import linalg, return_types
 from tinynet.creation import zeros_like
+from tinynet.devices import set_default_dtype
 from tinynet.functions.pointwise import CLASSES
 from tinynet.tensor import Tensor
 
@@ -39,24 +40,25 @@ class _OfDtype(type):
 )  # fmt: skip
 
 
-class Decomposition(NamedTuple):
-    """What `svd` gives: input = U diag(S) V^T."""
-
-    U: Tensor
-    S: Tensor
-    V: Tensor
-
-
-def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Decomposition:
+def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     """`linalg.svd` with V itself; without compute_uv U and V are square and 0."""
     U, S, Vh = linalg.svd(input, not (some and compute_uv))
-    return (
-        Decomposition(U, S, Vh.mT)
-        if compute_uv
-        else Decomposition(zeros_like(U), S, zeros_like(Vh))
-    )
+    if compute_uv:
+        return return_types.svd(U, S, Vh.mT)
+    return return_types.svd(zeros_like(U), S, zeros_like(Vh))
 
 
 def cholesky(input: Any, upper: bool = False) -> Tensor:
     """`linalg.cholesky`."""
     return linalg.cholesky(input, upper=upper)
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """`set_default_dtype` by the name of a class, FloatTensor or DoubleTensor."""
+    name = getattr(t, "__name__", str(t).rpartition(".")[2])
+    set_default_dtype({kind: dtype for dtype, kind in CLASSES.items()}.get(name, name))
+
+
+def typename(obj: Any) -> str:
+    """The class: of a tensor as `x.type()` says it, of others with their module."""
+    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"

@@ -10,21 +10,33 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.linalg import eigh, eigvalsh, matrix_power, matrix_rank, qr, slogdet
 
-from tinynet.autograd import wrap
 from tinynet import ops
-from tinynet.functions import amax, amin, log, mul, pow, roll, square, squeeze, sub, sum
-from tinynet.functions import movedim, swapaxes
+from tinynet.autograd import wrap
+from tinynet.functions import (
+    amax,
+    amin,
+    log,
+    movedim,
+    mul,
+    pow,
+    roll,
+    square,
+    squeeze,
+    sub,
+    sum,
+)
 from tinynet.functions import norm as _norm
 from tinynet.functions.algebra import matmul, matrix_exp, svd
 from tinynet.functions.common import Dim, all_dims, array_of, named, takes
 from tinynet.ops import matrices, unsqueeze
 from tinynet.ops.checks import one_of
 from tinynet.ops.matrices import det, inv
+from tinynet.return_types import linalg_lstsq
 from tinynet.tensor import Tensor
 
 __all__ = [
@@ -85,7 +97,7 @@ def norm(
 
 def svdvals(A: Any) -> Tensor:
     """The singular values, the largest first."""
-    return svd(A, False).S
+    return svd(A, False).S  # type: ignore[no-any-return]
 
 
 def cholesky(A: Any, *, upper: bool = False) -> Tensor:
@@ -118,9 +130,9 @@ def pinv(
     return matrices.pinv(A, np.maximum(rtol, (atol or 0) / largest))
 
 
-pinverse = named(
-    "pinverse", "`pinv` with rtol = rcond.", lambda input, rcond=1e-15: pinv(input, rtol=rcond)
-)
+def pinverse(input: Any, rcond: float = 1e-15) -> Tensor:
+    """`pinv` with rtol = rcond."""
+    return pinv(input, rtol=rcond)
 
 
 def logdet(A: Any) -> Tensor:
@@ -142,19 +154,10 @@ def solve(A: Any, B: Any) -> Tensor:
 def vander(x: Any, *, N: int | None = None) -> Tensor:
     """Vandermonde's matrices: a column each of the powers of vectors, from x^0 to x^(N - 1)."""
     x = x if x.shape else unsqueeze(x, 0)
-    return pow(unsqueeze(x, -1), np.arange(x.shape[-1] if N is None else N))
+    return pow(unsqueeze(x, -1), wrap(np.arange(x.shape[-1] if N is None else N)))
 
 
-class LeastSquares(NamedTuple):
-    """What `lstsq` gives; what it was not asked for is empty."""
-
-    solution: Tensor
-    residuals: Tensor
-    rank: Tensor
-    singular_values: Tensor
-
-
-def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str = "gelsy") -> LeastSquares:
+def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str = "gelsy") -> Any:
     """The X of the least |A X - B|, and of those the smallest; B: vectors or columns as in `solve`.
 
     driver: all compute the same; as in PyTorch "gelsd" and "gelss" also give the singular values,
@@ -173,7 +176,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str = "gelsy") 
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.asarray((values > small * values.max(-1, keepdims=True, initial=0)).sum(-1))
     over = a.shape[-2] > a.shape[-1] and (rank == a.shape[-1]).all() and driver != "gelsy"
-    return LeastSquares(
+    return linalg_lstsq(
         squeeze(x, -1) if is_vector else x,
         sum(square(sub(matmul(A, x), columns)), -2) if over else wrap(none),
         wrap(np.zeros(0, int) if driver == "gels" else rank),

@@ -11,8 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinynet.autograd import Variable
 from tinynet.functions.common import Dim
-from tinynet.functions.counting import Histogram
-from tinynet.functions.reduction import Pair
+from tinynet.return_types import Pair
 from tinynet.tensor import Tensor
 
 Array: TypeAlias = Any
@@ -366,7 +365,7 @@ class Methods(Variable):
         """0 below 0, 1 above 0, and other at 0."""
     def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
         """How many elements fall into each of `bins` equal parts from min to max."""
-    def histogram(self, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False) -> Histogram:
+    def histogram(self, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False) -> Any:
         """(hist, bin_edges): how many elements, or how much of `weight`, fall between the edges."""
     def hypot(self, other: Data, *, out: Any = None) -> Tensor:
         """The length of (x, y). Gradients: z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z. Keeps both inputs and z."""
@@ -576,7 +575,7 @@ class Methods(Variable):
         """Each element of one vector times each of another: (N), (M) -> (N, M)."""
     def permute(self, *args: Any, dims: Any = None) -> Tensor:
         """Axes in another order: `permute(0, 2, 1)`."""
-    def pinverse(self, rcond: Any = 1e-15) -> Any:
+    def pinverse(self, rcond: float = 1e-15) -> Tensor:
         """`pinv` with rtol = rcond."""
     def positive(self) -> Any:
         """The input itself."""
@@ -710,7 +709,7 @@ class Methods(Variable):
         """input - alpha * other."""
     def sum(self, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
-    def svd(self, some: bool = True, compute_uv: bool = True) -> Decomposition:
+    def svd(self, some: bool = True, compute_uv: bool = True) -> Any:
         """`linalg.svd` with V itself; without compute_uv U and V are square and 0."""
     def swapaxes(self, axis0: int, axis1: int) -> Tensor:
         """Swap two axes."""

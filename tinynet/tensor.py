@@ -16,7 +16,7 @@ import math
 import operator
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -134,6 +134,9 @@ class Size(tuple[int, ...]):
 
     __slots__ = ()
 
+    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+        return tuple.__new__(cls, normalized_shape((tuple(sizes),)))
+
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
         return Size(found) if type(found) is tuple else found
@@ -223,7 +226,7 @@ class Tensor(Methods):
     @property
     def shape(self) -> Size:
         """Sizes of the axes."""
-        return Size(self.array.shape)
+        return tuple.__new__(Size, self.array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -760,7 +763,7 @@ class Tensor(Methods):
 
     T = property(shaping.transpose, doc="Axes in reverse order.")
     mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
-    H, mH = T, mT  # of real numbers
+    H, mH = T, mT  # noqa: N815 (of real numbers the same)
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
@@ -858,9 +861,9 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "einsum": algebra.einsum, "inv": matrices.inv, "det": matrices.det,
     "cholesky": matrices.cholesky,
     "pinv": lambda a, rcond=1e-15: matrices.pinv(a, rcond),
-    "svd": lambda a, full_matrices=True, compute_uv=True: (
-        algebra.svd(a, full_matrices) if compute_uv else algebra.svd(a, False).S
-    ),
+    "svd": lambda a, full_matrices=True, compute_uv=True: algebra.svd(
+        a, full_matrices and compute_uv
+    )[slice(None) if compute_uv else 1],
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip

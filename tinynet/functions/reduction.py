@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -32,6 +32,8 @@ from tinynet.functions.common import (
 )
 from tinynet.ops.checks import within
 from tinynet.ops.distance import vector_norm
+from tinynet.return_types import PAIRS, Pair
+from tinynet.return_types import aminmax as _aminmax
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -45,16 +47,6 @@ __all__ = [
 ]  # fmt: skip
 
 Data = Any
-
-
-class Pair(NamedTuple):
-    """Values, and the places along the axis where they stand."""
-
-    values: Tensor
-    indices: Tensor
-
-    def __repr__(self) -> str:
-        return f"Pair(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
 def _as(input: Data, dtype: DTypeLike | None) -> Data:
@@ -280,12 +272,12 @@ def _taken(name: str, input: Data, dim: int, keepdim: bool, places: Any) -> Pair
     dim = one_dim(name, input, dim)
     _check_elements(name, input, dim)
     if not input.shape:
-        return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+        return PAIRS[name](ops.clone(input), wrap(np.zeros((), np.int64)))
     index = places(array_of(input), dim)
     values = ops.getitem(input, whole_grid(dim, index))
     if keepdim:
-        return Pair(values, wrap(index))
-    return Pair(ops.squeeze(values, dim), wrap(index.squeeze(dim)))
+        return PAIRS[name](values, wrap(index))
+    return PAIRS[name](ops.squeeze(values, dim), wrap(index.squeeze(dim)))
 
 
 def _check_elements(name: str, input: Data, dim: int | None) -> None:
@@ -313,7 +305,7 @@ argmax, argmin = _placing(np.argmax, "largest"), _placing(np.argmin, "smallest")
 
 def aminmax(input: Data, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """(`amin`, `amax`) along `dim`."""
-    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+    return _aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))  # type: ignore[no-any-return]
 
 
 def kthvalue(input: Data, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
@@ -389,8 +381,8 @@ def sort(input: Data, dim: int = -1, descending: bool = False, stable: bool = Tr
     dim = one_dim("sort", input, dim)
     order = argsort(input, dim, descending)
     if not input.shape:
-        return Pair(ops.clone(input), order)
-    return Pair(ops.getitem(input, whole_grid(dim, order.array)), order)
+        return PAIRS["sort"](ops.clone(input), order)
+    return PAIRS["sort"](ops.getitem(input, whole_grid(dim, order.array)), order)
 
 
 def msort(input: Data) -> Tensor:
@@ -406,9 +398,9 @@ def topk(input: Data, k: int, dim: int = -1, largest: bool = True, sorted: bool 
         raise ShapeError(f"topk: k must be from 0 to {size}, the size of axis {dim}, got {k}")
     values, indices = sort(input, dim, descending=largest)
     if not input.shape:
-        return Pair(values, indices)
+        return PAIRS["topk"](values, indices)
     part = (slice(None),) * dim + (slice(k),)
-    return Pair(ops.getitem(values, part), wrap(indices.array[part]))
+    return PAIRS["topk"](ops.getitem(values, part), wrap(indices.array[part]))
 
 
 def _running(op: Any, doc: str) -> Callable[..., Tensor]:
@@ -434,12 +426,12 @@ def _extreme_so_far(name: str, ufunc: np.ufunc, doc: str) -> Callable[[Data, int
     def so_far(input: Data, dim: int) -> Pair:
         dim = one_dim(name, input, dim)
         if not input.shape:
-            return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+            return PAIRS[name](ops.clone(input), wrap(np.zeros((), np.int64)))
         x = array_of(input)
         is_best = (x == ufunc.accumulate(x, dim)) | (x != x)
         places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
         index = np.maximum.accumulate(np.where(is_best, places, 0), dim)
-        return Pair(ops.getitem(input, whole_grid(dim, index)), wrap(index))
+        return PAIRS[name](ops.getitem(input, whole_grid(dim, index)), wrap(index))
 
     return named(name, doc, so_far)
 
