@@ -990,6 +990,28 @@ def test_several_results_say_which_function_gave_them():
     assert torch.linalg.svd(x)._fields == ("U", "S", "Vh")
 
 
+def test_integers_meet_floats_and_zero_as_in_pytorch():
+    m = torch.tensor([2, 4])
+    for y in (1 / m, 2 / m[0], torch.div(1, m), torch.atan2(m, m), m.logsumexp(0), m.softmax(0)):
+        assert y.dtype == torch.float32
+    assert torch.full((1,), np.float64(2)).dtype == torch.float32
+    for divided in (lambda: m // 0, lambda: m % 0, lambda: torch.fmod(m, 0)):
+        with pytest.raises(ZeroDivisionError, match="divided by 0"):
+            divided()
+    with pytest.raises(TypeError, match="takes floats"):
+        m.std()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        torch.bernoulli(torch.full((3,), 1.5))
+    with pytest.raises(TypeError, match="single element"):
+        f"{m:.2f}"
+    assert type(torch.finfo(torch.float32).eps) is float
+    assert torch.finfo().bits == 32
+    x = torch.tensor([3.0, 5.0]).scatter_(
+        0, torch.tensor([1]), torch.ones(1) * 2, reduce="multiply"
+    )
+    assert x.tolist() == [5, 10]
+
+
 def test_older_names_and_sizes():
     torch.set_default_tensor_type("torch.DoubleTensor")
     assert torch.ones(1).dtype == torch.float64

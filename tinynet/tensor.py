@@ -418,11 +418,11 @@ class Tensor(Methods):
     long, int = _in_dtype("long", int64), _in_dtype("int", int32)
     short, char = _in_dtype("short", int16), _in_dtype("char", int8)
     bool, byte = _in_dtype("bool", bool_), _in_dtype("byte", uint8)
-    half = _in_dtype("half", np.dtype(np.float16))  # which raises
+    half = bfloat16 = _in_dtype("half", np.dtype(np.float16))  # which raises
 
-    is_contiguous = named(
-        "is_contiguous", "Whether in C order.", lambda self: self.array.flags.c_contiguous
-    )
+    def is_contiguous(self, memory_format: Any = None) -> builtins.bool:
+        """Whether in C order."""
+        return self.array.flags.c_contiguous
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -536,6 +536,8 @@ class Tensor(Methods):
         return bool((self.array == arrays_of(item)).any())
 
     def __format__(self, spec: str) -> str:
+        if spec and self.numel() != 1:
+            raise TypeError(f"format {spec!r} takes a single element, this has shape {self.shape}")
         return format(self.detach().item(), spec) if spec or self.ndim == 0 else str(self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
@@ -585,7 +587,7 @@ class Tensor(Methods):
     __xor__, __rxor__ = _binary(pointwise.bitwise_xor)
     __lshift__, __rlshift__ = _binary(pointwise.bitwise_left_shift)
     __rshift__, __rrshift__ = _binary(pointwise.bitwise_right_shift)
-    __floordiv__, __rfloordiv__ = _binary(functools.partial(unrecorded, "//", operator.floordiv))
+    __floordiv__, __rfloordiv__ = _binary(functools.partial(unrecorded, "//", pointwise.floored))
     __mod__, __rmod__ = _binary(pointwise.remainder)
 
     # ----- comparison: bool tensors, never recorded -------------------------------------------

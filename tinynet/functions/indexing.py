@@ -107,17 +107,19 @@ def scatter(
     """A copy of x in which the element of `src` at each place of `index` stands where that says.
 
     The counterpart of `gather`. src: a tensor of the shape of index or larger, or a number.
-    reduce: "add" adds to what is there. Where places repeat, the last one wins.
+    reduce: "add" adds to what is there, "multiply" multiplies it. Where places repeat, the last
+    one wins.
     """
     src = value if src is None else src
     if src is None:
         raise TypeError("scatter: what is to be placed? Pass src, a tensor or a number")
     if reduce is not None:
-        one_of("scatter", "reduce", reduce, ("add",))
+        one_of("scatter", "reduce", reduce, ("add", "multiply"))
     grid, _, places = _grid("scatter", input, dim, index)
-    return (ops.setitem if reduce is None else ops.add_at)(
-        input, _part("scatter", input, src, places), grid
-    )
+    part = _part("scatter", input, src, places)
+    if reduce == "multiply":
+        return _multiplied(input, np.broadcast_to(part, places.shape), grid)
+    return (ops.setitem if reduce is None else ops.add_at)(input, part, grid)
 
 
 def scatter_add(input: Data, dim: int, index: Data, src: Data) -> Tensor:

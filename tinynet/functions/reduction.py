@@ -30,7 +30,7 @@ from tinynet.functions.common import (
     takes,
     whole_grid,
 )
-from tinynet.ops.checks import within
+from tinynet.ops.checks import check_float, within
 from tinynet.ops.distance import vector_norm
 from tinynet.return_types import PAIRS, Pair
 from tinynet.return_types import aminmax as _aminmax
@@ -110,6 +110,40 @@ def nanmean(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return ops.div(total, known.array.astype(total.dtype))
 
 
+def _reducing(name: str, op: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
+    """A function of the elements over `dim`, all if it is None."""
+
+    def reduced(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+        return op(input, all_dims(name, input, dim), keepdim)  # type: ignore[no-any-return]
+
+    return spelled(named(name, doc, reduced))
+
+
+logsumexp = _reducing(
+    "logsumexp", lambda x, *over: ops.logsumexp(_floats(x), *over),
+    "log(sum(e^x)) over `dim`, without overflow.",
+)  # fmt: skip
+amax = _reducing(
+    "amax", ops.max, "The largest element over `dim`; its gradient is shared out evenly at a tie."
+)
+amin = _reducing(
+    "amin", ops.min, "The smallest element over `dim`; its gradient is shared out evenly at a tie."
+)
+any = _reducing(
+    "any", lambda x, dims, keep: wrap(array_of(x).any(dims, keepdims=keep)),
+    "Whether some element is not 0; a bool tensor.",
+)  # fmt: skip
+all = _reducing(
+    "all", lambda x, dims, keep: wrap(array_of(x).all(dims, keepdims=keep)),
+    "Whether no element is 0; a bool tensor.",
+)  # fmt: skip
+
+
+def _floats(input: Data) -> Data:
+    """The input, integers as floats of the default dtype."""
+    return _as(input, None if array_of(input).dtype.kind == "f" else get_default_dtype())
+
+
 def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
     """var or std, called in PyTorch's way or in NumPy's."""
 
@@ -123,6 +157,8 @@ def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
             correction = 1 if axis is None and not ddof else ddof
             correction = correction if unbiased is None else int(unbiased)
         dims = all_dims(op.__name__, input, given(dim, axis))
+        if axis is None and not ddof and correction != 0:
+            check_float(op.__name__, input)
         y: Tensor = op(input, dims, correction, keepdim or keepdims)
         return y
 
@@ -152,12 +188,6 @@ var = _spread(
 )
 std = _spread(ops.std, "The square root of `var` with the same arguments: standard deviation.")
 var_mean, std_mean = map(_with_mean, (var, std))
-
-
-@spelled
-def logsumexp(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """log(sum(e^x)) over `dim`, without overflow."""
-    return ops.logsumexp(input, all_dims("logsumexp", input, dim), keepdim)
 
 
 def norm(
@@ -199,36 +229,12 @@ def diff(
     return y
 
 
-@spelled
-def any(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether some element is not 0; a bool tensor."""
-    return wrap(array_of(input).any(all_dims("any", input, dim), keepdims=keepdim))
-
-
-@spelled
-def all(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether no element is 0; a bool tensor."""
-    return wrap(array_of(input).all(all_dims("all", input, dim), keepdims=keepdim))
-
-
 def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
     """How many elements over `dim` are not 0."""
     return wrap(np.count_nonzero(array_of(input), all_dims("count_nonzero", input, dim)))
 
 
 # ----- winners ------------------------------------------------------------------------------------
-
-
-@spelled
-def amax(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The largest element over `dim`; its gradient is shared out evenly at a tie."""
-    return ops.max(input, all_dims("amax", input, dim), keepdim)
-
-
-@spelled
-def amin(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The smallest element over `dim`; its gradient is shared out evenly at a tie."""
-    return ops.min(input, all_dims("amin", input, dim), keepdim)
 
 
 def _extreme(name: str, op: Any, of_two: Any, argument: Any, doc: str) -> Callable[..., Any]:
@@ -471,7 +477,7 @@ def _sharing(name: str, op: Callable[[Data, int], Tensor], doc: str) -> Callable
                     f"pass dim={dim} or dim=-1",
                     stacklevel=3,
                 )
-        return op(_as(input, dtype), one_dim(name, input, dim))
+        return op(_floats(_as(input, dtype)), one_dim(name, input, dim))
 
     return spelled(named(name, doc, shared))
 
