@@ -151,10 +151,11 @@ _LATER = {
     ),
     "legacy": (
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
-        "cholesky", "set_default_tensor_type", "svd", "typename",
+        "set_default_tensor_type", "svd", "typename",
     ),
     "linalg": (
-        "chain_matmul", "cross", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet",
+        "chain_matmul", "cholesky", "cross", "det", "inverse", "logdet", "matrix_power", "pinverse",
+        "slogdet",
     ),
     "func": ("vmap",),
     "nn.summary": ("summary",),

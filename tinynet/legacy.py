@@ -1,7 +1,7 @@
 """Names of PyTorch's early days that scripts still use: `FloatTensor(2, 3)`, `LongTensor([1, 2])`.
 
 Each makes tensors of one dtype, from sizes or from data, and stands for that dtype in
-`x.type(LongTensor)` and `isinstance(x, LongTensor)`. `svd` and `cholesky` have moved to `linalg`.
+`x.type(LongTensor)` and `isinstance(x, LongTensor)`. `svd` has moved to `linalg`.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -46,11 +46,6 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
     if compute_uv:
         return return_types.svd(U, S, Vh.mT)
     return return_types.svd(zeros_like(U), S, zeros_like(Vh))
-
-
-def cholesky(input: Any, upper: bool = False) -> Tensor:
-    """`linalg.cholesky`."""
-    return linalg.cholesky(input, upper=upper)
 
 
 def set_default_tensor_type(t: Any) -> None:

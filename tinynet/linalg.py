@@ -100,7 +100,7 @@ def svdvals(A: Any) -> Tensor:
     return svd(A, False).S  # type: ignore[no-any-return]
 
 
-def cholesky(A: Any, *, upper: bool = False) -> Tensor:
+def cholesky(A: Any, upper: bool = False) -> Tensor:
     """The lower triangle L with L L^T = A, or its transpose; ValueError if A is not symmetric."""
     _check_symmetric("cholesky", array_of(A))
     lower = matrices.cholesky(A)

@@ -174,20 +174,20 @@ class Methods(Variable):
     def ceil_(self) -> Tensor:
         """The smallest integer not below x. Gradient: 0, on the steps too, as in PyTorch."""
     def cholesky(self, upper: bool = False) -> Tensor:
-        """`linalg.cholesky`."""
+        """The lower triangle L with L L^T = A, or its transpose; ValueError if A is not symmetric."""
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
     def clamp(self, min: Data = None, max: Data = None) -> Tensor:
         """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""
     def clamp_(self, min: Data = None, max: Data = None) -> Tensor:
         """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""
-    def clamp_max(self, max: Data) -> Tensor:
+    def clamp_max(self, max: Any) -> Any:
         """Each element, but at most `max`."""
-    def clamp_max_(self, max: Data) -> Tensor:
+    def clamp_max_(self, max: Any) -> Tensor:
         """Each element, but at most `max`."""
-    def clamp_min(self, min: Data) -> Tensor:
+    def clamp_min(self, min: Any) -> Any:
         """Each element, but at least `min`."""
-    def clamp_min_(self, min: Data) -> Tensor:
+    def clamp_min_(self, min: Any) -> Tensor:
         """Each element, but at least `min`."""
     def clip(self, min: Data = None, max: Data = None) -> Tensor:
         """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""

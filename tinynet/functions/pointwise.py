@@ -250,18 +250,6 @@ def _holds(x: Any, comparison: Any, bound: Any) -> Any:
     return comparison(x, array_of(bound)) | (x != x)
 
 
-def clamp_min(input: Data, min: Data) -> Tensor:
-    """Each element, but at least `min`."""
-    check_tensors("clamp_min", input=input)
-    return clamp(input, min)
-
-
-def clamp_max(input: Data, max: Data) -> Tensor:
-    """Each element, but at most `max`."""
-    check_tensors("clamp_max", input=input)
-    return clamp(input, None, max)
-
-
 def lerp(input: Data, end: Data, weight: Data) -> Tensor:
     """input + weight * (end - input)."""
     return add(input, mul(weight, sub(end, input)))
@@ -293,6 +281,12 @@ def sinc(input: Data) -> Tensor:
     return ops.where(near, series, ops.div(ops.sin(away), away))
 
 
+clamp_min = named(
+    "clamp_min", "Each element, but at least `min`.", lambda input, min: clamp(input, min)
+)
+clamp_max = named(
+    "clamp_max", "Each element, but at most `max`.", lambda input, max: clamp(input, None, max)
+)
 is_floating_point = named(
     "is_floating_point", "Whether of floats.", lambda input: array_of(input).dtype.kind == "f"
 )
