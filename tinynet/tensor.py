@@ -196,8 +196,8 @@ class Tensor(Methods):
             [6., 8.]])
     """
 
-    __slots__ = {"origin": "The tensor that this one was taken from, and the index."}
-    origin: tuple[Tensor, Any]
+    __slots__ = {"origin": "The tensor that this one is a view of; and the index, if one took it."}
+    origin: tuple[Any, Any]
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -675,9 +675,9 @@ class Tensor(Methods):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`changes.note_change`). What was
-        taken by an index (`x[0] += 1`) is put into the tensor it came from, which is recorded. A
-        view that was taken before a plain tensor joined the graph in this way stays a constant.
+        overwritten when their turn comes in the backward pass (`changes.note_change`). What is
+        put into a view (`x.T[0] += 1`) is put into the tensor it is of, which is recorded. A view
+        taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
         place: tuple[Any, Any] | None = None
@@ -728,14 +728,20 @@ class Tensor(Methods):
         return autograd.wrap(array.copy(order="K"), node)
 
     def _place(self) -> tuple[Tensor, Any] | None:
-        """Of a view that an index took: the tensor and the index, by whose record it goes on."""
-        origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
+        """Of a view: the tensor and an index of its part, by whose record it goes on."""
         own = self.requires_grad and self.node is None  # a leaf, since requires_grad_()
-        here = None if own or origin is None else origin[0][origin[1]]
-        if here is None or here.array.__array_interface__ != self.array.__array_interface__:
+        whole, index = (None, None) if own else getattr(self, "origin", (None, None))
+        if whole is None or (self.node is not None and self.node.name not in VIEWS):
+            return None
+        taken = index is not None
+        index = index if taken else _index_of(self.array, whole.array)
+        here = None if index is None else whole[index]
+        if here is None or (
+            taken and here.array.__array_interface__ != self.array.__array_interface__
+        ):
             return None
         self.node, self.requires_grad = here.node, here.requires_grad
-        return origin
+        return whole, index
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
@@ -776,6 +782,24 @@ class Tensor(Methods):
         if y.array.base is not None:
             y.origin = self, index
         return y
+
+
+VIEWS = "getitem", "permute", "reshape", "squeeze", "unsqueeze"
+"""Operations whose results share memory in PyTorch too."""
+
+
+def _index_of(part: np.ndarray, whole: np.ndarray) -> tuple[Any, ...] | None:
+    """Where in an array each element of a view of it is; None where one is there twice, or none."""
+    start, first = (x.__array_interface__["data"][0] for x in (part, whole))
+    steps = zip(np.ogrid[tuple(map(slice, part.shape))], part.strides)
+    rest: Any = np.full(part.shape, start - first) + sum(place * step for place, step in steps)
+    different = np.unique(rest).size == part.size
+    index: list[Any] = [np.zeros(part.shape, int)] * whole.ndim
+    for axis in np.argsort(whole.strides)[::-1]:
+        if whole.shape[axis] > 1:
+            index[axis], rest = np.divmod(rest, whole.strides[axis] or 1)
+    inside = all(((i >= 0) & (i < n)).all() for i, n in zip(index, whole.shape))
+    return tuple(index) if different and inside and not rest.any() else None
 
 
 def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
