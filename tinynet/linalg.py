@@ -34,7 +34,7 @@ from tinynet.functions import norm as _norm
 from tinynet.functions.algebra import matmul, matrix_exp, svd
 from tinynet.functions.common import Dim, all_dims, array_of, named, takes
 from tinynet.ops import matrices, unsqueeze
-from tinynet.ops.checks import one_of
+from tinynet.ops.checks import check_float, one_of
 from tinynet.ops.matrices import det, inv
 from tinynet.return_types import linalg_lstsq
 from tinynet.tensor import Tensor
@@ -121,6 +121,7 @@ def pinv(
     rtol: unless it or atol is given, the rounding of the dtype times the larger size. hermitian:
     whether A must be symmetric, or it is a ValueError.
     """
+    check_float("pinv", A)
     x = array_of(A)
     if hermitian:
         _check_symmetric("pinv", x)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tinynet import autograd
 from tinynet.accumulation import accumulate
-from tinynet.creation import zeros_like
 from tinynet.tensor import Tensor, starting_gradient
 
 
@@ -43,7 +44,7 @@ def grad(
     found = replay.gradients(starts, targets, create_graph, retain_graph)
     for place, dx in enumerate(found):
         if dx is None and materialize_grads:
-            found[place] = zeros_like(targets[place])
+            found[place] = autograd.wrap(np.zeros_like(targets[place].array))
         elif dx is None and not allow_unused:
             raise RuntimeError(
                 f"grad: the outputs do not depend on input {place}; pass allow_unused=True for "
