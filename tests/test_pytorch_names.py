@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -131,6 +132,8 @@ def test_grad_gives_gradients_and_touches_none():
     assert dw.tolist() == [2 * 3 * 1 + 1, 2 * 8 * 2 + 2]
     unused = torch.ones(1, requires_grad=True)
     assert torch.autograd.grad(x.sum(), [x, unused], allow_unused=True)[1] is None
+    zero = torch.autograd.grad(x.sum(), [x, unused], materialize_grads=True)[1]
+    assert zero.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -981,12 +984,55 @@ def test_arguments_by_pytorchs_names(tmp_path):
         x.sum(dim=0, axis=0)
 
 
+def test_several_results_say_which_function_gave_them():
+    x = torch.tensor([[1.0, 2.0]])
+    text = "tinynet.return_types.max(\nvalues=tensor([2.]),\nindices=tensor([1]))"
+    assert repr(x.max(1)) == repr(pickle.loads(pickle.dumps(x.max(1)))) == text
+    assert repr(torch.aminmax(x)).startswith("tinynet.return_types.aminmax(\nmin=tensor(1.),")
+    assert torch.linalg.svd(x)._fields == ("U", "S", "Vh")
+
+
+def test_integers_meet_floats_and_zero_as_in_pytorch():
+    m = torch.tensor([2, 4])
+    for y in (1 / m, 2 / m[0], torch.div(1, m), torch.atan2(m, m), m.logsumexp(0), m.softmax(0)):
+        assert y.dtype == torch.float32
+    assert torch.full((1,), np.float64(2)).dtype == torch.float32
+    for divided in (lambda: m // 0, lambda: m % 0, lambda: torch.fmod(m, 0)):
+        with pytest.raises(ZeroDivisionError, match="divided by 0"):
+            divided()
+    with pytest.raises(TypeError, match="takes floats"):
+        m.std()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        torch.bernoulli(torch.full((3,), 1.5))
+    with pytest.raises(TypeError, match="single element"):
+        f"{m:.2f}"
+    assert type(torch.finfo(torch.float32).eps) is float
+    assert torch.finfo().bits == 32
+    place = torch.tensor([1])
+    assert torch.ones(2).scatter_(0, place, 2.0, reduce="multiply").tolist() == [1, 2]
+
+
+def test_older_names_and_sizes():
+    torch.set_default_tensor_type("torch.DoubleTensor")
+    assert torch.ones(1).dtype == torch.float64
+    torch.set_default_tensor_type(torch.FloatTensor)
+    assert torch.typename(torch.ones(1)) == "torch.FloatTensor"
+    assert torch.typename(nn.ReLU()).endswith(".ReLU")
+    assert torch.vander(torch.ones(2)).dtype == torch.float32
+    with pytest.raises(TypeError, match="made of ints"):
+        torch.Size([1.5])
+
+
 def test_decompositions_by_their_older_names():
     x = torch.randn(4, 3, dtype=torch.float64)
     U, S, V = torch.svd(x)
+    assert torch.linalg.matrix_norm(x, "nuc") == S.sum()
     np.testing.assert_allclose((U * S @ V.T).array, x.array)
     square = x.T @ x
     np.testing.assert_allclose(torch.cholesky(square, upper=True).array, torch.cholesky(square).T)
+    with pytest.raises(ValueError, match="symmetric"):
+        torch.linalg.cholesky(torch.tensor([[1.0, 0.5], [0.0, 1.0]]))
+    assert gradcheck(lambda a, b: torch.linalg.lstsq(a, b).solution, x, x[:, 0] + 1, order=2)
 
 
 @pytest.mark.parametrize("name", ["erfinv", "lgamma", "digamma"])

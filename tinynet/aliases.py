@@ -18,6 +18,9 @@ _HERE = {
     "backends": "preamble:backends", "backends.cuda": "preamble:backends.cuda",
     "backends.cudnn": "preamble:backends.cudnn", "backends.mps": "preamble:backends.mps",
     "cuda": "devices:cuda", "cuda.amp": "amp", "distributed": "preamble:distributed",
+    **{f"distributions.{name}": "distributions" for name in (
+        "bernoulli", "categorical", "distribution", "kl", "normal",
+    )},
     "nn.parallel.distributed": "nn.parallel", "types": "preamble",
     "nn.utils.stateless": "func", "utils.checkpoint": "preamble",
     "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data.collate",
