@@ -10,21 +10,21 @@ HOUSE = Path(tinynet.__file__).parent
 MOST = {
     "cli": 2976,
     "data": 2323,
-    "derivatives": 1170,
-    "functions": 2158,
-    "gradcheck": 5972,
+    "derivatives": 1178,
+    "functions": 2200,
+    "gradcheck": 5975,
     "kernels": 4181,
     "lab": 2097,
     "models": 397,
-    "nn": 5773,
-    "onnx": 2354,
-    "ops": 3658,
+    "nn": 5783,
+    "onnx": 2273,
+    "ops": 3686,
     "optim": 2405,
     "teaching": 3594,
     "training": 7397,
     "utils": 881,
     "vision": 1634,
-    "its own files": 5210,
+    "its own files": 5376,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
