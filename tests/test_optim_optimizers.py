@@ -100,9 +100,9 @@ def test_float32_stays_float32(kind, settings):
     optimizer = kind([p], **scalars)
     optimizer.param_groups[0]["lr"] = np.float64(0.01)
     train(optimizer, [p], 2)
-    arrays = [value for value in optimizer.state[p].values() if isinstance(value, np.ndarray)]
+    remembered = [value for name, value in optimizer.state[p].items() if name != "step"]
     assert p.dtype == np.float32
-    assert all(array.dtype == np.float32 for array in arrays)
+    assert all(tensor.dtype == np.float32 for tensor in remembered)
     q = parameter()
     plain = kind([q], **settings)
     plain.param_groups[0]["lr"] = 0.01
@@ -755,8 +755,9 @@ def test_lbfgs_keeps_memory_dtype_and_what_has_no_gradient():
     assert w.dtype == np.float32
     assert still.tolist() == [1, 1]
     state = optimizer.state[w]
-    assert state["pairs"].shape == (2, 2, 5)
-    assert state["pairs"].dtype == np.float32
+    assert [x.shape for x in (*state["old_stps"], *state["old_dirs"])] == [(5,)] * 4
+    assert {x.dtype for x in (*state["old_stps"], state["d"])} == {np.dtype(np.float32)}
+    assert state["n_iter"] < state["func_evals"]
 
 
 @pytest.mark.parametrize("function", [lambda w: w.sum() * 0, lambda w: (w * w).sum()])

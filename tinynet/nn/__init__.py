@@ -46,14 +46,17 @@ __all__ = [
 _LATER = {
     "embedding": ("Embedding", "EmbeddingBag"),
     "parallel": ("DataParallel",),
-    "lazy": ("LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyLinear"),
+    "lazy": (
+        "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d",
+        "LazyConvTranspose2d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyLinear",
+    ),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _LATER.items() for name in names}
 __all__ += [*_WHERE, *stateless.FUNCTIONS]
 
 _NOT_HERE = {
     "RNN": "recurrent nets", "LSTM": "recurrent nets", "GRU": "recurrent nets",
-    "MultiheadAttention": "attention", "Transformer": "attention",
+    "MultiheadAttention": "attention", "Transformer": "attention", "CTCLoss": "losses of sequences",
 }  # fmt: skip
 """What layers are of whose names begin so."""
 

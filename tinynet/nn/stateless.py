@@ -61,6 +61,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "HingeEmbeddingLoss": F.hinge_embedding_loss, "HuberLoss": F.huber_loss,
     "KLDivLoss": F.kl_div, "L1Loss": F.l1_loss, "MSELoss": F.mse_loss,
     "MarginRankingLoss": F.margin_ranking_loss, "MultiMarginLoss": F.multi_margin_loss,
+    "MultiLabelMarginLoss": F.multilabel_margin_loss,
     "MultiLabelSoftMarginLoss": F.multilabel_soft_margin_loss, "NLLLoss": F.nll_loss,
     "PairwiseDistance": F.pairwise_distance, "PoissonNLLLoss": F.poisson_nll_loss,
     "SmoothL1Loss": F.smooth_l1_loss, "SoftMarginLoss": F.soft_margin_loss,
@@ -106,8 +107,9 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
 
 HIDDEN = {
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), "ceil_mode count_include_pad divisor_override"),
-    "Hardsigmoid": "inplace", "Hardswish": "inplace", "Upsample": "align_corners",
-    "CosineSimilarity": "dim eps", "PairwiseDistance": "p eps",
+    "Hardsigmoid": "inplace", "Hardswish": "inplace",
+    "Upsample": "align_corners recompute_scale_factor", "CosineSimilarity": "dim eps",
+    "PairwiseDistance": "p eps",
 }  # fmt: skip
 SHOWN = {
     **dict.fromkeys(("AlphaDropout", "Dropout1d", "Dropout2d"), "inplace"),
@@ -181,6 +183,24 @@ class Stateless(Module):
         return ", ".join(shown)
 
 
+class _Loss(Module):
+    """A class to derive losses of one's own from; size_average and reduce have no effect."""
+
+    def __init__(
+        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__()
+        self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    """The same for losses with a weight for each class, a buffer."""
+
+    def __init__(self, weight: Any = None, *settings: Any, **named: Any) -> None:
+        super().__init__(*settings, **named)
+        self.register_buffer("weight", weight)
+
+
 def layer(name: str) -> type[Stateless]:
     """The class of this name in `FUNCTIONS`."""
     function = FUNCTIONS[name]
@@ -197,4 +217,7 @@ def layer(name: str) -> type[Stateless]:
         "signature": inspect.Signature(settings),
         "trains": "training" in arguments,
     }
-    return type(name, (Stateless,), members)
+    bases: list[type] = [Stateless]
+    if "reduction" in arguments:
+        bases.append(_WeightedLoss if "weight" in arguments else _Loss)
+    return type(name, tuple(bases), members)
