@@ -21,7 +21,8 @@ _HERE = {
     "nn.parallel.distributed": "nn.parallel", "types": "preamble",
     "nn.utils.stateless": "func", "utils.checkpoint": "preamble",
     "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data.collate",
-    "utils.data.distributed": "utils.data.sampler",
+    "utils.data.distributed": "utils.data.sampler", "vision.models.resnet": "vision.models",
+    "vision.models.vgg": "vision.models",
     **{f"nn.modules.{name}": "nn.modules" for name in (
         "activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten", "fold",
         "instancenorm", "linear", "loss", "module", "normalization", "padding", "pixelshuffle",

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.errors import integer
 from tinynet.vision.transforms.augment import RandomCrop, RandomRotation
-from tinynet.vision.transforms.base import Rng, Transform
+from tinynet.vision.transforms.base import Transform
 from tinynet.vision.transforms.functional import BILINEAR
 
 
@@ -23,7 +23,7 @@ class ToFloat(Transform):
     Takes any shape. Raises TypeError for integers that are not bytes, whose range is unknown.
     """
 
-    def __call__(self, x: np.ndarray, rng: Rng = None) -> np.ndarray:
+    def forward(self, x: np.ndarray) -> np.ndarray:
         if x.dtype == np.uint8:
             y: np.ndarray = np.multiply(x, np.float32(1 / 255), dtype=np.float32)
             return y
@@ -42,8 +42,8 @@ class RandomShift(Transform):
         self.pixels = integer("RandomShift", "pixels", pixels)
         self.fill = fill
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return RandomCrop(x.shape[2:], self.pixels, fill=self.fill).apply(x, rng)
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return RandomCrop(x.shape[2:], self.pixels, fill=self.fill).change(x, rng)
 
 
 class RandomRotate(RandomRotation):
@@ -68,7 +68,7 @@ class Cutout(Transform):
         self.size = integer("Cutout", "size", size, 1)
         self.fill = fill
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N, H, W = len(x), x.shape[2], x.shape[3]
         rows = _inside(rng.integers(0, H, size=N), self.size, H)  # (N, H)
         columns = _inside(rng.integers(0, W, size=N), self.size, W)  # (N, W)

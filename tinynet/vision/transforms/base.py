@@ -2,7 +2,7 @@
 
 A transform takes a PIL image, a tensor (..., C, H, W) or an array (N, C, H, W) and gives the like.
 Whatever is random is drawn for each image of a batch, from the generator that is given, or else
-from tinynet's default one.
+from tinynet's default one. Transforms are modules, and may stand in an nn.Sequential.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import check_function
+from tinynet.nn.module import Module
 from tinynet.ops.checks import within
-from tinynet.random import default_rng
+from tinynet.random import default_rng, use_rng
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.images import as_batch
 
 __all__ = [
-    "CenterCrop", "Compose", "ConvertImageDtype", "Grayscale", "Lambda", "Normalize", "PILToTensor",
-    "Pad", "RandomApply", "Resize", "ToPILImage", "ToTensor", "Transform",
+    "CenterCrop", "Compose", "ConvertImageDtype", "FiveCrop", "Grayscale", "Lambda", "Normalize",
+    "PILToTensor", "Pad", "RandomApply", "RandomChoice", "RandomOrder", "Resize", "TenCrop",
+    "ToPILImage", "ToTensor", "Transform",
 ]  # fmt: skip
 
 Rng = np.random.Generator | None
 
 
 def apply_transform(transform: Callable[..., Any], image: Any, rng: Rng) -> Any:
-    """Apply a Transform, which takes the generator, or a plain function of the image alone."""
-    return transform(image, rng) if isinstance(transform, Transform) else transform(image)
+    """transform(image), in which `rng` is the default generator."""
+    with use_rng(default_rng(rng)):
+        return transform(image)
 
 
 def check_transform(owner: str, name: str, value: Any) -> Any:
@@ -40,33 +43,38 @@ def check_transform(owner: str, name: str, value: Any) -> Any:
     return value
 
 
-class Transform:
-    """Base of the transforms. Derive from it and write `apply(x, rng)` for one of your own.
+class Transform(Module):
+    """Base of the transforms. Derive from it and write `change(x, rng)` for one of your own.
 
     takes_batches: whether a batch at once comes out as its images would one by one.
     """
 
     needs_float = False
     takes_batches = True
+    __setattr__ = object.__setattr__  # type: ignore[assignment]  # nothing to be registered
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
+        return apply_transform(self.forward, image, rng)
+
+    def forward(self, image: Any) -> Any:
+        """The transformed image, or images."""
         name = type(self).__name__
         x, back = as_batch(name, image)
         if self.needs_float and x.dtype.kind != "f":
             raise TypeError(
                 f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
             )
-        return back(self.apply(x, default_rng(rng)))
+        return back(self.change(x, default_rng()))
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The transformed batch (N, C, H, W); `x` itself stays as it is."""
-        raise NotImplementedError(f"{type(self).__name__} needs apply(x, rng)")
+        raise NotImplementedError(f"{type(self).__name__} needs change(x, rng)")
 
     def __repr__(self) -> str:
         shown = []
         for name, value in vars(self).items():
             value = tuple(value.tolist()) if isinstance(value, np.ndarray) else value
-            if not callable(value):
+            if not callable(value) and name[0] != "_":
                 shown.append(f"{name}={getattr(value, 'value', value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -87,9 +95,9 @@ class Compose(Transform):
         """Whether all of them do."""
         return all(getattr(transform, "takes_batches", False) for transform in self.transforms)
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         for transform in self.transforms:
-            image = apply_transform(transform, image, rng)
+            image = transform(image)
         return image
 
     def __repr__(self) -> str:
@@ -106,8 +114,34 @@ class RandomApply(Compose):
         super().__init__(transforms)
         self.p = within("RandomApply", "p", p, 0, 1)
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
-        return super().__call__(image, rng) if default_rng(rng).random() < self.p else image
+    def forward(self, image: Any) -> Any:
+        return super().forward(image) if default_rng().random() < self.p else image
+
+
+class RandomChoice(Compose):
+    """One of the transforms, drawn with the probabilities p, or all alike."""
+
+    takes_batches = False
+
+    def __init__(
+        self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None
+    ) -> None:
+        super().__init__(transforms)
+        self.p = None if p is None else np.divide(p, np.sum(p))
+
+    def forward(self, image: Any) -> Any:
+        return self.transforms[default_rng().choice(len(self.transforms), p=self.p)](image)
+
+
+class RandomOrder(Compose):
+    """All of the transforms, in an order that is drawn anew for each image."""
+
+    takes_batches = False
+
+    def forward(self, image: Any) -> Any:
+        for k in default_rng().permutation(len(self.transforms)):
+            image = self.transforms[k](image)
+        return image
 
 
 class Lambda(Transform):
@@ -119,7 +153,7 @@ class Lambda(Transform):
         check_function("Lambda", "lambd", lambd, "lambda x: 1 - x")
         self.lambd = lambd
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return self.lambd(image)
 
 
@@ -132,14 +166,14 @@ class ToTensor(Transform):
     Tensors and arrays (N, C, H, W) of bytes become floats too.
     """
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return F.scaled(image) if _is_batch(image) else F.to_tensor(image)
 
 
 class PILToTensor(Transform):
     """A PIL image as a tensor (C, H, W) of the same values."""
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return image if _is_batch(image) else F.pil_to_tensor(image)
 
 
@@ -151,7 +185,7 @@ class ToPILImage(Transform):
 
     mode: str | None = None
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return F.to_pil_image(image, self.mode)
 
 
@@ -161,7 +195,7 @@ class ConvertImageDtype(Transform):
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.convert_image_dtype(x, self.dtype)
 
 
@@ -182,7 +216,7 @@ class Normalize(Transform):
         if not (self.std > 0).all():
             raise ValueError(f"Normalize: std must be positive, got {self.std.tolist()}")
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.normalize(x, self.mean, self.std)
 
 
@@ -192,7 +226,7 @@ class Grayscale(Transform):
 
     num_output_channels: int = 1
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.rgb_to_grayscale(x, self.num_output_channels)
 
 
@@ -212,7 +246,7 @@ class Resize(Transform):
         F.resized(1, 1, self.size)
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.resize(x, self.size, self.interpolation, self.max_size, self.antialias)
 
 
@@ -222,8 +256,31 @@ class CenterCrop(Transform):
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = F.size_pair("CenterCrop", size)
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.center_crop(x, self.size)
+
+
+class FiveCrop(Transform):
+    """The windows of `size` in the four corners and the middle, a tuple of five images."""
+
+    takes_batches = False
+
+    def __init__(self, size: int | Sequence[int]) -> None:
+        self.size = F.size_pair(type(self).__name__, size)
+
+    def forward(self, image: Any) -> Any:
+        return F.five_crop(image, self.size)
+
+
+class TenCrop(FiveCrop):
+    """The five of `FiveCrop`, and those of the image mirrored left to right, or top to bottom."""
+
+    def __init__(self, size: int | Sequence[int], vertical_flip: bool = False) -> None:
+        super().__init__(size)
+        self.vertical_flip = vertical_flip
+
+    def forward(self, image: Any) -> Any:
+        return F.ten_crop(image, self.size, self.vertical_flip)
 
 
 @dataclass(eq=False, repr=False)
@@ -234,7 +291,7 @@ class Pad(Transform):
     fill: Any = 0
     padding_mode: str = "constant"
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.pad(x, self.padding, self.fill, self.padding_mode)
 
 
