@@ -1,4 +1,4 @@
-"""Weights without their less important part: w = w_orig * w_mask before each forward pass.
+"""Weights without their less important part: w = w_orig * w_mask.
 
 prune.l1_unstructured(layer, "weight", amount=0.3)    learns weight_orig; weight_mask is 0 or 1
 prune.random_unstructured(layer, "weight", amount=3)
@@ -159,7 +159,6 @@ def custom_from_mask(module: M, name: str, mask: Any) -> M:
     if hasattr(module, f"{name}_mask"):
         own = getattr(module, f"{name}_mask")
         own *= mask
-        object.__setattr__(module, name, (getattr(module, f"{name}_orig") * own).detach())
         return module
     original: Any = parameter_of("prune", module, name)
     delattr(module, name)
