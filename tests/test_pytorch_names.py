@@ -462,6 +462,17 @@ def test_backward_pre_hooks_replace_the_gradient_of_the_output():
         sum(pair(x, x)).sum().backward()
 
 
+def test_a_hook_may_go_before_the_others():
+    layer, seen = nn.ReLU(), []
+    layer.register_forward_hook(lambda m, args, y: seen.append("second"))
+    handle = layer.register_forward_hook(lambda m, args, y: seen.append("first"), prepend=True)
+    layer.register_forward_hook(lambda m, args, y: seen.append("third"))
+    layer(torch.ones(2))
+    handle.remove()
+    layer(torch.ones(2))
+    assert seen == ["first", "second", "third", "second", "third"]
+
+
 def test_hooks_for_all_modules():
     from tinynet.nn.modules import module as for_all
 

@@ -15,6 +15,9 @@ from typing import Any
 _HERE = {
     "autograd.function": "function", "autograd.gradcheck": "gradcheck",
     "autograd.grad_mode": "grad_mode", "autograd.variable": "autograd",
+    **{f"distributions.{name}": "distributions" for name in (
+        "bernoulli", "categorical", "distribution", "kl", "normal",
+    )},
     "backends": "preamble:backends", "backends.cuda": "preamble:backends.cuda",
     "backends.cudnn": "preamble:backends.cudnn", "backends.mps": "preamble:backends.mps",
     "cuda": "devices:cuda", "cuda.amp": "amp", "distributed": "preamble:distributed",

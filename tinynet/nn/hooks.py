@@ -29,19 +29,29 @@ class Hooked:
         check_initialised(self, record)
         return self.__dict__[record]  # type: ignore[no-any-return]
 
+    def _registered(self, record: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+        """Add a hook of a kind behind those that are there, or before."""
+        hooks = self._initialised(record)
+        there = {**hooks} if prepend else {}
+        for number in there:
+            del hooks[number]
+        handle = RemovableHandle(hooks, hook)
+        hooks.update(there)
+        return handle
+
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.
 
-        What it returns, unless None, takes the place of the output. with_kwargs: call
-        `hook(module, args, kwargs, output)`.
+        What it returns, unless None, takes the place of the output. prepend: before the hooks that
+        are there. with_kwargs: call `hook(module, args, kwargs, output)`.
         """
         full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return RemovableHandle(self._initialised("_forward_hooks"), full)
+        return self._registered("_forward_hooks", full, prepend)
 
     def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, args)` before each forward pass.
 
@@ -49,20 +59,26 @@ class Hooked:
         with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
         """
         full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return RemovableHandle(self._initialised("_forward_pre_hooks"), full)
+        return self._registered("_forward_pre_hooks", full, prepend)
 
-    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` in each backward pass through the module.
 
         grad_input, grad_output: a gradient for each tensor that came in by position, and for each
         that went out; None where there is none. What it returns, unless None, takes the place of
         grad_input (a tuple, or the only one). See `Watched`.
         """
-        return RemovableHandle(self._initialised("_backward_hooks"), hook)
+        return self._registered("_backward_hooks", hook, prepend)
 
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    register_backward_hook = register_full_backward_hook  # its name in older scripts
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """Before that, call `hook(module, grad_output)`, which may likewise replace grad_output."""
-        return RemovableHandle(self._initialised("_backward_hooks"), Early(hook))
+        return self._registered("_backward_hooks", Early(hook), prepend)
 
     def has_hooks(self) -> bool:
         """Whether a hook is registered here, or for all modules."""
