@@ -52,7 +52,7 @@ class Distribution:
 
     def __repr__(self) -> str:
         given = [(name, getattr(self, name)) for name in self.given]
-        shown = [f"{name}: {x.shape if x.ndim else x.item()}" for name, x in given]
+        shown = [f"{name}: {x.shape if x.ndim else x.item()!r}" for name, x in given]
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
