@@ -24,6 +24,7 @@ from tinynet.ops.checks import one_of, positive, within
 from tinynet.ops.elementwise import GELU_FORMS
 from tinynet.ops.loss import check_reduction
 from tinynet.ops.pool import adaptive_size, pool_arguments
+from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
 DATA = {
@@ -53,7 +54,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "PixelUnshuffle": F.pixel_unshuffle, "Unfold": F.unfold, "Upsample": F.interpolate,
     "UpsamplingBilinear2d": F.upsample_bilinear, "UpsamplingNearest2d": F.upsample_nearest,
     # noise
-    "AlphaDropout": F.alpha_dropout, "Dropout1d": F.dropout1d, "Dropout2d": F.dropout2d,
+    "AlphaDropout": F.alpha_dropout, "Dropout": F.dropout, "Dropout1d": F.dropout1d,
+    "Dropout2d": F.dropout2d,
     # losses and distances
     "BCELoss": F.binary_cross_entropy, "BCEWithLogitsLoss": F.binary_cross_entropy_with_logits,
     "CosineEmbeddingLoss": F.cosine_embedding_loss, "CosineSimilarity": F.cosine_similarity,
@@ -95,9 +97,11 @@ FUNCTIONS |= {
     for axes in (1, 2)
 }
 
+NOISE = ("AlphaDropout", "Dropout", "Dropout1d", "Dropout2d")
 CHECKS: dict[str, Callable[[str, Any], object]] = {
     "AdaptiveAvgPool2d": lambda op, x: adaptive_size(op, (1, 1, 1, 1), x.output_size),
     "AvgPool2d": lambda op, x: pool_arguments(op, x.kernel_size, x.stride, x.padding),
+    **dict.fromkeys(NOISE, lambda op, x: check_probability(op, x.p)),
     "CrossEntropyLoss": lambda op, x: within(op, "label_smoothing", x.label_smoothing, 0, 1),
     "GELU": lambda op, x: one_of(op, "approximate", x.approximate, GELU_FORMS),
     "SmoothL1Loss": lambda op, x: within(op, "beta", x.beta, 0, np.inf),
@@ -112,7 +116,7 @@ HIDDEN = {
     "PairwiseDistance": "p eps",
 }  # fmt: skip
 SHOWN = {
-    **dict.fromkeys(("AlphaDropout", "Dropout1d", "Dropout2d"), "inplace"),
+    **dict.fromkeys(NOISE, "inplace"),
     **dict.fromkeys(("LPPool1d", "LPPool2d"), "stride ceil_mode"), "MaxPool1d": "ceil_mode",
     **dict.fromkeys(("LogSoftmax", "Softmax", "Softmin"), "dim"),
 }  # fmt: skip

@@ -43,6 +43,28 @@ def check_transform(owner: str, name: str, value: Any) -> Any:
     return value
 
 
+def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
+    """(least, most), also of one number: that much below and above `center`."""
+    if not isinstance(value, (tuple, list)):
+        amount = within(owner, name, value, 0, math.inf)
+        value = center - amount, center + amount
+    if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
+        raise ValueError(
+            f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
+        )
+    return value[0], value[1]
+
+
+SETTINGS: dict[str, Callable[[str, str, Any], Any]] = {
+    "size": lambda owner, name, value: F.size_pair(owner, value),
+    "interpolation": lambda owner, name, value: F.InterpolationMode.of(value),
+    "p": lambda owner, name, value: within(owner, name, value, 0, 1),
+    "dtype": lambda owner, name, value: np.dtype(value),
+    **dict.fromkeys(("scale", "ratio", "degrees"), interval),
+}
+"""What becomes of a setting of this name in any transform that is a dataclass."""
+
+
 class Transform(Module):
     """Base of the transforms. Derive from it and write `change(x, rng)` for one of your own.
 
@@ -52,6 +74,11 @@ class Transform(Module):
     needs_float = False
     takes_batches = True
     __setattr__ = object.__setattr__  # type: ignore[assignment]  # nothing to be registered
+
+    def __post_init__(self) -> None:
+        for name, value in [*vars(self).items()]:
+            if name in SETTINGS:
+                setattr(self, name, SETTINGS[name](type(self).__name__, name, value))
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
         return apply_transform(self.forward, image, rng)
@@ -189,11 +216,11 @@ class ToPILImage(Transform):
         return F.to_pil_image(image, self.mode)
 
 
+@dataclass(eq=False, repr=False)
 class ConvertImageDtype(Transform):
     """Another dtype, floats or uint8: the range 0..1 is 0..255 there."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
+    dtype: Any
 
     def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.convert_image_dtype(x, self.dtype)
@@ -243,41 +270,40 @@ class Resize(Transform):
     antialias: bool | None = True
 
     def __post_init__(self) -> None:
-        F.resized(1, 1, self.size)
+        F.resized(1, 1, self.size)  # a number is not for both sides here
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
     def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.resize(x, self.size, self.interpolation, self.max_size, self.antialias)
 
 
+@dataclass(eq=False, repr=False)
 class CenterCrop(Transform):
     """The window of `size` in the middle; black where the image is smaller."""
 
-    def __init__(self, size: int | Sequence[int]) -> None:
-        self.size = F.size_pair("CenterCrop", size)
+    size: Any
 
     def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.center_crop(x, self.size)
 
 
+@dataclass(eq=False, repr=False)
 class FiveCrop(Transform):
     """The windows of `size` in the four corners and the middle, a tuple of five images."""
 
     takes_batches = False
 
-    def __init__(self, size: int | Sequence[int]) -> None:
-        self.size = F.size_pair(type(self).__name__, size)
+    size: Any
 
     def forward(self, image: Any) -> Any:
         return F.five_crop(image, self.size)
 
 
+@dataclass(eq=False, repr=False)
 class TenCrop(FiveCrop):
     """The five of `FiveCrop`, and those of the image mirrored left to right, or top to bottom."""
 
-    def __init__(self, size: int | Sequence[int], vertical_flip: bool = False) -> None:
-        super().__init__(size)
-        self.vertical_flip = vertical_flip
+    vertical_flip: bool = False
 
     def forward(self, image: Any) -> Any:
         return F.ten_crop(image, self.size, self.vertical_flip)
@@ -293,21 +319,6 @@ class Pad(Transform):
 
     def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.pad(x, self.padding, self.fill, self.padding_mode)
-
-
-# ----- arguments ----------------------------------------------------------------------------------
-
-
-def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
-    """(least, most), also of one number: that much below and above `center`."""
-    if not isinstance(value, (tuple, list)):
-        amount = within(owner, name, value, 0, math.inf)
-        value = center - amount, center + amount
-    if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
-        raise ValueError(
-            f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
-        )
-    return value[0], value[1]
 
 
 def _is_batch(image: Any) -> bool:
