@@ -392,6 +392,15 @@ def test_state_survives_json_beside_arrays(kind, settings):
     )
 
 
+def test_parameters_may_be_given_with_their_names():
+    model = tinynet.nn.Linear(2, 1)
+    optimizer = SGD(model.named_parameters(), lr=0.1)
+    (group,) = optimizer.param_groups
+    assert [id(p) for p in group["params"]] == [id(p) for p in model.parameters()]
+    assert list(group["param_names"]) == ["weight", "bias"]
+    SGD(model.parameters(), lr=0.1).load_state_dict(optimizer.state_dict())
+
+
 def test_state_dict_is_a_copy():
     p = parameter()
     optimizer = SGD([p], lr=0.1, momentum=0.9)
@@ -513,7 +522,7 @@ class Model:
         (lambda: {parameter()}, TypeError, "fixed order, not a set"),
         (lambda: {"w": parameter()}, TypeError, "fixed order, not a dict"),
         (lambda: 3, TypeError, "not a int"),
-        (lambda: [("w", parameter())], TypeError, "not model.named_parameters"),
+        (lambda: [("w", parameter()), parameter()], TypeError, "not model.named_parameters"),
         (lambda: [np.ones(3)], TypeError, r"tinynet.tensor\(array, requires_grad=True\)"),
         (lambda: [parameter(), {"params": []}], TypeError, "either tensors or groups"),
         (lambda: [parameter() * 2], ValueError, "is the result of 'mul'"),

@@ -59,7 +59,7 @@ def _hooked(step: Callable[P, R]) -> Callable[P, R]:
 class Optimizer:
     """Base of all optimizers: parameter groups, state, `step`, `zero_grad`, saving and loading.
 
-    params: the tensors to optimize, as `model.parameters()`; or a list of groups, dicts with
+    params: the tensors to optimize, as `model.parameters()` or with their names; or a list of groups, dicts with
     `params` and the settings that differ from the defaults:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
     defaults: the settings for groups that do not give them.
@@ -147,6 +147,8 @@ class Optimizer:
         settings = self._checked_settings(param_group)
         params = param_group["params"]
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
+        if all(type(p) is tuple and len(p) == 2 for p in params):  # model.named_parameters()
+            settings["param_names"], params = map(list, zip(*params))
         self._check_params(params)
         self.param_groups.append({"params": params, **settings})
 
