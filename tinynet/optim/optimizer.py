@@ -59,8 +59,8 @@ def _hooked(step: Callable[P, R]) -> Callable[P, R]:
 class Optimizer:
     """Base of all optimizers: parameter groups, state, `step`, `zero_grad`, saving and loading.
 
-    params: the tensors to optimize, as `model.parameters()` or with their names; or a list of groups, dicts with
-    `params` and the settings that differ from the defaults:
+    params: the tensors to optimize, as `model.parameters()` or with their names; or a list of
+    groups, dicts with `params` and the settings that differ from the defaults:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
     defaults: the settings for groups that do not give them.
 
