@@ -83,11 +83,21 @@ class Hooked:
     def has_hooks(self) -> bool:
         """Whether a hook is registered here, or for all modules."""
         own = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks
-        return bool(own or any(vars(everywhere).values()))
+        return bool(own or for_all)
 
 
-everywhere = Hooked()
-"""What is registered here is called for every module, before what that module has."""
+for_all: dict[int, tuple[str, Callable[..., Any]]] = {}
+"""The hooks that are called for every module, before its own, each with the kind it is of."""
+
+
+class _Every(Hooked):
+    """What is registered here is called for every module."""
+
+    def _registered(self, record: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+        return RemovableHandle(for_all, (record, hook))
+
+
+every = _Every()
 
 
 class Early(functools.partial[Any]):
@@ -108,7 +118,8 @@ def without_kwargs(
 
 def _all(record: str, module: Any) -> list[Callable[..., Any]]:
     """The hooks of one kind for a module, those for every module first."""
-    return [*getattr(everywhere, record).values(), *getattr(module, record).values()]
+    first = [hook for kind, hook in for_all.values() if kind == record]
+    return [*first, *getattr(module, record).values()]
 
 
 def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Watched | None]:
