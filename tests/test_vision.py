@@ -300,6 +300,9 @@ def test_features_are_extracted_from_inside_a_model():
     assert parts["early"].shape == (1, 64, 8, 8)
     assert parts["scores"].tolist() == model(x).tolist()
     assert list(create_feature_extractor(model, ["layer2"])(x)) == ["layer2"]
+    assert not model.training
+    extractor.train()(tinynet.randn(2, 3, 32, 32))
+    assert model.training
     with pytest.raises(ValueError, match="did you mean 'layer4'"):
         create_feature_extractor(model, ["layer_1"])
     with pytest.raises(ValueError, match="fc_1 did not run"):

@@ -48,6 +48,7 @@ class _Extractor(nn.Module):
         for name, child in model.named_children():
             self.add_module(name, child)
         self.whole, self.nodes = (model,), nodes  # in a tuple, it is no child
+        self.training = model.training
         known = dict(model.named_modules())
         for node in nodes:
             if node not in known:
@@ -64,6 +65,7 @@ class _Extractor(nn.Module):
         with contextlib.ExitStack() as hooks:
             for path, layer in self.whole[0].named_modules():
                 hooks.enter_context(layer.register_forward_hook(functools.partial(keep, path)))
+            self.whole[0].training = self.training  # which its own forward may ask for
             self.whole[0](*args, **kwargs)
         missing = [node for node in self.nodes if node not in seen]
         if missing:
