@@ -306,7 +306,7 @@ def test_features_are_extracted_from_inside_a_model():
     with pytest.raises(ValueError, match="did you mean 'layer4'"):
         create_feature_extractor(model, ["layer_1"])
     with pytest.raises(ValueError, match="fc_1 did not run"):
-        create_feature_extractor(model, ["fc_1"])(x)
+        create_feature_extractor(model.eval(), ["fc_1"])(x)
 
 
 @pytest.mark.parametrize("settings", [{"weights": "DEFAULT"}, {"pretrained": True}])
