@@ -284,7 +284,7 @@ class Module(Hooked, OwnState):
 
     astype = type = to
     float, double = functools.partialmethod(to, float32), functools.partialmethod(to, float64)
-    half = functools.partialmethod(to, np.float16)  # raises: floats are float32 and float64
+    half = bfloat16 = functools.partialmethod(to, np.float16)  # raises: there are float32, float64
 
     # ----- state ------------------------------------------------------------------------------
 

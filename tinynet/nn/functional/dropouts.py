@@ -10,8 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tinynet import ops
-from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.nn.functional.in_place import applied
+from tinynet.nn.functional.arguments import Data, applied, tensor_of
 from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
