@@ -145,7 +145,7 @@ def test_a_parameter_cannot_silently_become_something_else():
         lambda: layer.register_parameter("in_features", None),
         lambda: nn.Sequential(layer).register_buffer("0", tinynet.ones(1)),
     ):
-        with pytest.raises(ValueError, match=r"is there already, a (param|plain|module)"):
+        with pytest.raises(KeyError, match=r"is there already, a (param|plain|module)"):
             take()
     assert len(layer.state_dict()) == 2
     net = Net()

@@ -71,10 +71,10 @@ def check_name(module: Module, name: str, kind: str, base: type[Module]) -> None
 
 
 def check_free(module: Module, name: str, *kinds: str) -> None:
-    """ValueError for a name under which there is something else than a member of these kinds."""
+    """KeyError for a name under which there is something else than a member of these kinds."""
     kind = module._members.get(name, "plain attribute")
     if name in module.__dict__ and kind not in kinds:
-        raise ValueError(
+        raise KeyError(
             f"{type(module).__name__}.{name} is there already, a {kind}; `del` it first, or use "
             "another name"
         )
