@@ -739,6 +739,23 @@ def test_hooks_around_a_step(kind):
     assert len(seen) == 3
 
 
+def test_an_optimizer_may_wrap_another():
+    class Around(torch.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner, self.param_groups = inner, inner.param_groups
+
+        def step(self, closure=None):
+            self.inner.step(closure)
+
+    w, seen = torch.ones(2, requires_grad=True), []
+    optimizer = Around(torch.optim.SGD([w], lr=0.5))
+    optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(o))
+    w.grad = torch.ones(2)
+    optimizer.step()
+    assert w.tolist() == [0.5, 0.5]
+    assert seen == [optimizer]
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
 def test_what_an_optimizer_remembers_may_be_changed(momentum):
     w = [torch.ones(2, requires_grad=True) for _ in range(2)]

@@ -13,7 +13,8 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
@@ -97,12 +98,14 @@ class Optimizer:
     """Whether `update`, defined in this class, treats each number alone: then small parameters
     are given to it together, as one, and large ones in blocks."""
 
+    _step_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _step_post_hooks = _step_pre_hooks  # of one that wraps another and is not initialised
+
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        self._step_pre_hooks: dict[int, Callable[..., Any]] = {}
-        self._step_post_hooks: dict[int, Callable[..., Any]] = {}
+        self._step_pre_hooks, self._step_post_hooks = {}, {}
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
         self._executor = Executor(bool(vars(writer).get("elementwise")))
         items = parameter_list(type(self).__name__, params)
@@ -203,11 +206,11 @@ class Optimizer:
 
         What it returns, unless None, takes the place of (args, kwargs).
         """
-        return RemovableHandle(self._step_pre_hooks, hook)
+        return RemovableHandle(vars(self).setdefault("_step_pre_hooks", {}), hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return RemovableHandle(self._step_post_hooks, hook)
+        return RemovableHandle(vars(self).setdefault("_step_post_hooks", {}), hook)
 
     @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
