@@ -456,10 +456,46 @@ def test_backward_pre_hooks_replace_the_gradient_of_the_output():
     handle.remove()
     layer(x).sum().backward()
     assert x.grad.tolist() == [[4, 4]]
-    pair = Several()
+    pair, seen = Several(), []
+    with pair.register_full_backward_pre_hook(lambda m, dy: seen.append(dy)):
+        pair(x, x)[1].sum().backward()
+    assert [(unused, dy.tolist()) for unused, dy in seen] == [(None, [[1, 1]])]
     pair.register_full_backward_pre_hook(lambda m, dy: dy)
     with pytest.raises(RuntimeError, match="Several has 2 outputs"):
         sum(pair(x, x)).sum().backward()
+
+
+def test_a_hook_may_go_before_the_others():
+    layer, seen = nn.ReLU(), []
+    layer.register_forward_hook(lambda m, args, y: seen.append("second"))
+    handle = layer.register_forward_hook(lambda m, args, y: seen.append("first"), prepend=True)
+    layer.register_forward_hook(lambda m, args, y: seen.append("third"))
+    layer(torch.ones(2))
+    handle.remove()
+    layer(torch.ones(2))
+    assert seen == ["first", "second", "third", "second", "third"]
+
+
+def test_hooks_for_all_modules():
+    from tinynet.nn.modules import module as for_all
+
+    def note(module, *values):
+        seen.append(f"{type(module).__name__} {len(values)}")
+
+    model, seen = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), []
+    handles = [
+        for_all.register_module_forward_pre_hook(note),
+        for_all.register_module_forward_hook(note),
+        for_all.register_module_full_backward_hook(note),
+    ]
+    x = torch.ones(1, 1, 2, 2, requires_grad=True)
+    model(x).sum().backward()
+    kinds = ("Sequential 1", "ReLU 1", "ReLU 2", "MaxPool2d 1", "MaxPool2d 2", "Sequential 2")
+    assert seen == [*kinds, "MaxPool2d 2", "ReLU 2", "Sequential 2"]
+    for handle in handles:
+        handle.remove()
+    model(x)
+    assert len(seen) == 9
 
 
 class Scaled(nn.Module):
@@ -669,7 +705,75 @@ def test_files_may_be_open_ones_and_hold_dtypes_and_devices(tmp_path):
         torch.save(np.dtype("M8[s]"), tmp_path / "kept.pt")
 
 
+def test_losses_are_known_by_their_base():
+    from tinynet.nn.modules.loss import _Loss, _WeightedLoss
+
+    assert isinstance(nn.MSELoss(), _Loss)
+    assert not isinstance(nn.MSELoss(), _WeightedLoss)
+    assert isinstance(nn.CrossEntropyLoss(weight=torch.ones(3)), _WeightedLoss)
+    assert nn.L1Loss(size_average=False).reduction == "sum"
+
+
 # ----- optimizers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SGD", "LBFGS", "Heavy"])
+def test_hooks_around_a_step(kind):
+    class Above(Heavy):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    w, seen = torch.ones(2, requires_grad=True), []
+    optimizer = (Above if kind == "Heavy" else getattr(torch.optim, kind))([w], lr=0.1)
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append(w.tolist()))
+    handle = optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(w.tolist()))
+    closure()
+    optimizer.step(closure)
+    assert seen == [[1, 1], w.tolist()]
+    handle.remove()
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: ((closure,), kwargs))
+    optimizer.step()
+    assert len(seen) == 3
+
+
+def test_an_optimizer_may_wrap_another():
+    class Around(torch.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner, self.param_groups = inner, inner.param_groups
+
+        def step(self, closure=None):
+            self.inner.step(closure)
+
+    w, seen = torch.ones(2, requires_grad=True), []
+    optimizer = Around(torch.optim.SGD([w], lr=0.5))
+    optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(o))
+    w.grad = torch.ones(2)
+    optimizer.step()
+    assert w.tolist() == [0.5, 0.5]
+    assert seen == [optimizer]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_what_an_optimizer_remembers_may_be_changed(momentum):
+    w = [torch.ones(2, requires_grad=True) for _ in range(2)]
+    optimizer = torch.optim.RMSprop(w, lr=0.1, momentum=momentum)
+    for p in w:
+        p.grad = torch.ones(2)
+    optimizer.step()
+    first = w[0].tolist()
+    for p in w:
+        for name, value in optimizer.state[p].items():
+            if name != "step":
+                value.zero_()
+        p.data.fill_(1.0)
+    optimizer.step()
+    assert w[0].tolist() == w[1].tolist() == first
 
 
 class Heavy(torch.optim.Optimizer):

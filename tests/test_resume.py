@@ -48,7 +48,7 @@ class Jitter(data.Transform):
     def __init__(self) -> None:
         self.rng = np.random.Generator(np.random.Philox(5))
 
-    def apply(self, x, rng):
+    def change(self, x, rng):
         noise = self.rng.random() + random.random() + np.random.rand() + rng.random()
         return x + np.float32(0.01 * noise)
 

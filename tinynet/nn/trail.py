@@ -60,7 +60,8 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     """
     if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
-    hooked = bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+    own = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    hooked = bool(own or hooks.for_all)
     if hooked:
         args, kwargs, watched = hooks.before(module, args, kwargs)
     calls = here.calls

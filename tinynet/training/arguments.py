@@ -94,7 +94,7 @@ def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
     """A function of the images alone; one that draws random numbers is a Transform."""
     if isinstance(value, Transform):
         return
-    example += " (a random one is a data.Transform, with a method apply(self, x, rng))"
+    example += " (a random one is a data.Transform, with a method change(self, x, rng))"
     check_takes("fit", name, value, ["images"], example)
 
 

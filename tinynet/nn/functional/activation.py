@@ -1,6 +1,6 @@
 """Activations under PyTorch's names. Formulas and gradients stand in tinynet/ops.
 
-With inplace=True the input itself becomes the result, see `in_place.py`.
+With inplace=True the input itself becomes the result, see `applied`.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -15,8 +15,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions import log_softmax, sigmoid, softmax, softmin, tanh
-from tinynet.nn.functional.arguments import Data, named, tensor_of
-from tinynet.nn.functional.in_place import applied
+from tinynet.nn.functional.arguments import Data, applied, named, tensor_of
 from tinynet.ops import activation
 from tinynet.ops.checks import within
 from tinynet.ops.reduction import axes_of
