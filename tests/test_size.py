@@ -16,15 +16,15 @@ MOST = {
     "kernels": 4181,
     "lab": 2097,
     "models": 397,
-    "nn": 5783,
+    "nn": 5806,
     "onnx": 2273,
     "ops": 3686,
-    "optim": 2405,
+    "optim": 2458,
     "teaching": 3594,
-    "training": 7397,
-    "utils": 881,
-    "vision": 1634,
-    "its own files": 5376,
+    "training": 7400,
+    "utils": 895,
+    "vision": 1902,
+    "its own files": 5393,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
