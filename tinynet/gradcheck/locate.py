@@ -213,7 +213,7 @@ class Search:
         return self._failure(incident.call, incident.place, incident.cause, incident.evidence)
 
     def _failure(self, call: Call, place: int, cause: str = "", evidence: str = "") -> Failure:
-        argument = call.names[place] if place < len(call.names) else f"input {place}"
+        argument = call.names[place]
         tensor = call.tensors.get(place)
         own = next((name for name, x in self.subject.targets.items() if x is tensor), argument)
         failure = Failure(
@@ -370,15 +370,7 @@ class Search:
             others,
             vjp=lambda dy: replay.backward(place, dy),
             elsewhere=elsewhere,
-            first=lambda: self._first_seen(call, place),
         )
-
-    def _first_seen(self, call: Call, place: int) -> np.ndarray | None:
-        """What this argument was when the function ran for the first time, elsewhere."""
-        with self.subject.at(self.elsewhere):
-            trace = record(self.subject.run, self.subject.model)
-        twin = next((c for c in trace.calls if c.op == call.op and c.layer == call.layer), None)
-        return None if twin is None else np.asarray(twin.args[place], np.float64)
 
     def _as_seen_from_outside(self, failure: Failure, index: tuple[int, ...]) -> None:
         """Give the element's numbers as the caller sees them: in `.grad`, for the whole."""

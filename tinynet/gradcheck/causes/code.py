@@ -19,14 +19,14 @@ import linecache
 import re
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import STEP, Clues, Suspect, output_of
+from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of, slope
 from tinynet.gradcheck.replay import smaller
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied
@@ -41,7 +41,7 @@ INSTEAD = {
     "floor": "ceil", "ceil": "floor", "max": "min", "min": "max", "maximum": "minimum",
     "minimum": "maximum", "sum": "mean", "mean": "sum", "std": "var", "var": "std",
     "+": "-", "-": "+", "*": "/", "/": "*", "<": "> <=", ">": "< >=", "<=": "< >=", ">=": "> <=",
-    "==": "!=", "!=": "==",
+    "==": "!=", "!=": "==", "tril": "triu", "triu": "tril",
 }  # fmt: skip
 SIGNS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Lt: "<", ast.Gt: ">",
@@ -56,7 +56,8 @@ MISSING = (
     "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
     "{0} * {1}[:, None]", "-{0}", "{0} * {0}", "(1 - {0})", "(1 + {0})", "({0} - 1)", "{0}[::-1]",
-    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})",
+    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})", "{0}[{1}]",
+    "np.take_along_axis({0}, {1}, -1)",
 )  # fmt: skip
 
 BRIEF = 24  # letters of an expression that may belong elsewhere too
@@ -164,6 +165,8 @@ class Code:
         run = self.compiled(empty)
         with contextlib.suppress(TooMuchError), self.watch:
             args, settings = clues.given()
+            for array in (arg for arg in args if isinstance(arg, np.ndarray)):
+                array.flags.writeable = False  # a change that writes into an argument is no cure
             given = run(*args, **settings)
             if not np.allclose(output_of(given), clues.y, rtol=1e-9, atol=1e-12):
                 return None
@@ -203,7 +206,7 @@ class Code:
             if left is None or left.any():
                 return False
         for name, n in here.numbers.items():
-            if self.is_right_at(*here.given(settings={name: n + 1})) is False:
+            if self.is_right_at(*here.given(**{name: n + 1})) is False:
                 return False
         found = set[bool | None]()
         for less in smaller(here.call):
@@ -218,13 +221,15 @@ class Code:
         """Whether the slope along some direction is right there; None if the function fails, or
         the backward with fewer elements, which may have the sizes as numbers."""
         own, draw = self.clues.fault.place, np.random.default_rng(6).standard_normal
-        v, ends = draw(np.shape(args[own])), list[np.ndarray]()
+        v = draw(np.shape(args[own]))
+
+        def f(x: np.ndarray) -> np.ndarray:
+            given = [x if place == own else copied(arg) for place, arg in enumerate(args)]
+            return output_of(self.clues.call.body(*given, **settings))
+
         try:
-            for h in (STEP, -STEP):
-                moved = [*map(copied, args)]
-                moved[own] = moved[own] + h * v
-                ends.append(output_of(self.clues.call.body(*moved, **settings)))
-            dy = draw(ends[0].shape)
+            dy = draw(f(args[own].copy()).shape)
+            right = slope(f, args[own], v, dy)
         except Exception:
             return None
         run = self.compiled()
@@ -234,27 +239,34 @@ class Code:
                 claimed = (v * _gradient(given, dy, v.shape)).sum()
         except (Exception, TooMuchError):
             return None if v.size < self.clues.x.size else False
-        slope = (dy * (ends[0] - ends[1])).sum() / (2 * STEP)
-        return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
+        return bool(abs(right - claimed) <= 1e-5 * (abs(right) + abs(claimed)))
+
+
+def _running(clues: Clues) -> Code | None:
+    """The code of the operation, if it is this code that runs."""
+    code, wrong = Code(clues), ~clues.is_right(clues.analytic, clues.numeric)
+    left = code.wrong(clues.x.size)
+    runs = len(clues.tests) > 1 and left is not None and np.array_equal(left, wrong)
+    return code if runs and wrong.any() else None
+
+
+def remembered(clues: Clues) -> Iterator[Suspect]:
+    """Something that is kept between calls."""
+    code = clues.once(_running)
+    if code is not None and code.wrong(0, empty=True) is not None:
+        how = "with what is kept between calls emptied the gradient is right: something is "
+        yield Suspect(STATE, f"{how}remembered that each call has to compute anew")
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """The expression, or the few, with which written otherwise the gradient is right."""
-    code, changes = Code(clues), list[Change]()
+    code, changes = clues.once(_running), list[Change]()
+    if code is None:
+        return
+    left = ~clues.is_right(clues.analytic, clues.numeric)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        left = code.wrong(clues.x.size)
-        wrong = ~clues.is_right(clues.analytic, clues.numeric)
-        if left is None or len(clues.tests) < 2:
-            return
-        if not wrong.any() or not np.array_equal(left, wrong):
-            return  # it is not this code that runs
-        with contextlib.suppress(Exception):
-            if code.wrong(0, empty=True) is not None:
-                how = "with what is kept between calls emptied the gradient is right: something is "
-                yield Suspect(STATE, f"{how}remembered that each call has to compute anew")
-                return
-        while left is not None and left.any():
+        while left.any():
             best, before = None, left
             for change in itertools.islice(_changes(code, {c.line for c in changes}), MOST):
                 if code.watch.left < 0:
@@ -302,10 +314,8 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     parents = {id(n): node for node in ast.walk(code.tree) for n in ast.iter_child_nodes(node)}
     backward = [p for p in everywhere if p.function in code.backward]
     for places in (backward, [p for p in everywhere if p.function not in code.backward]):
-        for kind in (_turned, _named, _moved, _signs, _left_out, _constants, _reduced, _bound):
-            for place in places:
-                with contextlib.suppress(Exception):  # of what is no code any more
-                    yield from (_told(parents, place, text) for text in kind(place))
+        for kind in (_turned, _signs, _left_out, _named, _moved, _reduced, _bound):
+            yield from _of_kind(parents, places, kind)
         yield from _everywhere(places)
     sizes = {
         id(n)
@@ -329,6 +339,17 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
             given = from_elsewhere or place.names if "{1}" in form else ("",)
             for name in given:
                 yield _told(parents, place, form.format(_whole(place.node), name))
+        if form == "{1} ":  # an expression that stands in the code says more than another number
+            yield from _of_kind(parents, everywhere, _constants)
+
+
+def _of_kind(
+    parents: dict[int, Any], places: list[Place], kind: Callable[[Place], Iterator[str]]
+) -> Iterator[Change]:
+    """The changes of one kind at each place."""
+    for place in places:
+        with contextlib.suppress(Exception):  # of what is no code any more
+            yield from (_told(parents, place, text) for text in kind(place))
 
 
 def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:

@@ -7,7 +7,7 @@ which one is right.
 
 from __future__ import annotations
 
-import functools
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -38,18 +38,18 @@ def plain(clues: Clues) -> Iterator[Suspect]:
     single = np.bincount(clues.entries.i).max(initial=0) <= 1
     for suspect in look(clues) if single else ():
         vague = suspect.cause.startswith(OFF_BY) and "/" in suspect.cause
-        vague |= suspect.cause in (LEFT_OUT, NONE_DUE)
+        vague |= suspect.cause in (LEFT_OUT, NONE_DUE) or suspect.cause.startswith("either ")
+        vague |= bool(re.search(r"\d\.\d", suspect.cause))  # a number that nobody knows
         if not vague and not suspect.cause.startswith((*WEAK, BOTH)):
             yield suspect
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
-    if found := _confirmed(clues):
+    if found := clues.once(_confirmed):
         yield Suspect(*found)
 
 
-@functools.lru_cache(1)  # it is asked for twice
 def _confirmed(clues: Clues) -> Found:
     found: Found = where.confirmed(clues, _found)
     return found

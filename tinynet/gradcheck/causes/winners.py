@@ -57,7 +57,7 @@ def _windows(clues: Clues) -> np.ndarray | None:
         for i in range(x.size):
             moved = x.copy()
             moved.flat[i] += sign * far
-            found[i] = clues.output({clues.fault.place: moved}).reshape(-1) == moved.flat[i]
+            found[i] = clues.output(moved).reshape(-1) == moved.flat[i]
         if (found.sum(0) > 1).all():
             return found
     return None
