@@ -345,7 +345,7 @@ def hinge(x, t):
     [
         (transposed_conv, [(2, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
         (transposed_conv, [(3, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
-        (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "x summed over an axis", "axis 1"),
+        (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "in place of dy * x", ""),
         (weighted_squares, [(6,), (6,)], {}, "x", "constant factor", "the mean of weights"),
         (smoothed, [(5, 4), LABELS], {"eps": 0.3}, "x", "wrong in place of t", ""),
         (

@@ -204,6 +204,8 @@ class Search:
 
     def _record(self) -> None:
         self.trace = record(self.subject.run, self.subject.model)
+        for call in self.trace.calls:
+            call.body = self.subject.repeating(call.body)
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
             with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()

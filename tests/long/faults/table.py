@@ -18,7 +18,7 @@ SUM, AXIS = "missing sum over an axis", "summed over the wrong axis"
 UNCHANGED, OTHER = "output gradient returned unchanged", "gradient of the wrong argument returned"
 TIES, CROPPED = "ties counted more than once", "padding cropped at the wrong side"
 UNFLIPPED, FLIPPED = "kernel not flipped", "gradient flipped"
-SPATIAL, SWAPPED = "kernel spatially transposed", "input and output channels swapped"
+SPATIAL, SWAPPED = "axes 2 and 3 of w exchanged", "axes 0 and 1 of w exchanged"
 STRIDE, DILATION, GROUPS = "stride ignored", "dilation ignored", "groups mixed up"
 SPREAD, TRANSPOSED = "gradient spread over the window", "gradient transposed"
 SOFTMAX = "Jacobian without its off-diagonal part"
@@ -262,14 +262,14 @@ ELEMENTWISE = [
      case((4, 3), ())),
     ("swish", o.swish, "x", "a term dy y sigmoid(-x) is missing",
      "dy * s", case((3, 4)), case((2, 2, 3))),
-    ("residual", o.residual, "x", "in place of dy * (1 - h * h) @ w.T + dy",
+    ("residual", o.residual, "x", "one use of x left out",
      "(dy * (1 - h * h)) @ w.T", case((4, 3), (3, 3)), case((2, 5), (5, 5))),
     ("gram", o.gram, "x", CONSTANT, "dy @ x", case((3, 4)), case((4, 2))),
     ("two_steps", o.two_steps, "w", CONSTANT, "h.T @ dy",
      case((2, 3), (3, 3))),
     ("rows", o.rows, "x", ACCUMULATION, "rows_assigned(dy, x, index)",
      case((6, 3), index=np.array([0, 2, 2, 5, 0, 1]))),
-    ("linear_transposed", o.linear, "x", "transposed weight", "dy @ w.T",
+    ("linear_transposed", o.linear, "x", "w transposed", "dy @ w.T",
      case((2, 3), (3, 3), (3,)), case((4, 5), (5, 5), (5,))),
     ("linear_dw_transposed", o.linear, "w", TRANSPOSED, "g.T",
      case((2, 3), (3, 3), (3,)), case((4, 5), (5, 5), (5,))),

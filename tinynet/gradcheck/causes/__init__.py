@@ -73,6 +73,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
 VAGUE = (
     "not linear in the output gradient",
     "terms that do not belong into the sum",
+    "some terms of the sum are left out",
     "Jacobian not transposed",
     "constant factor",
     "wrong setting",
@@ -97,7 +98,7 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
             with contextlib.suppress(Exception):  # which a function raises at other values
                 if found := _fitting(clues, look):
                     cause, evidence = _told(clues, found)
-                    if cause in VAGUE:
+                    if cause in VAGUE or cause.startswith("wrong elements of "):
                         return _with_the_code(clues, cause, evidence)
                     return cause, evidence
         place = where.of_the_elements(clues)

@@ -31,7 +31,7 @@ from tinynet.gradcheck.replay import smaller
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied
 
-MOST = 4000  # changes that are tried
+MOST = 5000  # changes that are tried
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -60,21 +60,28 @@ MISSING = (
     "np.take_along_axis({0}, {1}, -1)",
 )  # fmt: skip
 
+EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
 BRIEF = 24  # letters of an expression that may belong elsewhere too
 
 
 class Place(NamedTuple):
     """Where a node stands: the field of its parent, its number in a list there, else None.
 
-    function: the one it is in. names: the variables in reach there.
+    around: all that it is in, the function last. function: the one it is in. names: the variables
+    in reach there.
     """
 
     node: Any
-    parent: Any
+    around: list[Any]
     field: str
     number: int | None
     function: Any
     names: list[str]
+
+    @property
+    def parent(self) -> Any:
+        """What it stands in."""
+        return self.around[0]
 
     def put(self, node: Any) -> None:
         """Let another node stand there."""
@@ -310,50 +317,46 @@ def _at(array: Any, place: Any) -> Any:
 
 def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     """All changes of other lines than those, the likeliest first."""
-    everywhere = [p for p in _places(code.tree, None, code.outside) if p.node.lineno not in done]
-    parents = {id(n): node for node in ast.walk(code.tree) for n in ast.iter_child_nodes(node)}
+    found = _places([code.tree], None, code.outside)
+    everywhere = [place for place in found if place.node.lineno not in done]
     backward = [p for p in everywhere if p.function in code.backward]
-    for places in (backward, [p for p in everywhere if p.function not in code.backward]):
+    halves = backward, [p for p in everywhere if p.function not in code.backward]
+    for places in halves:
         for kind in (_turned, _signs, _left_out, _named, _moved, _reduced, _bound):
-            yield from _of_kind(parents, places, kind)
-        yield from _everywhere(places)
-    sizes = {
-        id(n)
-        for p in backward
-        if harmless.grows(p.node)
-        for n in ast.walk(p.node)
-        if n is not p.node
-    }
-    values = [place for place in backward if place.is_value and id(place.node) not in sizes]
+            yield from _of_kind(places, kind)
+    grown = [ast.walk(p.node) for p in everywhere if harmless.grows(p.node)]
+    sizes = {id(n) for nodes in grown for n in list(nodes)[1:]}  # of arrays, and no others
+    values = [place for place in everywhere if place.is_value and id(place.node) not in sizes]
     known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
     known = {text: None for text in known if len(text) <= BRIEF}
     names = backward[0].names if backward else []
     for name, p in itertools.product(names, code.clues.numbers):
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
+    yield from (_told(place, text) for place in values for text in known)
+    for places in halves:  # a number says less than an expression that stands in the code
+        yield from _of_kind(places, _constants)
+        yield from _everywhere(places)
     numbers = {ast.unparse(p.node) for p in everywhere if _is_number(p.node)}
     limits = dict.fromkeys([*code.clues.numbers, *sorted(numbers)])
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
-    for form in ("{1} ", *MISSING, "{0} * {1} ", "{0} / {1} "):
-        from_elsewhere = [*known, *masks] if form.endswith(" ") else []
-        for place in values:
-            given = from_elsewhere or place.names if "{1}" in form else ("",)
-            for name in given:
-                yield _told(parents, place, form.format(_whole(place.node), name))
-        if form == "{1} ":  # an expression that stands in the code says more than another number
-            yield from _of_kind(parents, everywhere, _constants)
+    for form in (*MISSING, "{0} * {1} ", "{0} / {1} "):
+        for place in (p for p in values if p.function in code.backward):
+            given = [*known, *masks] if form.endswith(" ") else place.names
+            for name in given if "{1}" in form else ("",):
+                yield _told(place, form.format(_whole(place.node), name))
 
 
-def _of_kind(
-    parents: dict[int, Any], places: list[Place], kind: Callable[[Place], Iterator[str]]
-) -> Iterator[Change]:
+def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
     """The changes of one kind at each place."""
     for place in places:
         with contextlib.suppress(Exception):  # of what is no code any more
-            yield from (_told(parents, place, text) for text in kind(place))
+            changes = (_told(place, text) for text in kind(place))
+            yield from (c for c in changes if not EMPTY.search(c.cure))
 
 
-def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:
-    """All expressions and assignments in the functions below a node."""
+def _places(around: list[Any], function: Any, names: list[str]) -> Iterator[Place]:
+    """All expressions and assignments in the functions below a node, the first of `around`."""
+    node = around[0]
     if isinstance(node, (ast.FunctionDef, ast.Lambda)):
         stored = (n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), ast.Store))
         inner = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
@@ -364,8 +367,8 @@ def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:
             if isinstance(part, ast.AST) and not isinstance(part, ast.arguments):
                 read = not isinstance(getattr(part, "ctx", None), ast.Store) and function
                 if isinstance(part, (ast.expr, ast.Assign, ast.AugAssign)) and read:
-                    yield Place(part, node, field, number, function, names)
-                yield from _places(part, function, names)
+                    yield Place(part, around, field, number, function, names)
+                yield from _places([part, *around], function, names)
 
 
 def _is_number(node: Any) -> bool:
@@ -387,17 +390,17 @@ def _parsed(place: Place, text: str) -> Any:
     return new
 
 
-def _told(parents: dict[int, Any], place: Place, text: str) -> Change:
+def _told(place: Place, text: str) -> Change:
     """A change, of the expression by itself, or with what is around it if that says little."""
-    new, around = _parsed(place, text), parents[id(place.node)]
+    new = _parsed(place, text)
     said = ast.unparse(place.node), ast.unparse(new)
-    while isinstance(around, (ast.expr, ast.Slice)) and (
-        len(said[0]) < SHORT or isinstance(around, (ast.Subscript, ast.Slice))
-    ):
+    for node in itertools.takewhile(lambda n: isinstance(n, (ast.expr, ast.Slice)), place.around):
+        if len(said[0]) >= SHORT and not isinstance(node, (ast.Subscript, ast.Slice)):
+            break
         place.put(new)
-        after = ast.unparse(around)
+        after = ast.unparse(node)
         place.put(place.node)
-        around, said = parents[id(around)], (ast.unparse(around), after)
+        said = ast.unparse(node), after
     old, now = (re.sub(r"_at\((.*?), ([^()]*)\)", r"\1[\2]", words) for words in said)
     return _instead(old, now, [(place, new)])
 

@@ -14,7 +14,6 @@ import numpy as np
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
-from tinynet.gradcheck.trace import is_array
 
 
 def left_out(clues: Clues) -> Iterator[Suspect]:
@@ -52,8 +51,10 @@ def _sums(clues: Clues) -> Iterator[tuple[str, str, np.ndarray]]:
     Y = list(flat_places(shape, e.j))
     axes = [a for a, n in enumerate(shape) if n > 1]
     groups = [c for count in range(1, len(axes) + 1) for c in itertools.combinations(axes, count)]
-    indexed = any(is_array(a, "i") for a in clues.settings.values())  # by chance in one place each
-    for chosen in groups if not indexed else ():
+    summed = len(np.unique(e.i))
+    for chosen in groups:
+        if any(len(np.unique(e.i * shape[a] + Y[a])) < summed * shape[a] for a in chosen):
+            continue  # not every element is in the whole sum
         at = [int(Y[a][~e.wrong][0]) for a in chosen]
         which = " and ".join(axis_name(a, clues.y) for a in chosen)
         place = ", ".join(_ordinal(p, shape[a]) for a, p in zip(chosen, at))
