@@ -8,6 +8,7 @@ from faults_by_hand import fault
 
 from tests.long.faults import ALL
 from tests.long.faults import operations as o
+from tinynet import differentiable, gradcheck
 from tinynet.gradcheck.causes import diagnose
 
 
@@ -212,3 +213,37 @@ def test_a_saved_value_that_is_built_up_in_place_is_not_blamed_for_a_wrong_formu
         return y.copy(), lambda dy: dy * (1 - y**4) * (1 + 0.3 * x)
 
     assert diagnose(fault(running_tanh, [rng.standard_normal((3, 4))])) is None
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "cause"),
+    [
+        ("np.tanh(x)", "dy * (1 - y)", "dy (1 - y) in place of dy (1 - y^2)"),
+        ("x * x", "dy * x", "constant factor"),
+        ("np.exp(x)", "-dy * y", "wrong sign"),
+        ("1 / x", "-dy * y", "-dy / x in place of -dy / x^2"),
+        ("np.maximum(x, 0)", "dy", "output gradient returned unchanged"),
+        ("np.maximum(x, 0)", "0 * dy", "zero gradient"),
+        ("np.maximum(x, 0)", "dy * (x < 0)", "the two branches are exchanged"),
+        ("np.maximum(x, 0)", "dy * (dy > 0)", "masked by the sign of dy"),
+        ("np.where(x > 0, x, 0.1 * x)", "dy * (x > 0)", "left out, where x < 0"),
+        ("x * x", "2 * x", "output gradient not used"),
+        ("x * x", "dy * 2 * x + 1", "a term without the output gradient"),
+        ("x.mean(1, keepdims=True)", "dy + 0 * x", "average not divided"),
+        ("x.max(1, keepdims=True)", "dy + 0 * x", "gradient spread over the window"),
+        ("x.max(1, keepdims=True)", "dy * (x == x.min(1, keepdims=True))", "wrong winner"),
+        ("x.T", "dy.reshape(x.shape)", "reshaped where it must be transposed"),
+        ("x * np.arange(1, 13).reshape(3, 4)", "(dy * y / x)[::-1]", "gradient flipped"),
+        ("np.cumsum(x, 0)", "np.cumsum(dy, 0)", "Jacobian not transposed"),
+        ("x - x.mean(1, keepdims=True)", "dy - dy.mean(0)", "summed over the wrong axis"),
+        ("x / np.sqrt((x * x).sum(1, keepdims=True))", "dy * y / x", "treated as a constant"),
+        ("x * np.tanh(x)", "dy * np.tanh(x)", "a term dy x (1 - tanh(x)^2) is missing"),
+    ],
+)
+def test_the_common_mistakes_are_named_where_there_is_no_source(forward, backward, cause):
+    space = {"np": np}
+    exec(f"def typed(x):\n    y = {forward}\n    return y, lambda dy: {backward}", space)
+    x = np.random.default_rng(8).standard_normal((3, 4))
+    (failure,) = gradcheck(differentiable(space["typed"]), x).failures
+    assert (failure.op, failure.argument) == ("typed", "x")
+    assert cause in failure.cause

@@ -267,7 +267,7 @@ def test_two_sides_of_the_border_are_told_together():
         return y, lambda dy: (dy + np.roll(dy, -1, 0)) * inside
 
     cause, evidence = diagnose(fault(shifted, [rng.standard_normal((4, 5))]))
-    assert cause == "some terms of the sum are left out"
+    assert cause.startswith("some terms of the sum are left out")
     assert "at the first place of axis 0 or the last of axis 1 of x" in evidence
 
 
@@ -345,7 +345,7 @@ def hinge(x, t):
     [
         (transposed_conv, [(2, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
         (transposed_conv, [(3, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
-        (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "in place of dy * x", ""),
+        (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "x.sum(1, keepdims=True) in place of x", ""),
         (weighted_squares, [(6,), (6,)], {}, "x", "constant factor", "the mean of weights"),
         (smoothed, [(5, 4), LABELS], {"eps": 0.3}, "x", "wrong in place of t", ""),
         (

@@ -226,16 +226,13 @@ class Search:
 
     def _upstream(self, call: Call, places: Iterable[int]) -> list[str]:
         """The targets that flow into arguments of a call."""
-        producers = self.trace.by_node()
-        reached: set[int] = set()
-        pending = [source for place, source in call.sources() if place in places]
-        while pending:
-            item = pending.pop()
-            if id(item) not in reached:
-                reached.add(id(item))
-                if isinstance(item, Node) and item in producers:
-                    pending.extend(source for _, source in producers[item].sources())
-        return [name for name, x in self.subject.targets.items() if id(x) in reached]
+        sources = [source for place, source in call.sources() if place in places]
+        nodes = {source for source in sources if isinstance(source, Node)}
+        return [
+            name
+            for name, x in self.subject.targets.items()
+            if any(source is x for source in sources) or nodes & self.trace.leading_to({id(x)})
+        ]
 
     def _operation(self, call: Call, place: int) -> Failure | None:
         """Check one argument of one call by itself."""

@@ -58,7 +58,7 @@ def _windows(clues: Clues) -> np.ndarray | None:
             moved = x.copy()
             moved.flat[i] += sign * far
             found[i] = clues.output(moved).reshape(-1) == moved.flat[i]
-        if (found.sum(0) > 1).all():
+        if found.any(0).all() and (found.sum(0) > 1).any():
             return found
     return None
 
