@@ -46,7 +46,6 @@ NAMES = [f"{body.__name__} {argument}" for body, _, _, argument in RIGHT]
 
 def garbage_like(gradient, rng):
     yield rng.standard_normal(gradient.shape)
-    yield gradient + rng.standard_normal(gradient.shape) * 0.1
     one_wrong = gradient.copy()
     one_wrong.flat[gradient.size // 2] += 0.5
     yield one_wrong
