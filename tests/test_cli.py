@@ -206,13 +206,11 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tiny, here, monkeyp
     assert {"run", "a.json", "w.safetensors", "state.pt"} < {path.name for path in here.iterdir()}
 
 
-def test_errors_speak_of_options_where_python_has_arguments(trained, here, capsys):
-    (here / "net.py").write_text("from tinynet import nn\nNet = lambda: nn.Linear(2, 2)\n")
-    picture(here / "a.png", "left")
-    assert main(["predict", str(trained), "a.png", "--model", "net.py:Net"]) == 1
-    error = capsys.readouterr().err
-    assert "with the arguments it was saved with.\n" in error
-    assert "strict" not in error
+def test_what_was_typed_is_in_the_error_as_it_was(here, capsys):
+    assert main(["evaluate", "runs/batch_size=32"]) == 2
+    assert "runs/batch_size=32 does not exist" in capsys.readouterr().err
+    assert main(["summary", ""]) == 2
+    assert "unknown model ''" in capsys.readouterr().err
 
 
 def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):
