@@ -189,13 +189,6 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
 def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
     monkeypatch.setattr(tinynet.cli, "make_parser", Mock(side_effect=KeyboardInterrupt))
     assert main([]) == 130
-    code = (
-        "import sys, tinynet_command; sys.meta_path.insert(0, tinynet_command)\n"
-        "def find_spec(*_): raise KeyboardInterrupt\n"
-        "tinynet_command.find_spec = find_spec; sys.exit(tinynet_command.main())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout + done.stderr) == (130, "")
 
 
 def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tiny, here, monkeypatch, capsys):
