@@ -35,9 +35,9 @@ def _numbers(e):
     return ir.VectorType(ir.IntType(8 * e.size), e.lanes)
 
 
-def _bytes_at(e, array, index):
-    """The address of as many bytes as a register holds elements."""
-    return e.builder.bitcast(e.at(array, index), ir.VectorType(ir.IntType(8), e.lanes).as_pointer())
+def _bytes(e):
+    """A type for as many bytes."""
+    return ir.VectorType(ir.IntType(8), e.lanes)
 
 
 def _largest(e, taps):
@@ -64,16 +64,13 @@ def _put_largest(e, taps, y, winners, j, relu):
     best = e.builder.select(loses, e.zero(), best)
     winner = e.builder.select(loses, ir.Constant(_numbers(e), [4] * e.lanes), winner)
     e.store(best, y, j)
-    winner = e.builder.trunc(winner, ir.VectorType(ir.IntType(8), e.lanes))
-    e.builder.store(winner, _bytes_at(e, winners, j)).align = 1
+    e.store(e.builder.trunc(winner, _bytes(e)), winners, j)
 
 
 def _shares(e, dy, winners, j):
     """dy[j ...] where winners[j ...] is 0, and 0 elsewhere; likewise for 1, 2 and 3."""
     share = e.load(dy, j)
-    winner = e.builder.load(_bytes_at(e, winners, j))
-    winner.align = 1
-    winner = e.builder.zext(winner, _numbers(e))
+    winner = e.builder.zext(e.load(winners, j, _bytes(e)), _numbers(e))
     for k in range(4):
         wins = e.builder.icmp_unsigned("==", winner, ir.Constant(_numbers(e), [k] * e.lanes))
         yield e.builder.select(wins, share, e.zero())
