@@ -92,7 +92,7 @@ class NumbaKernels(NumpyKernels):
         tasks, serial = y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES
         if blocks:
             winners = np.empty(y.shape, np.uint8)
-            share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu)
+            share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu, False)
             return batch_first(y), winners
         share_out(pooling.maxima, tasks, serial, image, y, *_window(g))
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
@@ -104,7 +104,7 @@ class NumbaKernels(NumpyKernels):
             given = batch_last_array(dy, dy.dtype)
             dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
             tasks, serial = given.shape[0] * given.shape[1], dx.nbytes < SERIAL_BYTES
-            share_out(pooling.pool_2x2_dx, tasks, serial, given, saved, dx)
+            share_out(pooling.pool_2x2, tasks, serial, dx, given, saved, False, True)
             return batch_first(dx)
         x, y, relu = saved
         if not _pools(x, dy.dtype):
@@ -120,7 +120,7 @@ class NumbaKernels(NumpyKernels):
 
     def relu(self, x: Array) -> Array:
         """max(x, 0), in the memory order of x."""
-        if x.size > VECTORS_FROM and (vectors := _vectors(x, y := np.empty_like(x))):
+        if x.size > VECTORS_FROM and (vectors := _vectors(x, x, y := np.empty_like(x))):
             share_out(elementwise.rectify, x.size, x.nbytes < SERIAL_BYTES, *vectors)
             return y
         return super().relu(x)
@@ -128,7 +128,7 @@ class NumbaKernels(NumpyKernels):
     def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y is not 0."""
         if y.size > VECTORS_FROM and (vectors := _vectors(dy, y, dx := np.empty_like(y))):
-            share_out(elementwise.rectify_dx, y.size, y.nbytes < SERIAL_BYTES, *vectors)
+            share_out(elementwise.rectify, y.size, y.nbytes < SERIAL_BYTES, *vectors)
             return dx
         return super().relu_dx(dy, y)
 

@@ -74,12 +74,6 @@ class Emitter:
         self.lanes = length // self.size
         self.scalar = context.get_value_type(dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
-        kind = f"v{self.lanes}f{dtype.bitwidth}"
-        self._fma = self._intrinsic("llvm.fma." + kind, self.vector, [self.vector] * 3)
-
-    def _intrinsic(self, name, result, arguments):
-        signature = ir.FunctionType(result, arguments)
-        return cgutils.get_or_insert_function(self.builder.module, signature, name)
 
     def address(self, kind, value):
         """Of an array the address of its elements; another value as it is."""
@@ -135,7 +129,10 @@ class Emitter:
 
     def fma(self, x, y, z):
         """x * y + z, rounded once."""
-        return self.builder.call(self._fma, [x, y, z])
+        name = f"llvm.fma.v{self.lanes}f{8 * self.size}"
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [x, y, z])
 
     def totals(self, vectors):
         """The sums over the lanes of up to four vectors, as a vector of four.
