@@ -94,7 +94,7 @@ class NumbaKernels(NumpyKernels):
             winners = np.empty(y.shape, np.uint8)
             share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu, False)
             return batch_first(y), winners
-        share_out(pooling.maxima, tasks, serial, image, y, *_window(g))
+        share_out(pooling.maxima, tasks, serial, image, y, g.kernel, g.stride, g.corner, g.dilation)
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
         return largest, (x, largest, relu)
 
@@ -112,8 +112,8 @@ class NumbaKernels(NumpyKernels):
         image, largest = batch_last_array(x, x.dtype), batch_last_array(y, x.dtype)
         given = batch_last_array(self.relu_dx(dy, y) if relu else dy, x.dtype)
         dx = np.empty_like(image)
-        arrays = given, image, largest, dx
-        share_out(pooling.maxima_dx, len(image), dx.nbytes < SERIAL_BYTES, *arrays, *_window(g))
+        serial, window = dx.nbytes < SERIAL_BYTES, (g.kernel, g.stride, g.corner, g.dilation)
+        share_out(pooling.maxima_dx, len(image), serial, given, image, largest, dx, *window)
         return batch_first(dx)
 
     # ----- elementwise, vectors -------------------------------------------------------------------
@@ -168,11 +168,6 @@ def _pools(x: Array, dtype: np.dtype, one_image: bool = False) -> bool:
         and 0 not in x.shape
         and (len(x) >= lanes(dtype) or (one_image and len(x) == 1))
     )
-
-
-def _window(g: Geometry) -> tuple[Any, ...]:
-    """A geometry as the pooling loops take it."""
-    return g.kernel, g.stride, g.corner, g.dilation
 
 
 def _vectors(*arrays: Array) -> list[Array] | None:

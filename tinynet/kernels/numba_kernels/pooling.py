@@ -63,12 +63,10 @@ def _put_largest(e, taps, y, winners, j, relu):
 
 def _shares(e, dy, winners, j):
     """dy[j ...] where winners[j ...] is 0, and 0 elsewhere; likewise for 1, 2 and 3."""
-    share = e.load(dy, j)
-    winner = e.builder.zext(e.load(winners, j, _integers(e, 1)), _integers(e, e.size))
+    share, numbers = e.load(dy, j), _integers(e, e.size)
+    winner = e.builder.zext(e.load(winners, j, _integers(e, 1)), numbers)
     for k in range(4):
-        wins = e.builder.icmp_unsigned(
-            "==", winner, ir.Constant(_integers(e, e.size), [k] * e.lanes)
-        )
+        wins = e.builder.icmp_unsigned("==", winner, ir.Constant(numbers, [k] * e.lanes))
         yield e.builder.select(wins, share, e.zero())
 
 

@@ -123,10 +123,6 @@ class Emitter:
         """A vector of zeros."""
         return ir.Constant(self.vector, None)
 
-    def constant(self, factor):
-        """A number known now, in every lane."""
-        return ir.Constant(self.vector, [float(factor)] * self.lanes)
-
     def fma(self, x, y, z):
         """x * y + z, rounded once."""
         name = f"llvm.fma.v{self.lanes}f{8 * self.size}"
@@ -168,10 +164,8 @@ class Emitter:
         for factor, vector in zip(factors, vectors):
             if factor == 0:
                 continue
-            if total is None:
-                total = self.builder.fmul(vector, self.constant(factor))
-            else:
-                total = self.fma(vector, self.constant(factor), total)
+            factor = ir.Constant(self.vector, [float(factor)] * self.lanes)
+            total = self.fma(vector, factor, total) if total else self.builder.fmul(vector, factor)
         return total
 
     @contextlib.contextmanager
