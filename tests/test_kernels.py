@@ -352,16 +352,6 @@ def test_relu_takes_a_number():
     assert tinynet.relu(2).item() == 2
 
 
-@pytest.mark.parametrize("size", [(0, 3), (2, 5), (90, 12_000)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_product_of_a_column_and_a_row(size, dtype, rng):
-    a, b = (rng.standard_normal(n).astype(dtype) for n in size)
-    for vector in (a, a[::-1]):
-        y = current.outer(vector, b)
-        assert y.dtype == dtype
-        assert np.array_equal(y, vector[:, None] * b)
-
-
 def label_losses_by_loops(x, labels):
     """The definition, example by example: -log p of the label, and p."""
     losses, shares = np.empty(len(x)), np.empty(x.shape)

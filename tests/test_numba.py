@@ -369,7 +369,7 @@ def test_a_kernel_starts_its_helper_and_waits_for_it(awake):
         y = np.zeros_like(x)
 
         def work(part, team, y=y):
-            elementwise.rectify(team, part, part << 15, (part + 1) << 15, x, y)
+            elementwise.rectify(team, part, part << 15, (part + 1) << 15, x, x, y)
 
         threads.run_compiled(work, 2)
         assert (y == np.maximum(x, 0)).all()
@@ -380,7 +380,7 @@ def test_an_error_in_a_share_is_raised_and_the_helper_works_again(wrong, awake):
     def work(part, team):
         if part == wrong:
             raise RuntimeError(f"in share {part}")
-        elementwise.rectify(team, part, 0, 4, np.ones(4, np.float32), np.ones(4, np.float32))
+        elementwise.rectify(team, part, 0, 4, *np.ones((3, 4), np.float32))
 
     for _ in range(3):
         with pytest.raises(RuntimeError, match=f"in share {wrong}"):

@@ -8,11 +8,9 @@ carry the order along by themselves.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
-from tinynet.kernels.geometry import Array, Padding
+from tinynet.kernels.geometry import Array
 
 CACHE_STRIDE = 1024
 """Bytes; see `stored_batch_last`."""
@@ -46,17 +44,25 @@ def stored_batch_last(x: Array) -> Array:
     return batch_first(y)
 
 
-def padded(x: Array, padding: Padding, value: float = 0.0) -> Array:
-    """x (C, H, W, N) surrounded by `value`, contiguous; x itself if there is nothing to do."""
-    (top, bottom), (left, right) = padding
-    if not (top or bottom or left or right):
-        return np.ascontiguousarray(x)
+def cutout(
+    x: Array, top: int, height: int, left: int, width: int, outside: float = 0.0
+) -> tuple[Array, int]:
+    """x[:, top : top + height, left : left + width], and `outside` where that is outside of x.
+
+    x (C, H, W, N) contiguous -> (a contiguous array that holds it, at how many bytes in it).
+    """
     C, H, W, N = x.shape
-    y = np.empty((C, H + top + bottom, W + left + right, N), x.dtype)
-    y[:, :top] = y[:, top + H :] = value
-    y[:, top : top + H, :left] = y[:, top : top + H, left + W :] = value
-    y[:, top : top + H, left : left + W] = x
-    return y
+    # rows `above` to `below` and columns `before` to `after` of the result are in x
+    above, before = min(max(0, -top), height), min(max(0, -left), width)
+    below, after = max(above, min(height, H - top)), max(before, min(width, W - left))
+    if below - above == height and after - before == width:
+        return x, top * x.strides[1] + left * x.strides[2]
+    y = np.empty((C, height, width, N), x.dtype)
+    y[:, :above] = y[:, below:] = outside
+    y[:, above:below, :before] = y[:, above:below, after:] = outside
+    seen = x[:, top + above : top + below, left + before : left + after]
+    y[:, above:below, before:after] = seen
+    return y, 0
 
 
 def common_dtype(a: Array, b: Array) -> np.dtype:
@@ -77,11 +83,6 @@ def as_vectors(*arrays: Array) -> list[Array] | None:
 def places(labels: Array) -> tuple[Array, ...]:
     """The index of each label's own element in an array (N, C, ...): n, label, and the rest."""
     if labels.ndim == 1:
-        return _counted(len(labels)), labels
+        return np.arange(len(labels)), labels
     grid = np.indices(labels.shape, sparse=True)
     return (*grid[:1], labels, *grid[1:])
-
-
-@functools.lru_cache(16)  # a training has one size of batch, and a rest
-def _counted(N: int) -> Array:
-    return np.arange(N)

@@ -13,7 +13,7 @@ from tinynet.kernels import choice
 from tinynet.kernels.geometry import Array, Geometry
 from tinynet.kernels.layout import batch_first, batch_last, common_dtype, stored_batch_last
 from tinynet.kernels.plain import Kernels
-from tinynet.kernels.plans import blocks, elementwise, pools
+from tinynet.kernels.plans import blocks, pools
 
 
 class NumpyKernels(Kernels):
@@ -69,13 +69,3 @@ class NumpyKernels(Kernels):
         """dx (N, C, H, W)."""
         in_one_call = choice.sums_in_one_call(g)
         return pools.sum_side_by_side_dx(dy, g) if in_one_call else pools.sum_pool2d_dx(dy, g)
-
-    def relu(self, x: Array) -> Array:
-        """max(x, 0)."""
-        return elementwise.relu(x) if x.size > elementwise.PIECE else Kernels.relu(self, x)
-
-    def relu_dx(self, dy: Array, y: Array) -> Array:
-        """dy where y is not 0."""
-        if y.size > elementwise.PIECE or dy.dtype is not y.dtype:
-            return elementwise.relu_dx(dy, y)
-        return Kernels.relu_dx(self, dy, y)

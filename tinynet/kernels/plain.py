@@ -107,11 +107,6 @@ class Kernels:
         dx: Array = dy * (y != 0)
         return dx
 
-    def outer(self, a: Array, b: Array) -> Array:
-        """a (M), b (P) -> a_m b_p (M, P): a linear layer's weight gradient for one example."""
-        y: Array = a[:, None] * b
-        return y
-
     def momentum_step(
         self,
         p: Array,

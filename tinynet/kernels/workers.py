@@ -77,7 +77,10 @@ Signal = SpinningSignal if CAN_SPIN else SleepingSignal
 
 
 class Worker:
-    """A thread that does one task after another: `begin(task)`, then `wait()` for its end."""
+    """A thread that does one task after another: `begin(task)`, then `wait()` for its end.
+
+    RuntimeError if there may be no more threads.
+    """
 
     def __init__(self) -> None:
         self._task: Callable[[], None] = lambda: None
@@ -86,9 +89,6 @@ class Worker:
         self._tired = CAN_SPIN  # whether it sleeps when it has nothing to do
         self._ended = False
         self.start, self.done, self._wake = Signal(), Signal(), SleepingSignal()
-
-    def live(self) -> None:
-        """Start the thread. RuntimeError if there may be no more of them."""
         threading.Thread(target=self._live, daemon=True, name="tinynet-kernel").start()
 
     def begin(self, task: Callable[[], None], later: bool = False) -> bool:
@@ -173,9 +173,7 @@ class Pool:
     def grow(self, count: int) -> None:
         """Have `count` workers. RuntimeError where that many threads may not be started."""
         while len(self.workers) < count:
-            worker = Worker()
-            worker.live()
-            self.workers.append(worker)
+            self.workers.append(Worker())
 
     def share(
         self,

@@ -94,7 +94,7 @@ class NumbaKernels(NumpyKernels):
             winners = np.empty(y.shape, np.uint8)
             share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu)
             return batch_first(y), winners
-        share_out(pooling.maxima, tasks, serial, image, y, *_window(g))
+        share_out(pooling.maxima, tasks, serial, image, y, g.kernel, g.stride, g.corner, g.dilation)
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
         return largest, (x, largest, relu)
 
@@ -104,7 +104,7 @@ class NumbaKernels(NumpyKernels):
             given = batch_last_array(dy, dy.dtype)
             dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
             tasks, serial = given.shape[0] * given.shape[1], dx.nbytes < SERIAL_BYTES
-            share_out(pooling.pool_2x2_dx, tasks, serial, given, saved, dx)
+            share_out(pooling.pool_2x2, tasks, serial, dx, given, saved, None)
             return batch_first(dx)
         x, y, relu = saved
         if not _pools(x, dy.dtype):
@@ -112,15 +112,15 @@ class NumbaKernels(NumpyKernels):
         image, largest = batch_last_array(x, x.dtype), batch_last_array(y, x.dtype)
         given = batch_last_array(self.relu_dx(dy, y) if relu else dy, x.dtype)
         dx = np.empty_like(image)
-        arrays = given, image, largest, dx
-        share_out(pooling.maxima_dx, len(image), dx.nbytes < SERIAL_BYTES, *arrays, *_window(g))
+        serial, window = dx.nbytes < SERIAL_BYTES, (g.kernel, g.stride, g.corner, g.dilation)
+        share_out(pooling.maxima_dx, len(image), serial, given, image, largest, dx, *window)
         return batch_first(dx)
 
     # ----- elementwise, vectors -------------------------------------------------------------------
 
     def relu(self, x: Array) -> Array:
         """max(x, 0), in the memory order of x."""
-        if x.size > VECTORS_FROM and (vectors := _vectors(x, y := np.empty_like(x))):
+        if x.size > VECTORS_FROM and (vectors := _vectors(x, x, y := np.empty_like(x))):
             share_out(elementwise.rectify, x.size, x.nbytes < SERIAL_BYTES, *vectors)
             return y
         return super().relu(x)
@@ -128,7 +128,7 @@ class NumbaKernels(NumpyKernels):
     def relu_dx(self, dy: Array, y: Array) -> Array:
         """dy where y is not 0."""
         if y.size > VECTORS_FROM and (vectors := _vectors(dy, y, dx := np.empty_like(y))):
-            share_out(elementwise.rectify_dx, y.size, y.nbytes < SERIAL_BYTES, *vectors)
+            share_out(elementwise.rectify, y.size, y.nbytes < SERIAL_BYTES, *vectors)
             return dx
         return super().relu_dx(dy, y)
 
@@ -168,11 +168,6 @@ def _pools(x: Array, dtype: np.dtype, one_image: bool = False) -> bool:
         and 0 not in x.shape
         and (len(x) >= lanes(dtype) or (one_image and len(x) == 1))
     )
-
-
-def _window(g: Geometry) -> tuple[Any, ...]:
-    """A geometry as the pooling loops take it."""
-    return g.kernel, g.stride, g.corner, g.dilation
 
 
 def _vectors(*arrays: Array) -> list[Array] | None:

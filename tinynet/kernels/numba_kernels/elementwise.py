@@ -14,24 +14,16 @@ from tinynet.kernels.numba_kernels.team import begin, finish
 
 
 @compiled
-def rectify(team, part, first, last, x, y):
-    """y = max(x, 0) from `first` to `last` of vectors; NaN stays NaN, as in NumPy."""
-    begin(team)
-    zero = x.dtype.type(0)
-    x, y = x[first:last], y[first:last]
-    for i in range(len(x)):
-        y[i] = zero if x[i] <= zero else x[i]
-    finish(team)
+def rectify(team, part, first, last, x, y, z):
+    """z = x where y is positive or NaN, else 0, from `first` to `last` of vectors.
 
-
-@compiled
-def rectify_dx(team, part, first, last, dy, y, dx):
-    """dx = dy where y, which is never below 0, is not 0, from `first` to `last` of vectors."""
+    ReLU with y = x, and its gradient with x = dy.
+    """
     begin(team)
-    zero = dx.dtype.type(0)
-    dy, y, dx = dy[first:last], y[first:last], dx[first:last]
+    zero = z.dtype.type(0)
+    x, y, z = x[first:last], y[first:last], z[first:last]
     for i in range(len(y)):
-        dx[i] = dy[i] if y[i] != zero else zero
+        z[i] = zero if y[i] <= zero else x[i]
     finish(team)
 
 

@@ -7,10 +7,10 @@ step works on neighbouring numbers. Padding is never made: taps outside the imag
 which is what -inf in a maximum amounts to. The forward pass is shared out by rows
 of outputs, numbered channel by channel; the backward pass by channels, since windows may overlap.
 
-The pool that every small net has, blocks of 2x2, has vector code and loops of its own. A line holds
-one pixel of as many images as there are lanes; of a single image a short vector holds neighbouring
-pixels, which are taken apart in pairs. It is short since small nets end in maps of 5 or 7 outputs a
-row.
+The pool that every small net has, blocks of 2x2, has vector code and a loop of its own. A register
+holds one pixel of as many images as it has lanes; of a single image a short vector holds
+neighbouring pixels, which are taken apart in pairs. It is short since small nets end in maps of 5
+or 7 outputs a row.
 `pool_2x2` notes which of the four pixels won, a byte for each window: the gradient then needs
 neither the image nor the maxima, and the image, the largest array of most nets, can be given back
 before the backward pass begins.
@@ -22,22 +22,16 @@ import numpy as np
 from llvmlite import ir
 
 from tinynet.kernels.numba_kernels.compiled import compiled
-from tinynet.kernels.numba_kernels.direct import inside
-from tinynet.kernels.numba_kernels.shape import SHAPE
+from tinynet.kernels.numba_kernels.direct import REGISTER_BYTES, inside
 from tinynet.kernels.numba_kernels.team import begin, finish
-from tinynet.kernels.numba_kernels.tiles import LINE_BYTES, WORD, vector_code
+from tinynet.kernels.numba_kernels.tiles import WORD, vector_code
 
 PAIRS_BYTES = 16  # of outputs of one image at a time
 
 
-def _numbers(e):
-    """A type for as many integers as a register holds elements, and of their width."""
-    return ir.VectorType(ir.IntType(8 * e.size), e.lanes)
-
-
-def _bytes_at(e, array, index):
-    """The address of as many bytes as a register holds elements."""
-    return e.builder.bitcast(e.at(array, index), ir.VectorType(ir.IntType(8), e.lanes).as_pointer())
+def _integers(e, size):
+    """A type for as many integers of `size` bytes as a register holds elements."""
+    return ir.VectorType(ir.IntType(8 * size), e.lanes)
 
 
 def _largest(e, taps):
@@ -45,7 +39,7 @@ def _largest(e, taps):
 
     Of equal ones it is the first; NaN if one of them is, and then the first NaN.
     """
-    builder, numbers = e.builder, _numbers(e)
+    builder, numbers = e.builder, _integers(e, e.size)
 
     def larger(one, other):
         wins = builder.and_(  # unordered: or one of them is NaN
@@ -62,51 +56,40 @@ def _put_largest(e, taps, y, winners, j, relu):
     best, winner = _largest(e, taps)
     loses = e.builder.and_(e.splat(relu), e.builder.fcmp_ordered("<=", best, e.zero()))
     best = e.builder.select(loses, e.zero(), best)
-    winner = e.builder.select(loses, ir.Constant(_numbers(e), [4] * e.lanes), winner)
+    winner = e.builder.select(loses, ir.Constant(_integers(e, e.size), [4] * e.lanes), winner)
     e.store(best, y, j)
-    winner = e.builder.trunc(winner, ir.VectorType(ir.IntType(8), e.lanes))
-    e.builder.store(winner, _bytes_at(e, winners, j)).align = 1
+    e.store(e.builder.trunc(winner, _integers(e, 1)), winners, j)
 
 
 def _shares(e, dy, winners, j):
     """dy[j ...] where winners[j ...] is 0, and 0 elsewhere; likewise for 1, 2 and 3."""
-    share = e.load(dy, j)
-    winner = e.builder.load(_bytes_at(e, winners, j))
-    winner.align = 1
-    winner = e.builder.zext(winner, _numbers(e))
+    share, numbers = e.load(dy, j), _integers(e, e.size)
+    winner = e.builder.zext(e.load(winners, j, _integers(e, 1)), numbers)
     for k in range(4):
-        wins = e.builder.icmp_unsigned("==", winner, ir.Constant(_numbers(e), [k] * e.lanes))
+        wins = e.builder.icmp_unsigned("==", winner, ir.Constant(numbers, [k] * e.lanes))
         yield e.builder.select(wins, share, e.zero())
 
 
-def _registers(e, *places):
-    """The places of each register of the lines at `places`."""
-    for start in range(0, LINE_BYTES // e.size, e.lanes):
-        yield [e.builder.add(place, ir.Constant(WORD, start)) for place in places]
-
-
-@vector_code(SHAPE.register_bytes)
-def pool_line(e, x, a, b, c, d, y, winners, j, relu):
-    """Lane by lane the largest of the lines of x at a, b, c, d, and which it was: 0, 1, 2 or 3.
+@vector_code(REGISTER_BYTES)
+def pool_images(e, x, a, b, c, d, y, winners, j, relu):
+    """Lane by lane the largest of the numbers of x at a, b, c, d, and which it was: 0, 1, 2 or 3.
 
     Into y[j ...] and winners[j ...]; relu as in `pooling.pool_2x2`. In a loop over elements LLVM
     would have to prove that y overlaps no input, and to mix two widths.
     """
-    for *places, here in _registers(e, a, b, c, d, j):
-        _put_largest(e, [e.load(x, place) for place in places], y, winners, here, relu)
+    _put_largest(e, [e.load(x, place) for place in (a, b, c, d)], y, winners, j, relu)
 
 
-@vector_code(SHAPE.register_bytes)
-def share_line(e, dy, winners, j, dx, a, b, c, d):
-    """dy[j ...] to the winners among the lines of dx at a, b, c, d, 0 to the others."""
-    for *places, here in _registers(e, a, b, c, d, j):
-        for share, place in zip(_shares(e, dy, winners, here), places):
-            e.store(share, dx, place)
+@vector_code(REGISTER_BYTES)
+def share_images(e, dy, winners, j, dx, a, b, c, d):
+    """dy[j ...] to the winners among the numbers of dx at a, b, c, d, 0 to the others."""
+    for share, place in zip(_shares(e, dy, winners, j), (a, b, c, d)):
+        e.store(share, dx, place)
 
 
 @vector_code(PAIRS_BYTES)
 def pool_pairs(e, x, upper, lower, y, winners, j, relu):
-    """As `pool_line`, for neighbouring blocks of one image, whose pixels lie in pairs."""
+    """As `pool_images`, for neighbouring blocks of one image, whose pixels lie in pairs."""
     taps = []
     for row in (upper, lower):
         pair = e.load(x, row), e.load(e.at(x, row), ir.Constant(WORD, e.lanes))
@@ -116,7 +99,7 @@ def pool_pairs(e, x, upper, lower, y, winners, j, relu):
 
 @vector_code(PAIRS_BYTES)
 def share_pairs(e, dy, winners, j, dx, upper, lower):
-    """As `share_line`, for neighbouring blocks of one image."""
+    """As `share_images`, for neighbouring blocks of one image."""
     shares = list(_shares(e, dy, winners, j))
     for row, pair in ((upper, shares[:2]), (lower, shares[2:])):
         for half in (0, e.lanes // 2):
@@ -132,43 +115,30 @@ def pool_2x2(team, part, first, last, x, y, winners, relu):
     the first.
     relu: a maximum that is not above 0 becomes 0, and its winner 4, which is none. What remains
     beside whole vectors is done once more with its neighbours.
+    None: the gradient; each number of y, which is dy, goes to the winner of its block in x, dx.
+    What relu is, its type tells, so the loops of each are compiled without the other's.
     """
     begin(team)
     N, OW = y.shape[3], y.shape[2]
     pixels, best, places = x.reshape(x.size), y.reshape(y.size), winners.reshape(winners.size)
-    length, lanes, blocks = 2 * OW * N, LINE_BYTES // x.itemsize, PAIRS_BYTES // x.itemsize
+    length, lanes, blocks = 2 * OW * N, REGISTER_BYTES // x.itemsize, PAIRS_BYTES // x.itemsize
     for row in range(first, last):
         for q in range(0, OW, blocks if N == 1 else 1):
             q = min(q, OW - blocks) if N == 1 else q
             a, here = 2 * row * length + 2 * q * N, (row * OW + q) * N
-            if N == 1:
-                pool_pairs(pixels, a, a + length, best, places, here, relu)
-                continue
             b, c, d = a + N, a + length, a + length + N
+            if N == 1:
+                if relu is None:
+                    share_pairs(best, places, here, pixels, a, c)
+                else:
+                    pool_pairs(pixels, a, c, best, places, here, relu)
+                continue
             for n in range(0, N, lanes):
                 n = min(n, N - lanes)
-                pool_line(pixels, a + n, b + n, c + n, d + n, best, places, here + n, relu)
-    finish(team)
-
-
-@compiled
-def pool_2x2_dx(team, part, first, last, dy, winners, dx):
-    """Rows first .. last - 1 of dy (C, OH, OW, N): each goes to the winner of its 2x2 block."""
-    begin(team)
-    N, OW = dy.shape[3], dy.shape[2]
-    given, places, target = dy.reshape(dy.size), winners.reshape(winners.size), dx.reshape(dx.size)
-    length, lanes, blocks = 2 * OW * N, LINE_BYTES // dx.itemsize, PAIRS_BYTES // dx.itemsize
-    for row in range(first, last):
-        for q in range(0, OW, blocks if N == 1 else 1):
-            q = min(q, OW - blocks) if N == 1 else q
-            a, here = 2 * row * length + 2 * q * N, (row * OW + q) * N
-            if N == 1:
-                share_pairs(given, places, here, target, a, a + length)
-                continue
-            b, c, d = a + N, a + length, a + length + N
-            for n in range(0, N, lanes):
-                n = min(n, N - lanes)
-                share_line(given, places, here + n, target, a + n, b + n, c + n, d + n)
+                if relu is None:
+                    share_images(best, places, here + n, pixels, a + n, b + n, c + n, d + n)
+                else:
+                    pool_images(pixels, a + n, b + n, c + n, d + n, best, places, here + n, relu)
     finish(team)
 
 

@@ -74,12 +74,6 @@ class Emitter:
         self.lanes = length // self.size
         self.scalar = context.get_value_type(dtype)
         self.vector = ir.VectorType(self.scalar, self.lanes)
-        kind = f"v{self.lanes}f{dtype.bitwidth}"
-        self._fma = self._intrinsic("llvm.fma." + kind, self.vector, [self.vector] * 3)
-
-    def _intrinsic(self, name, result, arguments):
-        signature = ir.FunctionType(result, arguments)
-        return cgutils.get_or_insert_function(self.builder.module, signature, name)
 
     def address(self, kind, value):
         """Of an array the address of its elements; another value as it is."""
@@ -95,31 +89,24 @@ class Emitter:
         """index * factor, for a factor known now."""
         return self.builder.mul(index, ir.Constant(WORD, factor))
 
-    def load(self, pointer, index=None):
-        """a vector from pointer[index] on."""
+    def load(self, pointer, index=None, kind=None):
+        """A vector from pointer[index] on; of another kind than the Emitter's, if one is given."""
         place = pointer if index is None else self.at(pointer, index)
-        value = self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()))
-        value.align = self.size
+        value = self.builder.load(self.builder.bitcast(place, (kind or self.vector).as_pointer()))
+        value.align = 1
         return value
 
     def store(self, value, pointer, index=None):
         """Write a vector from pointer[index] on."""
         place = pointer if index is None else self.at(pointer, index)
-        store = self.builder.store(value, self.builder.bitcast(place, self.vector.as_pointer()))
-        store.align = self.size
+        place = self.builder.bitcast(place, value.type.as_pointer())
+        self.builder.store(value, place).align = 1
 
     def add(self, pointer, value, count):
         """Add the first `count` of the four elements of `value` to those in memory."""
-        if count == 4:
-            place = self.builder.bitcast(pointer, value.type.as_pointer())
-            before = self.builder.load(place)
-            before.align = self.size
-            self.builder.store(self.builder.fadd(before, value), place).align = self.size
-            return
-        for k in range(count):
-            place = self.builder.gep(pointer, [ir.Constant(WORD, k)])
-            share = self.builder.extract_element(value, ir.Constant(ir.IntType(32), k))
-            self.builder.store(self.builder.fadd(self.builder.load(place), share), place)
+        share = self.shuffle(value, value, range(count))
+        before = self.load(pointer, kind=share.type)
+        self.store(self.builder.fadd(before, share), pointer)
 
     def element(self, pointer, index):
         """The one element pointer[index], for an index known now."""
@@ -136,13 +123,12 @@ class Emitter:
         """A vector of zeros."""
         return ir.Constant(self.vector, None)
 
-    def constant(self, factor):
-        """A number known now, in every lane."""
-        return ir.Constant(self.vector, [float(factor)] * self.lanes)
-
     def fma(self, x, y, z):
         """x * y + z, rounded once."""
-        return self.builder.call(self._fma, [x, y, z])
+        name = f"llvm.fma.v{self.lanes}f{8 * self.size}"
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(function, [x, y, z])
 
     def totals(self, vectors):
         """The sums over the lanes of up to four vectors, as a vector of four.
@@ -178,14 +164,8 @@ class Emitter:
         for factor, vector in zip(factors, vectors):
             if factor == 0:
                 continue
-            if total is None:
-                total = self.builder.fmul(vector, self.constant(factor)) if factor != 1 else vector
-            elif factor == 1:
-                total = self.builder.fadd(total, vector)
-            elif factor == -1:
-                total = self.builder.fsub(total, vector)
-            else:
-                total = self.fma(vector, self.constant(factor), total)
+            factor = ir.Constant(self.vector, [float(factor)] * self.lanes)
+            total = self.fma(vector, factor, total) if total else self.builder.fmul(vector, factor)
         return total
 
     @contextlib.contextmanager
@@ -195,31 +175,16 @@ class Emitter:
             yield
 
     def loop(self, count, start, body):
-        """Run body(k, values) -> new values for k = 0 .. count - 1, at least once.
+        """Run body(k, values) -> new values for k = 0 .. count - 1.
 
-        The values live in registers. Returns those after the last turn.
+        The values live in registers, where LLVM puts them. Returns those after the last turn.
         """
-        entry = self.builder.block
-        here = self.builder.append_basic_block("loop")
-        after = self.builder.append_basic_block("after")
-        self.builder.branch(here)
-        self.builder.position_at_end(here)
-        k = self.builder.phi(WORD)
-        k.add_incoming(ir.Constant(WORD, 0), entry)
-        values = []
-        for value in start:
-            phi = self.builder.phi(value.type)
-            phi.add_incoming(value, entry)
-            values.append(phi)
-        results = body(k, values)
-        last = self.builder.block  # the body may have loops of its own
-        following = self.builder.add(k, ir.Constant(WORD, 1))
-        k.add_incoming(following, last)
-        for phi, result in zip(values, results):
-            phi.add_incoming(result, last)
-        self.builder.cbranch(self.builder.icmp_signed("<", following, count), here, after)
-        self.builder.position_at_end(after)
-        return results
+        kept = [cgutils.alloca_once_value(self.builder, value) for value in start]
+        with cgutils.for_range(self.builder, count) as turn:
+            values = body(turn.index, [self.builder.load(place) for place in kept])
+            for value, place in zip(values, kept):
+                self.builder.store(value, place)
+        return [self.builder.load(place) for place in kept]
 
 
 @vector_code(LINE_BYTES)

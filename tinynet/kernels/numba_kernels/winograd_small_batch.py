@@ -173,10 +173,8 @@ def weight_gradient_part(team, part, c0, c1, rows, corner, x, dy, dw):
     strip = np.empty(max(C * height * width, O * M * rows * M * wide) * N, x.dtype)
     x_pitch, dy_pitch = -(-C // LANES) * LANES, -(-O // LANES) * LANES  # of a tile
     pitch, dy_planes_pitch = count * x_pitch + LANES, count * dy_pitch + LANES
-    planes, dy_planes = (
-        np.empty(PLANES * pitch, x.dtype),
-        np.empty(PLANES * dy_planes_pitch, x.dtype),
-    )
+    planes = np.empty(PLANES * pitch, x.dtype)
+    dy_planes = np.empty(PLANES * dy_planes_pitch, x.dtype)
     block, zeros = np.zeros(PLANES * LANES, x.dtype), np.zeros(C, x.dtype)
     size = C * dy_pitch  # of a plane of dw
     sums, product = np.empty(PLANES * size, x.dtype), np.empty(size, x.dtype)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet.kernels.geometry import Array, Geometry, span, strided
-from tinynet.kernels.plans.rows import cutout
+from tinynet.kernels.layout import cutout
 
 BLOCK_BYTES = 1 << 21
 

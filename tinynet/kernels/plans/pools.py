@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.kernels import threads
 from tinynet.kernels.geometry import Array, Geometry, strided
-from tinynet.kernels.layout import batch_first, batch_last, padded
+from tinynet.kernels.layout import batch_first, batch_last, cutout
 
 PARALLEL_FROM = 1 << 19  # elements of a pool below which handing over costs more than it saves
 
@@ -126,7 +126,8 @@ def windows_side_by_side(x: Array, g: Geometry) -> Array:
 
 def taps_of(x: Array, g: Geometry, value: float) -> list[Array]:
     """What each tap sees of the images, padded with `value`: views (C, OH, OW, N)."""
-    image = padded(batch_last(x), g.padding, value)
+    (top, left), (height, width) = g.corner, g.padded
+    image, _ = cutout(np.ascontiguousarray(batch_last(x)), -top, height, -left, width, value)
     return [image[:, rows, columns] for rows, columns in g.taps]
 
 

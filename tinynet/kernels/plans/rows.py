@@ -33,6 +33,7 @@ import numpy as np
 
 from tinynet.kernels import threads
 from tinynet.kernels.geometry import ONE, Array, Geometry, strided
+from tinynet.kernels.layout import cutout
 
 BLOCK_BYTES = 1 << 22
 ONES_FROM = 8  # rows of cols from which one more, of ones, is cheaper than to add or sum up apart
@@ -59,22 +60,6 @@ def cut(rows: int, columns: int, N: int, bytes_per_place: int, halo: int, work: 
         for q in range(0, columns, wide)
         for p in range(0, rows, high)
     ]
-
-
-def cutout(x: Array, top: int, height: int, left: int, width: int) -> tuple[Array, int]:
-    """x[:, top : top + height, left : left + width], with zeros where that is outside of x.
-
-    x (C, H, W, N) contiguous -> (a contiguous array that holds it, at how many bytes in it).
-    """
-    C, H, W, N = x.shape
-    first, last = max(0, top), min(H, top + height)
-    start, end = max(0, left), min(W, left + width)
-    if last - first == height and end - start == width:
-        return x, first * x.strides[1] + start * x.strides[2]
-    y = np.zeros((C, height, width, N), x.dtype)
-    if last > first and end > start:
-        y[:, first - top : last - top, start - left : end - left] = x[:, first:last, start:end]
-    return y, 0
 
 
 def unfold_width(x: Array, block: Block, g: Geometry, ones: int = 0) -> Array:

@@ -41,6 +41,7 @@ import numpy as np
 
 from tinynet.kernels import threads
 from tinynet.kernels.geometry import Array, Geometry, strided
+from tinynet.kernels.layout import cutout
 from tinynet.kernels.minimal_filtering import A_T, B_T, G, M, S
 
 BLOCK_BYTES = 1 << 22
@@ -94,29 +95,10 @@ def cut(rows: int, columns: int, N: int, halo: int, bytes_per_place: int) -> lis
 
 def by_tiles(x: Array, top: int, left: int, out: Array) -> None:
     """out[j, c, h, t, n] = x[c, top + h, left + M*t + j, n], and 0 where that is outside of x."""
-    C, H, W, N = x.shape
     J, _, height, T, _ = out.shape
-    first, end = min(height, max(0, -top)), max(0, min(height, H - top))
-    out[:, :, :first] = 0
-    out[:, :, end:] = 0
-    if first >= end:
-        return
-    within = slice(min(T, max(0, -(left // M))), max(0, min(T, (W - J - left) // M + 1)))
-    if within.start < within.stop:  # tiles inside of x, in one call
-        c, h, w, n = x.strides
-        shape = (J, C, end - first, within.stop - within.start, N)
-        place = (top + first) * h + (left + M * within.start) * w
-        out[:, :, first:end, within] = strided(x, shape, (w, c, h, M * w, n), place)
-    for t in range(T):
-        if not within.start <= t < within.stop:
-            start = left + M * t
-            before, after = min(J, max(0, -start)), max(0, min(J, W - start))
-            tile = out[:, :, first:end, t]
-            tile[:before] = 0
-            tile[after:] = 0
-            if before < after:
-                seen = x[:, top + first : top + end, start + before : start + after]
-                tile[before:after] = seen.transpose(2, 0, 1, 3)
+    image, place = cutout(x, top, height, left, M * (T - 1) + J)
+    c, h, w, n = image.strides
+    out[...] = strided(image, out.shape, (w, c, h, M * w, n), place)
 
 
 def add_tiles(outputs: Array, b: Array, y: Array, top: int, left: int) -> None:
