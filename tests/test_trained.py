@@ -112,7 +112,7 @@ def test_images_of_any_origin_give_the_same_answer(run):
         (3, "an int is no image"),
         (np.full((1, 8, 8), np.nan), "image 0 has a NaN or an infinity"),
         (np.full((4, 4), -5.0), "; its values run from -5 to -5$"),
-        (np.full((4, 4), 200), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
+        (np.full((4, 4), 200.0), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
         ([], "there is no image in a list"),
         (".", r"has no images \(.*\); not read: .*1 \*\.json"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),

@@ -26,7 +26,7 @@ from tinynet.utils.data.dataset import (
     part_sizes,
     split_generator,
 )
-from tinynet.vision.transforms.base import apply_transform, check_transform
+from tinynet.vision.transforms.base import check_transform, of_batch
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -37,7 +37,8 @@ class ArrayDataset(Dataset):
     arrays: images (N, C, H, W) and labels (N,) as a rule, but any number of arrays of any shape
     will do. Nothing is copied, except that a one-dimensional array of integers (labels) becomes
     int64. classes: the name of each label. transform: applied to batches of the first array.
-    files: what each example was read from, and columns: the names of a table's, where known.
+    files: what each example was read from, columns: the names of a table's, and fit: how images
+    were resized, where known.
 
     Raises ValueError if the lengths differ or there is no array.
 
@@ -58,6 +59,7 @@ class ArrayDataset(Dataset):
         check_lengths("ArrayDataset", self.arrays)
         self.classes = None if classes is None else tuple(classes)
         self.files: tuple[str, ...] = ()
+        self.fit: str | None = None
         self.columns: tuple[str, ...] = ()
         self.transform = check_transform("ArrayDataset", "transform", transform)
 
@@ -85,7 +87,7 @@ class ArrayDataset(Dataset):
         rows = tuple(a[indices] for a in self.arrays)
         if self.transform is None:
             return rows
-        return (apply_transform(self.transform, rows[0], rng), *rows[1:])
+        return (of_batch(self.transform, rows[0], rng), *rows[1:])
 
     def __repr__(self) -> str:
         arrays = ", ".join(f"{a.dtype}{list(a.shape)}" for a in self.arrays)

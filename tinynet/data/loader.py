@@ -12,7 +12,7 @@ from tinynet.autograd import wrap
 from tinynet.errors import integer, unknown_name
 from tinynet.tensor import Tensor
 from tinynet.utils.data import dataloader
-from tinynet.vision.transforms.base import apply_transform, check_transform
+from tinynet.vision.transforms.base import check_transform, of_batch
 
 
 class DataLoader(dataloader.DataLoader):
@@ -81,7 +81,7 @@ class DataLoader(dataloader.DataLoader):
             return part
         array = part.array
         if place == 0 and self.transform is not None:
-            array = apply_transform(self.transform, array, rng)
+            array = of_batch(self.transform, array, rng)
         if place == 0 and array.dtype == np.uint8 and array.ndim > 1:
             scale = self.dtype.type(1 / 255 if array.ndim > 2 else 1)
             return wrap(np.multiply(array, scale, dtype=self.dtype))

@@ -55,12 +55,13 @@ Loss: TypeAlias = Callable[[Any, Any], Tensor]
 class EpochSoFar:
     """Where an epoch stands: its steps so far, and the means over what counts in them.
 
-    loss: that of the last step. lr: the highest learning rate.
+    loss: that of the last step. lr: the highest learning rate; peak: that of the epochs before.
     """
 
     steps: int = 0
     loss: float = math.nan
     lr: float = 0.0
+    peak: float = 0.0
     means: Means = field(default_factory=Means)
 
 
@@ -100,7 +101,9 @@ def train_epoch(
             first_anomaly, model, x, target, lambda y, t: loss(y, fitted(y, t, loss))
         )
         with (
-            naming_divergence(optimizer, epoch, so_far.steps + 1, find),
+            naming_divergence(
+                optimizer, epoch, so_far.steps + 1, find, max(so_far.lr, so_far.peak)
+            ),
             naming_batch(model, x, target),
         ):
             so_far.loss, means = gradients(model, x, target, loss, metrics, optimizer)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import check_function
+from tinynet.nn.checks import with_article
 from tinynet.ops.checks import within
 from tinynet.random import default_rng
 from tinynet.vision.transforms import functional as F
@@ -31,6 +32,18 @@ Rng = np.random.Generator | None
 def apply_transform(transform: Callable[..., Any], image: Any, rng: Rng) -> Any:
     """Apply a Transform, which takes the generator, or a plain function of the image alone."""
     return transform(image, rng) if isinstance(transform, Transform) else transform(image)
+
+
+def of_batch(transform: Callable[..., Any], batch: np.ndarray, rng: Rng) -> np.ndarray:
+    """`apply_transform` of a batch of examples (N, ...). TypeError unless it gives N of them."""
+    made = apply_transform(transform, batch, rng)
+    if not isinstance(made, np.ndarray) or made.shape[:1] != batch.shape[:1]:
+        shape = f" of shape {tuple(made.shape)}" if hasattr(made, "shape") else ""
+        raise TypeError(
+            f"the transform gets a batch as an array of shape {batch.shape}, and is to give one of "
+            f"as many examples; it gave {with_article(type(made).__name__)}{shape}"
+        )
+    return made
 
 
 def check_transform(owner: str, name: str, value: Any) -> Any:
