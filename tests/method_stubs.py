@@ -27,8 +27,7 @@ from numpy.typing import DTypeLike
 
 from tinynet.autograd import Variable
 from tinynet.functions.common import Dim
-from tinynet.functions.counting import Histogram
-from tinynet.functions.reduction import Pair
+from tinynet.return_types import Pair
 from tinynet.tensor import Tensor
 
 Array: TypeAlias = Any

@@ -531,3 +531,21 @@ def test_no_file_takes_the_place_of_an_output_that_is_closed(tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
         subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=60)
         assert (tmp_path / "found").read_text() == "True [True, True, True]"
+
+
+# ----- progress bars -----------------------------------------------------------------------------
+
+
+def test_a_bar_gives_way_to_lines_and_is_erased_where_the_window_became_smaller(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("tinynet.console.columns", lambda stream=None: 80)
+    under = Terminal()
+    lines = Console(under)
+    bar = Console(lines, keep="\n\t\r\x1b")
+    bar.write("\r" + 79 * "x" + "   ")
+    monkeypatch.setattr("tinynet.console.columns", lambda stream=None: 40)
+    bar.write("\r" + 39 * "y")
+    lines.write("a note\n")
+    lines.write("another\n")
+    redrawn = "\x1b[A\r\x1b[J" + 39 * "y"  # the old one stands in two lines by now
+    assert under.getvalue() == "\r\x1b[J" + 79 * "x" + redrawn + "\r\x1b[Ja note\nanother\n"

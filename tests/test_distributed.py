@@ -541,7 +541,7 @@ def test_a_rank_that_is_killed_ends_all_and_the_run_goes_on(here):
     train = [*TRAIN, "--out", "killed"]
     dying = [":", "-n", "1", sys.executable, str(ROOT / "tests" / "dying.py"), "step", "7", *train]
     assert command(*train, *dying, ranks=1).returncode != 0
-    assert not (Path("killed", "run.json").read_text().count("weights_sha256"))
+    assert not Path("killed", "run.json").exists()
     done = command("resume", "killed", ranks=4)
     assert done.returncode == 0, done.stderr
     assert weights_in("killed") == weights_in("whole")

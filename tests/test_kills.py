@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinynet.cli import main
 from tinynet.training import checkpoint
 
 DYING = Path(__file__).with_name("dying.py")
@@ -79,10 +78,3 @@ def test_a_kill_in_the_middle_of_a_save_leaves_a_whole_checkpoint(here):
     finish("killed")
     assert list(Path("killed").glob(".*.part")) == []
     assert outcome("killed") == outcome("whole")
-
-
-def test_a_run_killed_before_anything_was_saved_begins_with_its_own_settings(here, capsys):
-    kill("fsync", 3, "early")  # run.json is there, and nothing else yet
-    assert sorted(p.name for p in Path("early").iterdir() if p.name[0] != ".") == ["run.json"]
-    assert main(["resume", "early"]) == 0
-    assert json.loads(Path("early/run.json").read_text())["settings"]["save_every"] == 3

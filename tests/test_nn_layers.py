@@ -549,6 +549,8 @@ def test_relu_and_a_pool_with_a_hook_are_computed_apart():
         ("Conv1d", (4, 3), (2, 6, 8), 6),
         ("Conv2d", (4, 3, 2, 1, 1, 2), (2, 6, 8, 8), 6),
         ("Conv2d", (4, 3), (6, 8, 8), 6),
+        ("ConvTranspose2d", (4, 3), (2, 6, 8, 8), 6),
+        ("InstanceNorm2d", (1e-3, 0.1, True), (6, 8, 8), 6),
         ("BatchNorm1d", (), (4, 6), 6),
         ("BatchNorm2d", (1e-3,), (2, 6, 8, 8), 6),
     ],

@@ -137,6 +137,17 @@ def test_a_parameter_cannot_silently_become_something_else():
     layer = nn.Linear(2, 2)
     with pytest.raises(TypeError, match=r"Linear.weight is a parameter and cannot become Tensor"):
         layer.weight = tinynet.ones(2, 2)
+    with pytest.raises(TypeError, match=r"Linear.weight is a parameter and cannot become ReLU"):
+        layer.weight = nn.ReLU()
+    for take in (
+        lambda: layer.register_buffer("weight", tinynet.ones(1)),
+        lambda: layer.add_module("bias", nn.ReLU()),
+        lambda: layer.register_parameter("in_features", None),
+        lambda: nn.Sequential(layer).register_buffer("0", tinynet.ones(1)),
+    ):
+        with pytest.raises(KeyError, match=r"is there already, a (param|plain|module)"):
+            take()
+    assert len(layer.state_dict()) == 2
     net = Net()
     with pytest.raises(TypeError, match=r"Net.hidden is a module and cannot become function"):
         net.hidden = lambda x: x

@@ -216,11 +216,17 @@ def test_a_computed_weight_is_no_parameter_until_it_is_made_one(norm):
         assert np.allclose(np.linalg.norm(layer.weight.array, 2), 1)
     layer(x).sum().backward()
     assert all(p.grad is not None for p in layer.parameters())
+    gradients = [p.grad.array.copy() for p in layer.parameters()]
+    (layer.weight * layer.weight).sum().backward()  # it is a result of them outside of forward too
+    assert any(not np.allclose(p.grad.array, g) for p, g in zip(layer.parameters(), gradients))
     twin = copy.deepcopy(layer)
     with tinynet.no_grad():
         for p in twin.parameters():
-            p += 1
+            p *= p + 1
+        assert not np.allclose(twin.weight.array, layer.weight.array)
         assert not np.allclose(twin(x).array, before)
+    with pytest.raises(AttributeError, match="weight"):
+        layer.weight = nn.Parameter(tinynet.ones(2, 3))
     layer.eval()
     assert np.allclose(layer(x).array, before, atol=1e-6)
     nn.utils.remove_weight_norm(layer)

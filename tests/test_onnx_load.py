@@ -440,8 +440,6 @@ GROWING = {
     "ConstantOfShape": ([node("ConstantOfShape", "w")], {"w": HUGE}),
     "Range": ([node("Range", "a b c")], {"a": np.int64(0), "b": np.int64(1 << 40),
                                          "c": np.int64(1)}),
-    "OneHot": ([node("OneHot", "a b c")], {"a": np.zeros(9, int), "b": np.int64(1 << 40),
-                                           "c": np.zeros(2)}),
     "Pad": ([node("Pad", "x w")], {"w": np.array([0, 0, 1 << 20, 1 << 20] * 2)}),
     "Resize": ([node("Upsample", "x w")], {"w": np.array([1, 1, 1e6, 1e6], np.float32)}),
     "broadcasting": ([node("Add", "a b")], {"a": np.zeros((1 << 15, 1)), "b": np.zeros(1 << 15)}),
@@ -505,7 +503,6 @@ def test_what_is_alive_together_is_limited(read, monkeypatch):
         ("Mul", {}, [np.ones(6, int)], "inputs of float32 and int64"),
         ("Max", {}, [array(1), np.ones(6, np.uint8)], "inputs of float32 and float32 and uint8"),
         ("MaxPool", {"kernel_shape": [2, 2], "pads": [2, 2, 2, 2]}, [], "not below the kernel"),
-        ("LpPool", {"kernel_shape": [2, 2], "pads": [0, 0, 0, 2]}, [], "not below the kernel"),
     ],
 )
 def test_an_error_in_use_names_the_node(operator, settings, more, told, read):

@@ -100,9 +100,9 @@ def test_float32_stays_float32(kind, settings):
     optimizer = kind([p], **scalars)
     optimizer.param_groups[0]["lr"] = np.float64(0.01)
     train(optimizer, [p], 2)
-    arrays = [value for value in optimizer.state[p].values() if isinstance(value, np.ndarray)]
+    remembered = [value for name, value in optimizer.state[p].items() if name != "step"]
     assert p.dtype == np.float32
-    assert all(array.dtype == np.float32 for array in arrays)
+    assert all(tensor.dtype == np.float32 for tensor in remembered)
     q = parameter()
     plain = kind([q], **settings)
     plain.param_groups[0]["lr"] = 0.01
@@ -392,6 +392,15 @@ def test_state_survives_json_beside_arrays(kind, settings):
     )
 
 
+def test_parameters_may_be_given_with_their_names():
+    model = tinynet.nn.Linear(2, 1)
+    optimizer = SGD(model.named_parameters(), lr=0.1)
+    (group,) = optimizer.param_groups
+    assert [id(p) for p in group["params"]] == [id(p) for p in model.parameters()]
+    assert list(group["param_names"]) == ["weight", "bias"]
+    SGD(model.parameters(), lr=0.1).load_state_dict(optimizer.state_dict())
+
+
 def test_state_dict_is_a_copy():
     p = parameter()
     optimizer = SGD([p], lr=0.1, momentum=0.9)
@@ -513,7 +522,7 @@ class Model:
         (lambda: {parameter()}, TypeError, "fixed order, not a set"),
         (lambda: {"w": parameter()}, TypeError, "fixed order, not a dict"),
         (lambda: 3, TypeError, "not a int"),
-        (lambda: [("w", parameter())], TypeError, "not model.named_parameters"),
+        (lambda: [("w", parameter()), parameter()], TypeError, "not model.named_parameters"),
         (lambda: [np.ones(3)], TypeError, r"tinynet.tensor\(array, requires_grad=True\)"),
         (lambda: [parameter(), {"params": []}], TypeError, "either tensors or groups"),
         (lambda: [parameter() * 2], ValueError, "is the result of 'mul'"),
@@ -755,8 +764,9 @@ def test_lbfgs_keeps_memory_dtype_and_what_has_no_gradient():
     assert w.dtype == np.float32
     assert still.tolist() == [1, 1]
     state = optimizer.state[w]
-    assert state["pairs"].shape == (2, 2, 5)
-    assert state["pairs"].dtype == np.float32
+    assert [x.shape for x in (*state["old_stps"], *state["old_dirs"])] == [(5,)] * 4
+    assert {x.dtype for x in (*state["old_stps"], state["d"])} == {np.dtype(np.float32)}
+    assert state["n_iter"] < state["func_evals"]
 
 
 @pytest.mark.parametrize("function", [lambda w: w.sum() * 0, lambda w: (w * w).sum()])

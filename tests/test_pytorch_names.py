@@ -7,6 +7,7 @@ import importlib
 import inspect
 import io
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -131,6 +132,8 @@ def test_grad_gives_gradients_and_touches_none():
     assert dw.tolist() == [2 * 3 * 1 + 1, 2 * 8 * 2 + 2]
     unused = torch.ones(1, requires_grad=True)
     assert torch.autograd.grad(x.sum(), [x, unused], allow_unused=True)[1] is None
+    zero = torch.autograd.grad(x.sum(), [x, unused], materialize_grads=True)[1]
+    assert zero.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -453,10 +456,46 @@ def test_backward_pre_hooks_replace_the_gradient_of_the_output():
     handle.remove()
     layer(x).sum().backward()
     assert x.grad.tolist() == [[4, 4]]
-    pair = Several()
+    pair, seen = Several(), []
+    with pair.register_full_backward_pre_hook(lambda m, dy: seen.append(dy)):
+        pair(x, x)[1].sum().backward()
+    assert [(unused, dy.tolist()) for unused, dy in seen] == [(None, [[1, 1]])]
     pair.register_full_backward_pre_hook(lambda m, dy: dy)
     with pytest.raises(RuntimeError, match="Several has 2 outputs"):
         sum(pair(x, x)).sum().backward()
+
+
+def test_a_hook_may_go_before_the_others():
+    layer, seen = nn.ReLU(), []
+    layer.register_forward_hook(lambda m, args, y: seen.append("second"))
+    handle = layer.register_forward_hook(lambda m, args, y: seen.append("first"), prepend=True)
+    layer.register_forward_hook(lambda m, args, y: seen.append("third"))
+    layer(torch.ones(2))
+    handle.remove()
+    layer(torch.ones(2))
+    assert seen == ["first", "second", "third", "second", "third"]
+
+
+def test_hooks_for_all_modules():
+    from tinynet.nn.modules import module as for_all
+
+    def note(module, *values):
+        seen.append(f"{type(module).__name__} {len(values)}")
+
+    model, seen = nn.Sequential(nn.ReLU(), nn.MaxPool2d(2)), []
+    handles = [
+        for_all.register_module_forward_pre_hook(note),
+        for_all.register_module_forward_hook(note),
+        for_all.register_module_full_backward_hook(note),
+    ]
+    x = torch.ones(1, 1, 2, 2, requires_grad=True)
+    model(x).sum().backward()
+    kinds = ("Sequential 1", "ReLU 1", "ReLU 2", "MaxPool2d 1", "MaxPool2d 2", "Sequential 2")
+    assert seen == [*kinds, "MaxPool2d 2", "ReLU 2", "Sequential 2"]
+    for handle in handles:
+        handle.remove()
+    model(x)
+    assert len(seen) == 9
 
 
 class Scaled(nn.Module):
@@ -666,7 +705,75 @@ def test_files_may_be_open_ones_and_hold_dtypes_and_devices(tmp_path):
         torch.save(np.dtype("M8[s]"), tmp_path / "kept.pt")
 
 
+def test_losses_are_known_by_their_base():
+    from tinynet.nn.modules.loss import _Loss, _WeightedLoss
+
+    assert isinstance(nn.MSELoss(), _Loss)
+    assert not isinstance(nn.MSELoss(), _WeightedLoss)
+    assert isinstance(nn.CrossEntropyLoss(weight=torch.ones(3)), _WeightedLoss)
+    assert nn.L1Loss(size_average=False).reduction == "sum"
+
+
 # ----- optimizers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SGD", "LBFGS", "Heavy"])
+def test_hooks_around_a_step(kind):
+    class Above(Heavy):
+        def step(self, closure=None):
+            return super().step(closure)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    w, seen = torch.ones(2, requires_grad=True), []
+    optimizer = (Above if kind == "Heavy" else getattr(torch.optim, kind))([w], lr=0.1)
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: seen.append(w.tolist()))
+    handle = optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(w.tolist()))
+    closure()
+    optimizer.step(closure)
+    assert seen == [[1, 1], w.tolist()]
+    handle.remove()
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: ((closure,), kwargs))
+    optimizer.step()
+    assert len(seen) == 3
+
+
+def test_an_optimizer_may_wrap_another():
+    class Around(torch.optim.Optimizer):
+        def __init__(self, inner):
+            self.inner, self.param_groups = inner, inner.param_groups
+
+        def step(self, closure=None):
+            self.inner.step(closure)
+
+    w, seen = torch.ones(2, requires_grad=True), []
+    optimizer = Around(torch.optim.SGD([w], lr=0.5))
+    optimizer.register_step_post_hook(lambda o, args, kwargs: seen.append(o))
+    w.grad = torch.ones(2)
+    optimizer.step()
+    assert w.tolist() == [0.5, 0.5]
+    assert seen == [optimizer]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_what_an_optimizer_remembers_may_be_changed(momentum):
+    w = [torch.ones(2, requires_grad=True) for _ in range(2)]
+    optimizer = torch.optim.RMSprop(w, lr=0.1, momentum=momentum)
+    for p in w:
+        p.grad = torch.ones(2)
+    optimizer.step()
+    first = w[0].tolist()
+    for p in w:
+        for name, value in optimizer.state[p].items():
+            if name != "step":
+                value.zero_()
+        p.data.fill_(1.0)
+    optimizer.step()
+    assert w[0].tolist() == w[1].tolist() == first
 
 
 class Heavy(torch.optim.Optimizer):
@@ -981,12 +1088,55 @@ def test_arguments_by_pytorchs_names(tmp_path):
         x.sum(dim=0, axis=0)
 
 
+def test_several_results_say_which_function_gave_them():
+    x = torch.tensor([[1.0, 2.0]])
+    text = "tinynet.return_types.max(\nvalues=tensor([2.]),\nindices=tensor([1]))"
+    assert repr(x.max(1)) == repr(pickle.loads(pickle.dumps(x.max(1)))) == text
+    assert repr(torch.aminmax(x)).startswith("tinynet.return_types.aminmax(\nmin=tensor(1.),")
+    assert torch.linalg.svd(x)._fields == ("U", "S", "Vh")
+
+
+def test_integers_meet_floats_and_zero_as_in_pytorch():
+    m = torch.tensor([2, 4])
+    for y in (1 / m, 2 / m[0], torch.div(1, m), torch.atan2(m, m), m.logsumexp(0), m.softmax(0)):
+        assert y.dtype == torch.float32
+    assert torch.full((1,), np.float64(2)).dtype == torch.float32
+    for divided in (lambda: m // 0, lambda: m % 0, lambda: torch.fmod(m, 0)):
+        with pytest.raises(ZeroDivisionError, match="divided by 0"):
+            divided()
+    with pytest.raises(TypeError, match="takes floats"):
+        m.std()
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        torch.bernoulli(torch.full((3,), 1.5))
+    with pytest.raises(TypeError, match="single element"):
+        f"{m:.2f}"
+    assert type(torch.finfo(torch.float32).eps) is float
+    assert torch.finfo().bits == 32
+    place = torch.tensor([1])
+    assert torch.ones(2).scatter_(0, place, 2.0, reduce="multiply").tolist() == [1, 2]
+
+
+def test_older_names_and_sizes():
+    torch.set_default_tensor_type("torch.DoubleTensor")
+    assert torch.ones(1).dtype == torch.float64
+    torch.set_default_tensor_type(torch.FloatTensor)
+    assert torch.typename(torch.ones(1)) == "torch.FloatTensor"
+    assert torch.typename(nn.ReLU()).endswith(".ReLU")
+    assert torch.vander(torch.ones(2)).dtype == torch.float32
+    with pytest.raises(TypeError, match="made of ints"):
+        torch.Size([1.5])
+
+
 def test_decompositions_by_their_older_names():
     x = torch.randn(4, 3, dtype=torch.float64)
     U, S, V = torch.svd(x)
+    assert torch.linalg.matrix_norm(x, "nuc") == S.sum()
     np.testing.assert_allclose((U * S @ V.T).array, x.array)
     square = x.T @ x
     np.testing.assert_allclose(torch.cholesky(square, upper=True).array, torch.cholesky(square).T)
+    with pytest.raises(ValueError, match="symmetric"):
+        torch.linalg.cholesky(torch.tensor([[1.0, 0.5], [0.0, 1.0]]))
+    assert gradcheck(lambda a, b: torch.linalg.lstsq(a, b).solution, x, x[:, 0] + 1, order=2)
 
 
 @pytest.mark.parametrize("name", ["erfinv", "lgamma", "digamma"])

@@ -163,7 +163,7 @@ def test_captions_of_many_long_names_are_different_and_those_of_the_tables(tmp_p
     rng = np.random.default_rng(0)
     x = tinynet.tensor(rng.random((30, 1, 8, 8), np.float32))
     findings.add(x, tinynet.tensor(rng.random((30, 30))), tinynet.tensor(np.arange(30)))
-    text = page(Contents("t", small(30), [], findings))
+    text = page(Contents(small(30), [], findings, title="t"))
     of_table = set(re.findall(r'<td style="text-align:left">(species[^<]*)<', text))
     captions = re.findall(r"</b>(species[^<]*?)(?: <span|,)", text)
     assert len(of_table) == 30
@@ -219,7 +219,7 @@ def test_a_page_of_noise_of_a_thousand_classes_can_be_mailed(size):
     )  # fmt: skip
     history = [{"epoch": k, "loss": 1 / k, "validation_loss": 2 / k} for k in range(1, 5000)]
     about = {"input_shape": (3, 8, 8)}
-    text = page(Contents("t", model, history, findings, about=about, settings={"a": "b" * 10**6}))
+    text = page(Contents(model, history, findings, about=about, settings={"a": "b" * 10**6}))
     assert len(text.encode()) < 500_000
     assert "Most frequent confusions" in text
     assert "No " not in re.sub(r"<[^>]*>", "", text)

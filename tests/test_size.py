@@ -8,23 +8,23 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3077,
-    "data": 2310,
-    "derivatives": 1170,
-    "functions": 2158,
-    "gradcheck": 5972,
+    "cli": 2976,
+    "data": 2323,
+    "derivatives": 1178,
+    "functions": 2200,
+    "gradcheck": 5851,
     "kernels": 4181,
     "lab": 2097,
     "models": 397,
-    "nn": 5773,
-    "onnx": 2354,
-    "ops": 3658,
-    "optim": 2405,
+    "nn": 5806,
+    "onnx": 2273,
+    "ops": 3686,
+    "optim": 2458,
     "teaching": 3594,
-    "training": 7395,
-    "utils": 881,
-    "vision": 1634,
-    "its own files": 5194,
+    "training": 7400,
+    "utils": 895,
+    "vision": 1902,
+    "its own files": 5393,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

@@ -218,14 +218,14 @@ def test_own_transforms_derive_from_transform():
     class Noise(Transform):
         needs_float = True
 
-        def apply(self, x, rng):
+        def change(self, x, rng):
             return x + rng.normal(size=x.shape).astype(x.dtype)
 
     x = batch()
     assert not np.array_equal(Noise()(x, rng(0)), x)
     with pytest.raises(TypeError, match="Noise needs floats"):
         Noise()(x.astype(np.uint8), rng(0))
-    with pytest.raises(NotImplementedError, match=r"Transform needs apply"):
+    with pytest.raises(NotImplementedError, match=r"Transform needs change"):
         Transform()(x, rng(0))
 
 

@@ -15,6 +15,7 @@ from tinynet import data
 from tinynet.random import default_rng
 from tinynet.utils.data import (
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
@@ -143,6 +144,12 @@ def test_a_tensor_dataset_takes_tensors_of_equal_length():
         TensorDataset(tinynet.zeros(3), np.zeros(3))
     with pytest.raises(ValueError, match="at least one tensor"):
         TensorDataset()
+
+
+def test_streams_are_chained():
+    both = Stream(0, 3) + Stream(7, 9)
+    assert isinstance(both, ChainDataset)
+    assert epoch(DataLoader(both, batch_size=2)) == [[0, 1], [2, 7], [8]]
 
 
 def test_what_a_dataset_lacks_is_said():

@@ -108,7 +108,6 @@ def test_a_loss_that_differs_is_named_by_its_step(run, capsys):
     def change(state):
         state["losses"][12] += 1e-9
         state["history"][0]["accuracy"][1] = 0.123
-        state["history"][0]["lr"][0] /= 2  # an older run has the last rate of the epoch
 
     rewrite(run, change)
     with kernels_of("numpy"):

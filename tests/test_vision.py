@@ -275,6 +275,36 @@ def test_vgg_takes_images_of_any_size(monkeypatch):
     assert models.vgg16.__name__ == "vgg16"
 
 
+def test_mobilenet_has_the_parameters_of_torchvisions():
+    model = models.mobilenet_v2()
+    assert sum(p.numel() for p in model.parameters()) == 3_504_872
+    names = list(model.state_dict())
+    assert names[0] == "features.0.0.weight"
+    assert {"features.1.conv.1.weight", "features.18.1.running_var", "classifier.1.bias"} < {*names}
+    narrow = models.mobilenet_v2(num_classes=3, width_mult=0.25)
+    assert narrow(tinynet.randn(2, 3, 32, 32)).shape == (2, 3)
+
+
+def test_features_are_extracted_from_inside_a_model():
+    from tinynet.vision.models.feature_extraction import create_feature_extractor
+
+    model = models.resnet18(num_classes=4).eval()
+    nodes = {"layer1.0.relu_1": "early", "fc": "scores"}
+    extractor, x = create_feature_extractor(model, nodes), tinynet.randn(1, 3, 32, 32)
+    parts = extractor(x)
+    assert list(extractor.state_dict()) == list(model.state_dict())
+    assert parts["early"].shape == (1, 64, 8, 8)
+    assert parts["scores"].tolist() == model(x).tolist()
+    assert list(create_feature_extractor(model, ["layer2"])(x)) == ["layer2"]
+    assert not model.training
+    extractor.train()(tinynet.randn(2, 3, 32, 32))
+    assert model.training
+    with pytest.raises(ValueError, match="did you mean 'layer4'"):
+        create_feature_extractor(model, ["layer_1"])
+    with pytest.raises(ValueError, match="fc_1 did not run"):
+        create_feature_extractor(model.eval(), ["fc_1"])(x)
+
+
 @pytest.mark.parametrize("settings", [{"weights": "DEFAULT"}, {"pretrained": True}])
 def test_trained_weights_are_not_there(settings):
     for model in (models.resnet18, models.vgg11):

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import tinynet
+from tinynet import nn
 from tinynet.errors import ShapeError
 from tinynet.vision import transforms as T
 from tinynet.vision.transforms import functional as F
+from tinynet.vision.transforms import v2
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -150,6 +152,43 @@ def test_places():
                                   np.pad(rows, ((2, 4), (1, 3)), constant_values=7))  # fmt: skip
     moved = F.affine(x, 0, (1, -1), 1.0, 0).array[0]
     assert moved[:2, 1:].tolist() == rows[1:, :3].tolist()
+
+
+def test_crops_of_corners_and_middle():
+    x = tinynet.from_numpy(pixels(1))
+    five, ten = T.FiveCrop((4, 3))(x), T.TenCrop((4, 3), vertical_flip=True)(x)
+    assert [part.shape for part in five] == [(1, 4, 3)] * 5
+    assert five[1].tolist() == x[:, :4, -3:].tolist()
+    assert ten[2].tolist() == five[2].tolist() == x.flip(1)[:, :4, :3].flip(1).tolist()
+    assert ten[5].tolist() == x.flip(1)[:, :4, :3].tolist()
+    assert [part.size for part in T.TenCrop(4)(pil())] == [(4, 4)] * 10
+    with pytest.raises(ShapeError, match="larger than the image"):
+        T.FiveCrop(13)(x)
+
+
+def test_transforms_are_modules_and_may_be_chosen_from():
+    x, narrow, low = tinynet.randn(3, 8, 8), T.CenterCrop((8, 2)), T.CenterCrop((2, 8))
+    both = nn.Sequential(narrow, T.Normalize(0.0, 2.0))
+    assert T.Compose([both])(x).tolist() == (x[:, :, 3:5] / 2).tolist()
+    drawn = {T.RandomChoice([narrow, low])(x).shape for _ in range(40)}
+    assert drawn == {(3, 8, 2), (3, 2, 8)}
+    assert T.RandomChoice([narrow, low], p=[0, 2])(x).shape == (3, 2, 8)
+    assert T.RandomOrder(list(both))(x).tolist() == both(x).tolist()
+    both.apply(lambda module: module.eval())
+
+
+def test_a_transform_may_define_forward_as_in_torchvision():
+    class Twice(T.RandomHorizontalFlip):
+        def forward(self, img):
+            return super().forward(super().forward(img))
+
+    assert T.Compose([Twice(p=1.0)])(pil()).tobytes() == pil().tobytes()
+
+
+def test_the_second_version_of_the_transforms():
+    steps = v2.Compose([v2.ToImage(), v2.ToDtype(tinynet.float32, scale=True), v2.ToPureTensor()])
+    assert steps(pil()).tolist() == T.ToTensor()(pil()).tolist()
+    assert v2.ToDtype(tinynet.float32)(T.PILToTensor()(pil())).numpy().max() > 1
 
 
 def test_resize_is_a_weighted_mean():

@@ -29,6 +29,7 @@ from tinynet.devices import (
     compile,
     cuda,
     device,
+    finfo,
     get_default_dtype,
     mps,
     set_default_dtype,
@@ -80,7 +81,7 @@ warnings.filterwarnings("ignore", _WORDS, RuntimeWarning, r"tinynet\.", append=T
 concat = concatenate = cat  # noqa: F405
 asarray = as_tensor  # noqa: F405
 inf, nan, pi, e, newaxis = np.inf, np.nan, np.pi, np.e, None
-finfo, iinfo, dtype, broadcast_shapes = np.finfo, np.iinfo, np.dtype, np.broadcast_shapes
+iinfo, dtype, broadcast_shapes = np.iinfo, np.dtype, np.broadcast_shapes
 
 # PyTorch's names of dtypes; none of them is in __all__, where they would hide Python's
 float, double, int, short, long, bool = float32, float64, int32, int16, int64, bool_  # noqa: A001
@@ -141,7 +142,7 @@ if TYPE_CHECKING:  # isort: off
 _LATER = {
     "": (
         "amp", "data", "distributions", "func", "linalg", "models", "onnx", "optim",
-        "special", "training", "utils", "vision",
+        "return_types", "special", "training", "utils", "vision",
     ),
     "amp": ("autocast",),
     "anomaly": ("detect_anomaly",),
@@ -150,10 +151,11 @@ _LATER = {
     ),
     "legacy": (
         "BoolTensor", "ByteTensor", "DoubleTensor", "FloatTensor", "IntTensor", "LongTensor",
-        "cholesky", "svd",
+        "set_default_tensor_type", "svd", "typename",
     ),
     "linalg": (
-        "chain_matmul", "cross", "det", "inverse", "logdet", "matrix_power", "pinverse", "slogdet",
+        "chain_matmul", "cholesky", "cross", "det", "inverse", "logdet", "matrix_power", "pinverse",
+        "slogdet",
     ),
     "func": ("vmap",),
     "nn.summary": ("summary",),

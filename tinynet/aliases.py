@@ -15,13 +15,20 @@ from typing import Any
 _HERE = {
     "autograd.function": "function", "autograd.gradcheck": "gradcheck",
     "autograd.grad_mode": "grad_mode", "autograd.variable": "autograd",
+    **{f"distributions.{name}": "distributions" for name in (
+        "bernoulli", "categorical", "distribution", "kl", "normal",
+    )},
     "backends": "preamble:backends", "backends.cuda": "preamble:backends.cuda",
     "backends.cudnn": "preamble:backends.cudnn", "backends.mps": "preamble:backends.mps",
     "cuda": "devices:cuda", "cuda.amp": "amp", "distributed": "preamble:distributed",
+    **{f"distributions.{name}": "distributions" for name in (
+        "bernoulli", "categorical", "distribution", "kl", "normal",
+    )},
     "nn.parallel.distributed": "nn.parallel", "types": "preamble",
     "nn.utils.stateless": "func", "utils.checkpoint": "preamble",
     "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data.collate",
-    "utils.data.distributed": "utils.data.sampler",
+    "utils.data.distributed": "utils.data.sampler", "vision.models.resnet": "vision.models",
+    "vision.models.vgg": "vision.models",
     **{f"nn.modules.{name}": "nn.modules" for name in (
         "activation", "batchnorm", "container", "conv", "distance", "dropout", "flatten", "fold",
         "instancenorm", "linear", "loss", "module", "normalization", "padding", "pixelshuffle",

@@ -252,6 +252,8 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 y = np.asarray(y)
                 node.call = (body, *call, y)
         output = wrap(y, node)
+        if node is not None and node.view:
+            output.origin = args[0], None
         if state.observer is not None:
             state.operation = operation
             state.observer(qualified_name, args, settings, output)

@@ -42,15 +42,6 @@ def visible(text: str, stream: Any = None, keep: str = "") -> str:
     return text
 
 
-def counted(count: int | str, noun: str) -> str:
-    """How many of something, whose `noun` is given in the plural.
-
-    >>> counted(1, "test images"), counted("1,200", "rows")
-    ('1 test image', '1,200 rows')
-    """
-    return f"{count} {noun.removesuffix('s') if str(count) == '1' else noun}"
-
-
 def say(*lines: str, error: bool = False) -> None:
     """Print each of `lines` as one line, to standard output or standard error, if there is one.
 
@@ -79,11 +70,24 @@ def is_terminal(stream: Any) -> bool:
         return False
 
 
-def columns() -> int:
-    """How wide the terminal is, as it stands now; 80 where there is none, or nobody knows."""
+def columns(stream: Any = None) -> int:
+    """How wide the terminal is, of a stream or else of this process, as it stands now; 80 where
+    there is none, or nobody knows.
+    """
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return max(os.get_terminal_size(stream.fileno()).columns, 40)
     import shutil  # slow to load
 
     return max(shutil.get_terminal_size().columns, 40)
+
+
+def some(count: int, what: str, more: str = "s") -> str:
+    """So many of them.
+
+    >>> some(1, "image"), some(60_000, "image"), some(2, "class", "es")
+    ('1 image', '60,000 images', '2 classes')
+    """
+    return f"{count:,} {what}{more * (count != 1)}"
 
 
 def shortened(names: Sequence[str], width: int) -> list[str]:
@@ -198,10 +202,10 @@ PAINTED = (
 )
 
 
-def takes_colour() -> bool:
-    """Whether a terminal shows colours, as far as its user and its name say."""
+def takes_escapes() -> bool:
+    """Whether a terminal moves its cursor and shows colours, as far as its name says."""
     windows = sys.platform == "win32" and "WT_SESSION" not in os.environ  # its old console
-    return not windows and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return not windows and os.environ.get("TERM") != "dumb"
 
 
 def painted(text: str) -> str:
@@ -221,26 +225,38 @@ class Console:
     """A stream that shows what it is given as `visible` does, on a terminal in lines that fit it,
     and in colours.
 
-    Lines may end, and a progress bar may begin its line anew. What cannot be written (to a full
-    disk, a terminal that is gone) is lost, and so is all that follows; a reader who has stopped
-    raises BrokenPipeError, as always, unless the work `goes_on` without one. keep: controls that
-    stay. owned: whether nobody else writes there. lost: why text was lost, if any was.
+    Lines may end, and a progress bar may begin its line anew; other lines take the place of the
+    bar. What cannot be written (to a full disk, a terminal that is gone) is lost, and so is all
+    that follows; a reader who has stopped raises BrokenPipeError, as always, unless the work
+    `goes_on` without one. keep: controls that stay. owned: whether nobody else writes there. lost:
+    why text was lost, if any was.
     """
 
+    bar = 0  # characters of the bar that stands on the terminal now, in whichever console
+
     def __init__(self, stream: Any, goes_on: bool = False, keep: str = "\n\t") -> None:
-        self._stream: Any = None if is_gone(stream) else stream
+        under = stream._stream if isinstance(stream, Console) else stream
+        self._stream: Any = None if is_gone(under) else under
         self.goes_on, self.keep, self.owned = goes_on, keep, False
         self.lost: Exception | None = None
 
     def write(self, text: str) -> int:
         """Show `text`."""
         again = "\r" if text.startswith("\r") else ""
-        shown = again + visible(text[len(again) :], self._stream, self.keep)
-        if "\r" not in self.keep and self.isatty():  # it is no bar
+        shown = visible(text[len(again) :], self._stream, self.keep)
+        is_bar = "\r" in self.keep
+        if self.isatty() and not is_bar:
             lines = shown.split("\n")
             shown = "\n".join(x if is_command(x) else folded(x, columns()) for x in lines)
-            shown = painted(shown) if takes_colour() else shown
-        self._try("write", shown)
+            shown = painted(shown) if takes_escapes() and not os.environ.get("NO_COLOR") else shown
+        if self.isatty() and takes_escapes() and (again if is_bar else Console.bar):
+            shown = shown.rstrip(" ") if is_bar else shown
+            rows_above = max(Console.bar - 1, 0) // columns(
+                self._stream
+            )  # in a window that became smaller
+            again = "\x1b[A" * rows_above + "\r\x1b[J"
+            Console.bar = len(shown) if is_bar else 0
+        self._try("write", again + shown)
         return len(text)
 
     def flush(self) -> None:

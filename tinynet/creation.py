@@ -114,6 +114,7 @@ def full(size: int | Sequence[int], fill_value: float, **settings: Unpack[Settin
     tensor([[7., 7., 7.],
             [7., 7., 7.]])
     """
+    fill_value = fill_value.item() if isinstance(fill_value, np.generic) else fill_value
     value = as_array(fill_value, settings.get("dtype"))
     return _new_tensor(np.full(normalized_shape((size,)), value), value.dtype, **settings)
 
@@ -263,6 +264,8 @@ def normal(
 def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
     """1 with the probability that each element gives, else 0."""
     p = as_array(arrays_of(input))
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("bernoulli: takes probabilities from 0 to 1")
     return wrap((default_rng(generator).random(p.shape) < p).astype(p.dtype))
 
 

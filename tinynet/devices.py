@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -150,3 +151,11 @@ def set_default_dtype(d: Any) -> None:
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"set_default_dtype: takes float32 or float64, got {d!r}")
     _default_dtype = dtype
+
+
+def finfo(type: Any = None) -> Any:  # noqa: A002 (PyTorch's name)
+    """Bounds of a dtype of floats, as Python's numbers."""
+    info = np.finfo(type or _default_dtype)
+    names = "eps", "max", "min", "tiny", "smallest_normal", "resolution"
+    bounds = {name: float(getattr(info, name)) for name in names}
+    return SimpleNamespace(**bounds, bits=info.bits, dtype=str(info.dtype))

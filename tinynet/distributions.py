@@ -9,6 +9,7 @@ kl_divergence(d, Normal(0.0, 1.0))
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from tinynet.tensor import Tensor
 
 __all__ = ["Bernoulli", "Categorical", "Distribution", "Normal", "kl_divergence"]
 
+__path__: list[str] = []  # for `from distributions.normal import Normal`, see aliases.py
+
 
 class Distribution:
     """Base: `sample`, which has no gradient.
@@ -31,6 +34,7 @@ class Distribution:
 
     batch_shape: tuple[int, ...] = ()
     variance: Tensor
+    given: Sequence[str]  # the names of the parameters it was made of
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """A sample with a gradient by the parameters."""
@@ -46,9 +50,16 @@ class Distribution:
         """The root of the variance."""
         return ops.sqrt(self.variance)
 
+    def __repr__(self) -> str:
+        given = [(name, getattr(self, name)) for name in self.given]
+        shown = [f"{name}: {x.shape if x.ndim else x.item()!r}" for name, x in given]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
 
 class Normal(Distribution):
     """The normal distribution of mean `loc` and standard deviation `scale`, tensors or numbers."""
+
+    given = ("loc", "scale")
 
     def __init__(self, loc: Any, scale: Any, validate_args: Any = None) -> None:
         self.loc, self.scale = broadcast_tensors(*map(as_tensor, (loc, scale)))
@@ -83,7 +94,7 @@ class Bernoulli(Distribution):
     """1 with probability `probs`, else 0; or given the `logits` log(p / (1 - p))."""
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
-        _check_one("Bernoulli", probs, logits)
+        self.given = [_the_given("Bernoulli", probs, logits)]
         if logits is None:
             p = ops.clip(as_tensor(probs), *_inside(as_tensor(probs)))
             self.probs, self.logits = as_tensor(probs), ops.log(p) - ops.log1p(-p)
@@ -115,7 +126,7 @@ class Categorical(Distribution):
     """One of C classes, of probabilities `probs` (..., C), made to sum up to 1, or of `logits`."""
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
-        _check_one("Categorical", probs, logits)
+        self.given = [_the_given("Categorical", probs, logits)]
         if logits is None:
             self.probs = probs / probs.sum(-1, keepdim=True)
             self.logits = ops.log(ops.clip(self.probs, *_inside(self.probs)))
@@ -164,9 +175,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"distributions has no {name}; it has Normal, Bernoulli and Categorical")
 
 
-def _check_one(name: str, probs: Any, logits: Any) -> None:
+def _the_given(name: str, probs: Any, logits: Any) -> str:
+    """The name of the one that is not None."""
     if (probs is None) == (logits is None):
         raise ValueError(f"{name}: give either probs or logits")
+    return "logits" if probs is None else "probs"
 
 
 def _inside(p: Tensor) -> tuple[float, float]:

@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tinynet.derivatives import transforms
-from tinynet.derivatives.transforms import grad, grad_and_value, hessian, hvp, jvp, vjp
+from tinynet.derivatives.transforms import (
+    grad,
+    grad_and_value,
+    hessian,
+    hvp,
+    jacfwd,
+    jacrev,
+    jvp,
+    value_and_grad,
+    vjp,
+)  # fmt: skip
 from tinynet.errors import ShapeError, unknown_name
 from tinynet.functions import unbind
 from tinynet.nn.members import BUFFER, PARAMETER, TRANSIENT
@@ -24,9 +34,6 @@ __all__ = [
     "functional_call", "grad", "grad_and_value", "hessian", "hvp", "jacfwd", "jacrev", "jvp",
     "stack_module_state", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
-
-jacfwd, jacrev = transforms.jacfwd, transforms.jacrev
-value_and_grad = transforms.value_and_grad
 
 
 def functional_call(

@@ -20,7 +20,7 @@ import numpy as np
 
 def is_foreign(function: Callable[..., Any]) -> bool:
     """Whether `function` was written outside of tinynet, whose tests hold it to write nowhere."""
-    return not getattr(function, "__module__", "").startswith("tinynet.")
+    return not str(getattr(function, "__module__", "")).startswith("tinynet.")
 
 
 def on_views(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """Names of PyTorch's early days that scripts still use: `FloatTensor(2, 3)`, `LongTensor([1, 2])`.
 
 Each makes tensors of one dtype, from sizes or from data, and stands for that dtype in
-`x.type(LongTensor)` and `isinstance(x, LongTensor)`. `svd` and `cholesky` have moved to `linalg`.
+`x.type(LongTensor)` and `isinstance(x, LongTensor)`. `svd` has moved to `linalg`.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import linalg
+from tinynet import linalg, return_types
+from tinynet.creation import zeros_like
+from tinynet.devices import set_default_dtype
 from tinynet.functions.pointwise import CLASSES
 from tinynet.tensor import Tensor
 
@@ -38,13 +40,20 @@ class _OfDtype(type):
 )  # fmt: skip
 
 
-def svd(input: Any, some: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    """(U, S, V) with input = U diag(S) V^T, of a tensor without a gradient."""
-    parts: Any = linalg.svd(input, full_matrices=not some)
-    return parts[0], parts[1], parts[2].mT
+def svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
+    """`linalg.svd` with V itself; without compute_uv U and V are square and 0."""
+    U, S, Vh = linalg.svd(input, not (some and compute_uv))
+    if compute_uv:
+        return return_types.svd(U, S, Vh.mT)
+    return return_types.svd(zeros_like(U), S, zeros_like(Vh))
 
 
-def cholesky(input: Any, upper: bool = False) -> Tensor:
-    """The lower triangle L with L L^T = input (upper: its transpose), without a gradient."""
-    lower: Any = linalg.cholesky(input)
-    return lower.mT if upper else lower  # type: ignore[no-any-return]
+def set_default_tensor_type(t: Any) -> None:
+    """`set_default_dtype` by the name of a class, FloatTensor or DoubleTensor."""
+    name = getattr(t, "__name__", str(t).rpartition(".")[2])
+    set_default_dtype({kind: dtype for dtype, kind in CLASSES.items()}.get(name, name))
+
+
+def typename(obj: Any) -> str:
+    """The class: of a tensor as `x.type()` says it, of others with their module."""
+    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"

@@ -36,8 +36,8 @@ OTHER_NAMES = {
 """Second names of methods, most of them of functions too."""
 
 LATER = {
-    **dict.fromkeys(("cross", "det", "inverse", "logdet", "matrix_power", "pinverse"), "linalg"),
-    **dict.fromkeys(("cholesky", "svd"), "legacy"),
+    **dict.fromkeys(("cholesky", "cross", "det", "inverse", "logdet", "matrix_power"), "linalg"),
+    **{"pinverse": "linalg", "svd": "legacy"},
     **dict.fromkeys(("digamma", "erfinv", "lgamma"), "special"),
 }
 """Methods whose functions are loaded when they are first asked for, and by which module."""

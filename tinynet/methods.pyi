@@ -11,8 +11,7 @@ from numpy.typing import DTypeLike
 
 from tinynet.autograd import Variable
 from tinynet.functions.common import Dim
-from tinynet.functions.counting import Histogram
-from tinynet.functions.reduction import Pair
+from tinynet.return_types import Pair
 from tinynet.tensor import Tensor
 
 Array: TypeAlias = Any
@@ -175,20 +174,20 @@ class Methods(Variable):
     def ceil_(self) -> Tensor:
         """The smallest integer not below x. Gradient: 0, on the steps too, as in PyTorch."""
     def cholesky(self, upper: bool = False) -> Tensor:
-        """The lower triangle L with L L^T = input (upper: its transpose), without a gradient."""
+        """The lower triangle L with L L^T = A, or its transpose; ValueError if A is not symmetric."""
     def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """Cut into at most `chunks` pieces of equal size along an axis; the last may be smaller."""
     def clamp(self, min: Data = None, max: Data = None) -> Tensor:
         """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""
     def clamp_(self, min: Data = None, max: Data = None) -> Tensor:
         """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""
-    def clamp_max(self, max: Data) -> Tensor:
+    def clamp_max(self, max: Any) -> Any:
         """Each element, but at most `max`."""
-    def clamp_max_(self, max: Data) -> Tensor:
+    def clamp_max_(self, max: Any) -> Tensor:
         """Each element, but at most `max`."""
-    def clamp_min(self, min: Data) -> Tensor:
+    def clamp_min(self, min: Any) -> Any:
         """Each element, but at least `min`."""
-    def clamp_min_(self, min: Data) -> Tensor:
+    def clamp_min_(self, min: Any) -> Tensor:
         """Each element, but at least `min`."""
     def clip(self, min: Data = None, max: Data = None) -> Tensor:
         """Limit each element to the interval from `min` to `max`: numbers or tensors, None no bound."""
@@ -366,7 +365,7 @@ class Methods(Variable):
         """0 below 0, 1 above 0, and other at 0."""
     def histc(self, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
         """How many elements fall into each of `bins` equal parts from min to max."""
-    def histogram(self, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False) -> Histogram:
+    def histogram(self, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False) -> Any:
         """(hist, bin_edges): how many elements, or how much of `weight`, fall between the edges."""
     def hypot(self, other: Data, *, out: Any = None) -> Tensor:
         """The length of (x, y). Gradients: z = sqrt(x^2 + y^2), dz/dx = x / z, dz/dy = y / z. Keeps both inputs and z."""
@@ -576,8 +575,8 @@ class Methods(Variable):
         """Each element of one vector times each of another: (N), (M) -> (N, M)."""
     def permute(self, *args: Any, dims: Any = None) -> Tensor:
         """Axes in another order: `permute(0, 2, 1)`."""
-    def pinverse(self, rcond: Any = None, hermitian: Any = False, *, rtol: Any = ...) -> Any:
-        """Compute the (Moore-Penrose) pseudo-inverse of a matrix."""
+    def pinverse(self, rcond: float = 1e-15) -> Tensor:
+        """`pinv` with rtol = rcond."""
     def positive(self) -> Any:
         """The input itself."""
     def pow(self, exponent: Data, *, out: Any = None) -> Tensor:
@@ -643,9 +642,9 @@ class Methods(Variable):
     def scatter_add_(self, dim: int, index: Data, src: Data) -> Tensor:
         """`scatter` that adds, also where places repeat."""
     def scatter_reduce(self, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True) -> Tensor:
-        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
+        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "prod", "amax" or "amin", whose ties share dy."""
     def scatter_reduce_(self, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True) -> Tensor:
-        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
+        """`scatter` that makes one number of all that come to a place and, unless include_self is False, of what stands there: their "sum", "mean", "prod", "amax" or "amin", whose ties share dy."""
     def select(self, dim: int, index: int) -> Tensor:
         """The slice `index` along `dim`, without that axis."""
     def sgn(self) -> Any:
@@ -710,8 +709,8 @@ class Methods(Variable):
         """input - alpha * other."""
     def sum(self, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """Sum over `dim` (all axes if None). dtype: the inputs are converted to it first."""
-    def svd(self, some: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        """(U, S, V) with input = U diag(S) V^T, of a tensor without a gradient."""
+    def svd(self, some: bool = True, compute_uv: bool = True) -> Any:
+        """`linalg.svd` with V itself; without compute_uv U and V are square and 0."""
     def swapaxes(self, axis0: int, axis1: int) -> Tensor:
         """Swap two axes."""
     def swapaxes_(self, axis0: int, axis1: int) -> Tensor:

@@ -16,7 +16,7 @@ import math
 import operator
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -33,7 +33,7 @@ from tinynet.functions.common import named
 from tinynet.grad_fn import GradFn
 from tinynet.grad_fn import shown as _grad_fn
 from tinynet.methods import Methods, overwriting
-from tinynet.ops import inverse
+from tinynet.ops import matrices
 from tinynet.ops.shape import normalized_shape
 from tinynet.random import default_rng
 from tinynet.unrecorded import arrays_of, unrecorded
@@ -134,9 +134,12 @@ class Size(tuple[int, ...]):
 
     __slots__ = ()
 
+    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+        return tuple.__new__(cls, normalized_shape((tuple(sizes),)))
+
     def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
-        return Size(found) if type(found) is tuple else found
+        return tuple.__new__(Size, found) if type(found) is tuple else found
 
     def __add__(self, other: Any) -> Any:
         return Size((*self, *other)) if isinstance(other, tuple) else NotImplemented
@@ -193,8 +196,8 @@ class Tensor(Methods):
             [6., 8.]])
     """
 
-    __slots__ = {"origin": "The tensor that this one was taken from, and the index."}
-    origin: tuple[Tensor, Any]
+    __slots__ = {"origin": "The tensor that this one is a view of; and the index, if one took it."}
+    origin: tuple[Any, Any]
     __array_priority__: ClassVar[float] = 1000.0
 
     def __init__(
@@ -223,7 +226,7 @@ class Tensor(Methods):
     @property
     def shape(self) -> Size:
         """Sizes of the axes."""
-        return Size(self.array.shape)
+        return tuple.__new__(Size, self.array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -415,11 +418,11 @@ class Tensor(Methods):
     long, int = _in_dtype("long", int64), _in_dtype("int", int32)
     short, char = _in_dtype("short", int16), _in_dtype("char", int8)
     bool, byte = _in_dtype("bool", bool_), _in_dtype("byte", uint8)
-    half = _in_dtype("half", np.dtype(np.float16))  # which raises
+    half = bfloat16 = _in_dtype("half", np.dtype(np.float16))  # which raises
 
-    is_contiguous = named(
-        "is_contiguous", "Whether in C order.", lambda self: self.array.flags.c_contiguous
-    )
+    def is_contiguous(self, memory_format: Any = None) -> builtins.bool:
+        """Whether in C order."""
+        return self.array.flags.c_contiguous
 
     def contiguous(self, memory_format: Any = None) -> Tensor:
         """The same elements in C order: itself if they are."""
@@ -533,6 +536,8 @@ class Tensor(Methods):
         return bool((self.array == arrays_of(item)).any())
 
     def __format__(self, spec: str) -> str:
+        if spec and self.numel() != 1:
+            raise TypeError(f"format {spec!r} takes a single element, this has shape {self.shape}")
         return format(self.detach().item(), spec) if spec or self.ndim == 0 else str(self)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
@@ -582,7 +587,7 @@ class Tensor(Methods):
     __xor__, __rxor__ = _binary(pointwise.bitwise_xor)
     __lshift__, __rlshift__ = _binary(pointwise.bitwise_left_shift)
     __rshift__, __rrshift__ = _binary(pointwise.bitwise_right_shift)
-    __floordiv__, __rfloordiv__ = _binary(functools.partial(unrecorded, "//", operator.floordiv))
+    __floordiv__, __rfloordiv__ = _binary(functools.partial(unrecorded, "//", pointwise.floored))
     __mod__, __rmod__ = _binary(pointwise.remainder)
 
     # ----- comparison: bool tensors, never recorded -------------------------------------------
@@ -670,9 +675,9 @@ class Tensor(Methods):
 
         While recording, the operation works on a copy of the old values, so that its own
         gradient can still use them. What older nodes kept of this memory is found to be
-        overwritten when their turn comes in the backward pass (`changes.note_change`). What was
-        taken by an index (`x[0] += 1`) is put into the tensor it came from, which is recorded. A
-        view that was taken before a plain tensor joined the graph in this way stays a constant.
+        overwritten when their turn comes in the backward pass (`changes.note_change`). What is
+        put into a view (`x.T[0] += 1`) is put into the tensor it is of, which is recorded. A view
+        taken before a plain tensor joined the graph in this way stays a constant.
         """
         old: Any = self
         place: tuple[Any, Any] | None = None
@@ -723,14 +728,20 @@ class Tensor(Methods):
         return autograd.wrap(array.copy(order="K"), node)
 
     def _place(self) -> tuple[Tensor, Any] | None:
-        """Of a view that an index took: the tensor and the index, by whose record it goes on."""
-        origin: tuple[Tensor, Any] | None = getattr(self, "origin", None)
+        """Of a view: the tensor and an index of its part, by whose record it goes on."""
         own = self.requires_grad and self.node is None  # a leaf, since requires_grad_()
-        here = None if own or origin is None else origin[0][origin[1]]
-        if here is None or here.array.__array_interface__ != self.array.__array_interface__:
+        whole, index = (None, None) if own else getattr(self, "origin", (None, None))
+        if whole is None or (self.node is not None and self.node.name not in VIEWS):
+            return None
+        taken = index is not None
+        index = index if taken else _index_of(self.array, whole.array)
+        here = None if index is None else whole[index]
+        if here is None or (
+            taken and here.array.__array_interface__ != self.array.__array_interface__
+        ):
             return None
         self.node, self.requires_grad = here.node, here.requires_grad
-        return origin
+        return whole, index
 
     def _take_over(self, result: Tensor) -> None:
         """Become the output of `result`'s node, as if that node had been made just now."""
@@ -760,6 +771,7 @@ class Tensor(Methods):
 
     T = property(shaping.transpose, doc="Axes in reverse order.")
     mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
+    H, mH = T, mT  # noqa: N815 (of real numbers the same)
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
@@ -770,6 +782,24 @@ class Tensor(Methods):
         if y.array.base is not None:
             y.origin = self, index
         return y
+
+
+VIEWS = "getitem", "permute", "reshape", "squeeze", "unsqueeze"
+"""Operations whose results share memory in PyTorch too."""
+
+
+def _index_of(part: np.ndarray, whole: np.ndarray) -> tuple[Any, ...] | None:
+    """Where in an array each element of a view of it is; None where one is there twice, or none."""
+    start, first = (x.__array_interface__["data"][0] for x in (part, whole))
+    steps = zip(np.ogrid[tuple(map(slice, part.shape))], part.strides)
+    rest: Any = np.full(part.shape, start - first) + sum(place * step for place, step in steps)
+    different = np.unique(rest).size == part.size
+    index: list[Any] = [np.zeros(part.shape, int)] * whole.ndim
+    for axis in np.argsort(whole.strides)[::-1]:
+        if whole.shape[axis] > 1:
+            index[axis], rest = np.divmod(rest, whole.strides[axis] or 1)
+    inside = all(((i >= 0) & (i < n)).all() for i, n in zip(index, whole.shape))
+    return tuple(index) if different and inside and not rest.any() else None
 
 
 def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
@@ -854,7 +884,12 @@ NUMPY: dict[str, Callable[..., Tensor]] = {  # NumPy's functions by name, with N
     "flip": lambda m, axis=None: ops.flip(m, axis),
     "where": lambda condition, x, y: ops.where(condition, x, y),
     "round": lambda a, decimals=0: ops.round(a, decimals),
-    "einsum": algebra.einsum, "inv": inverse.inv, "det": inverse.det,
+    "einsum": algebra.einsum, "inv": matrices.inv, "det": matrices.det,
+    "cholesky": matrices.cholesky,
+    "pinv": lambda a, rcond=1e-15: matrices.pinv(a, rcond),
+    "svd": lambda a, full_matrices=True, compute_uv=True: algebra.svd(
+        a, full_matrices and compute_uv
+    )[slice(None) if compute_uv else 1],
     "tensordot": lambda a, b, axes=2: algebra.tensordot(a, b, axes),
     "outer": lambda a, b: algebra.outer(shaping.ravel(a), shaping.ravel(b)),
 }  # fmt: skip

@@ -46,8 +46,11 @@ REORDERED = {  # the samples of these have another order of arguments than the f
     "nn.functional.embedding": lambda w, x, **settings: functional.embedding(x, w, **settings),
 }
 
-OTHERS = {"partial_views", "grad_oriented"}
-"""Variants with memory outside of the tensor, and with parts of what a function gives."""
+FREE = {"svd", "linalg.svd"}
+"""Of these PyTorch compares what does not depend on the signs of the singular vectors."""
+
+OTHERS = {"partial_views", "grad_oriented", "singular"}
+"""Variants with memory outside of the tensor, with parts of what a function gives, and of more."""
 
 
 def operators() -> Iterator[tuple[Any, Any]]:
@@ -91,6 +94,8 @@ def converted(value: Any) -> Any:
         return type(value)(converted(v) for v in value)
     if isinstance(value, dict):
         return {key: converted(v) for key, v in value.items()}
+    if isinstance(value, torch.nn.PairwiseDistance):
+        return tinynet.nn.PairwiseDistance()
     return value
 
 
@@ -114,6 +119,8 @@ def compare(info: Any, function: Any, sample: Any) -> str:
         result = function(ours[0], *ours[1], **ours[2])
     except Exception as error:
         return f"refused: {type(error).__name__}: {str(error)[:150]}"
+    if info.name in FREE:
+        result, expected = map(sample.output_process_fn_grad, (result, expected))
     outputs, wanted = flat(result), flat(expected)
     if len(outputs) != len(wanted):
         return f"wrong: {len(outputs)} outputs in place of {len(wanted)}"

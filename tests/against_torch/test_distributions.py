@@ -64,6 +64,15 @@ def test_samples():
     assert mean.grad.tolist() == [4000] * 3
 
 
+def test_they_are_shown_as_in_pytorch():
+    from tinynet.distributions.kl import kl_divergence
+
+    assert kl_divergence is distributions.kl_divergence
+    assert repr(distributions.Normal(0.0, 1.5)) == "Normal(loc: 0.0, scale: 1.5)"
+    shown = repr(distributions.Categorical(logits=tinynet.ones(2, 3)))
+    assert shown == "Categorical(logits: tinynet.Size([2, 3]))"
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [

@@ -218,6 +218,8 @@ COMPOSED = [
     ("hinge_embedding_loss", {"input": NUMBERS[0]}, {"target": PLUS_MINUS, "margin": 0.7}, ()),
     ("soft_margin_loss", {"input": NUMBERS[0]}, {"target": PLUS_MINUS}, ()),
     ("multilabel_soft_margin_loss", {"input": NUMBERS[0], "target": rng.random((5, 4))}, {}, ()),
+    ("multilabel_margin_loss", {"input": NUMBERS[0]},
+     {"target": np.arange(20).reshape(5, 4) % 5 - 1}, ()),
     ("multilabel_soft_margin_loss", {"input": NUMBERS[0], "target": rng.random((5, 4))},
      {"weight": W}, ()),
     ("multi_margin_loss", {"input": NUMBERS[0]}, {"target": np.arange(5) % 4}, ()),

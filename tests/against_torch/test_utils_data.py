@@ -101,7 +101,7 @@ def test_public_names_are_there():
     ours = {*data.__all__}
     theirs = {*torch_data.__all__}
     assert theirs - ours == {
-        "ChainDataset", "DFIterDataPipe", "DataChunk", "IterDataPipe",
+        "DFIterDataPipe", "DataChunk", "IterDataPipe",
         "MapDataPipe",
         "StackDataset", "_DatasetKind", "argument_validation", "functional_datapipe",
         "guaranteed_datapipes_determinism", "non_deterministic", "runtime_validation",

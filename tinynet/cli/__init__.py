@@ -38,6 +38,9 @@ COMMANDS = {
 WITH_FILES = ("train", "resume", "export")
 """What these are asked for is in their files: they go on where their output cannot be written."""
 
+PYTHON = r"root=, |, or pass strict=False[^.]*| \(resume=False\)"
+"""What errors say to pass in Python, where they say the option too, or where there is none."""
+
 OVERVIEW = """\
 tinynet: train, use and understand small convolutional networks.
 
@@ -149,15 +152,17 @@ def _guarded(args: argparse.Namespace) -> int:
         if args.debug:
             traceback.print_exc()
         else:  # what a name of others holds may go on in a new line, and is seen to
-            first, *more = f"tinynet {args.command}: error: {_told(error)}".split("\n")
+            first, *more = f"tinynet {args.command}: error: {_told(error, args)}".split("\n")
             say(first, *(f"  {line}" for line in more), error=True)
         return 2 if isinstance(error, BadArgument) else 1
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception, args: argparse.Namespace) -> str:
     """What went wrong: the message alone for errors that are made for reading."""
+    told = re.sub(PYTHON, "", str(error)).replace("batch_size=", "--batch-size ")
     if isinstance(error, MemoryError):
-        return f"{error or 'out of memory'}\nA smaller --batch-size needs less."
+        smaller = "batch_size" in args and "--batch-size" not in told
+        return (told or "out of memory") + "\nA smaller --batch-size needs less." * smaller
     if isinstance(error, FileNotFoundError) and not _has_folder():
         return options.GONE
     if isinstance(error, OSError) and error.filename is None and error.strerror:
@@ -165,7 +170,7 @@ def _told(error: Exception) -> str:
     where = python_file.place(error)
     meant = isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error)
     if meant and (not where or type(error).__module__.startswith("tinynet.")):
-        return f"{where}{error}"
+        return f"{where}{told}"
     return f"{where}{type(error).__name__}: {error} (--debug shows where)"
 
 

@@ -10,17 +10,17 @@ examples:
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
-from tinynet.cli.options import LAST, BadArgument, is_unfinished, write_result
+from tinynet.cli.options import BadArgument, is_unfinished, write_result
 from tinynet.cli.plan import data_root, load_data
-from tinynet.console import columns, counted, say, shortened, visible, watched
+from tinynet.console import columns, say, shortened, some, visible, watched
+from tinynet.nn.shapes import aligned
 
 if TYPE_CHECKING:
     from tinynet.training import Trained
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 HELP = "test a trained model, class by class"
 MOST = 10  # confusions that are listed
+NAME = 24  # characters of the name of a class; half of them beside a large matrix
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,10 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
 
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
-    settings = _settings_of(path, args.data is None)
-    name = args.data or settings["data"]
+    settings = model.checkpoint.settings or {}
+    name = args.data or settings.get("data")
+    if name is None:
+        raise BadArgument(f"{path} does not say what it was trained on: add --data NAME")
     if ":" in name and name == settings.get("data"):
         parts = load_data(name, args.data_dir, settings)
         if fingerprint(*parts) != settings.get("data_sha256"):
@@ -120,44 +123,26 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(found.matrix)}"
         )
-    return Measured(
-        path, model, found, got["loss"], counted(len(dataset), f"{args.split} images"), name
-    )
-
-
-def _settings_of(checkpoint: Path, needed: bool) -> dict[str, Any]:
-    """The settings of the run of this checkpoint; of none, {} or, if `needed`, BadArgument."""
-    from tinynet.training.safetensors import read_about
-
-    for path in (checkpoint.with_name(LAST), checkpoint):  # the last says where data lie now
-        with contextlib.suppress(OSError, ValueError):
-            if settings := read_about(path).get("settings"):
-                return {**settings, "data": str(settings["data"])}
-    if needed:
-        raise BadArgument(f"{checkpoint} does not say what it was trained on: add --data NAME")
-    return {}
+    on = some(len(dataset), f"{args.split} image")
+    return Measured(path, model, found, got["loss"], on, name)
 
 
 def _table(found: Findings) -> list[str]:
     """Accuracy by class, and the confusion matrix beside it; else the most frequent confusions."""
-    matrix, names = found.matrix, _names(found, 24)
-    wide = max(len(name) for name in names)
-    cell = max(4, len(str(matrix.max())) + 1)
-    room = (columns() - wide - 15) // len(names)
-    fits = cell <= room
-    cell = max(cell, min(room, wide + 1))
-    lines = [f"{'':{wide}}  right  images" + "   taken for" * fits]
-    if fits:
-        head = shortened(names, cell - 1)
-        lines.append(" " * (wide + 15) + "".join(f"{name:>{cell}}" for name in head))
-    for k, name in enumerate(names):
-        count = int(matrix[k].sum())
-        right = f"{100 * matrix[k, k] / count:5.1f}%" if count else "     -"
-        line = f"{name:{wide}} {right}  {count:6d}"
-        if fits:
-            line += "".join(f"{n if n else '.':>{cell}}" for n in matrix[k])
-        lines.append(line)
-    return lines if fits else [*lines, *_confusions(found)]
+    matrix = found.matrix
+    images, hits = matrix.sum(1).tolist(), matrix.diagonal().tolist()
+    right = [f"{100 * hit / n:.1f}%" if n else "-" for hit, n in zip(hits, images)]
+    least, room = max(3, len(str(matrix.max()))), columns() - len("  100.0%  images")
+    left = room - (2 + least) * len(matrix)  # for the names of the rows
+    names = _names(found, min(left, NAME) if left >= NAME // 2 else NAME)
+    rows = [("", "right", "images"), *zip(names, right, map(str, images))]
+    if left < NAME // 2:
+        return [*aligned(rows, left=1), *_confusions(found)]
+    wide = max(map(len, names))
+    head = shortened(names, max(least, min(wide, (room - wide) // len(names) - 2)))
+    counts = [[str(n or ".") for n in row] for row in matrix.tolist()]
+    table = aligned([(*row, *more) for row, more in zip(rows, [head, *counts])], left=1)
+    return ["rows are what it is, columns what it is taken for", *table]
 
 
 def _names(found: Findings, width: int) -> list[str]:
@@ -167,14 +152,12 @@ def _names(found: Findings, width: int) -> list[str]:
 
 def _confusions(found: Findings) -> list[str]:
     """The most frequent confusions, with how often each came."""
-    most = found.confusions(MOST)
-    short = dict(zip(found.names, _names(found, 24)))
-    width = max((len(short[name]) for name, *_ in most), default=0)
-    lines = [
-        f"{short[is_]:{width}}  taken for {short[as_]}: {n} time{'s' * (n > 1)}, {100 * p:.1f} %"
-        for is_, as_, n, p in most
+    short = dict(zip(found.names, _names(found, NAME)))
+    rows = [
+        (short[is_], "taken for", short[taken], some(n, "time"), f"{100 * share:.1f} %")
+        for is_, taken, n, share in found.confusions(MOST)
     ]
-    return ["", "the most frequent confusions", *lines] if lines else []
+    return ["", "the most frequent confusions", *aligned(rows, left=3)] if rows else []
 
 
 def _mistakes(found: Findings) -> list[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.options import BadArgument, choose, find_checkpoint
+from tinynet.cli.rows import a_path
 
 if TYPE_CHECKING:
     from tinynet.nn import Module
@@ -98,12 +99,6 @@ def built(
 def file_sha256(name: str) -> str | None:
     """The SHA-256 of the file of a model of the user's; None for one of tinynet's."""
     return hashlib.sha256(_parts(name)[0].read_bytes()).hexdigest() if is_own(name) else None
-
-
-def is_same_model(name: str, other: str, sha256: str | None) -> bool:
-    """Whether both are the same class of a file of the user's, by the SHA-256 of the other's."""
-    calls = name.rpartition(".py:")[2], other.rpartition(".py:")[2]
-    return is_own(name) and calls[0] == calls[1] and file_sha256(name) == sha256
 
 
 def warn_of_change(settings: Mapping[str, Any] | None) -> None:
@@ -208,7 +203,7 @@ def _parts(name: str) -> tuple[Path, ast.expr]:
         _name_of(call)
     except (SyntaxError, AttributeError):
         raise BadArgument(f"{name!r} is no FILE.py:CLASS, {EXAMPLE}") from None
-    return Path(f"{file}.py").expanduser(), call
+    return a_path(f"{file}.py"), call
 
 
 def _name_of(call: ast.expr) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shlex
@@ -24,8 +23,7 @@ REPORT = "report.html"
 LAST, BEST, RECORD = f"last{SUFFIX}", f"best{SUFFIX}", "run.json"  # as in tinynet.training.folder
 LOCK = ".lock"
 FITS = ("crop", "pad", "stretch")  # as in tinynet.data.folder
-CHECKPOINT = re.compile(r"(last|best|epoch-\d+)\.(safetensors|npz)")  # npz: as they once were
-OF_RUN = re.compile(rf"{CHECKPOINT.pattern}|run\.json|report\.html|\.lock")
+OF_RUN = re.compile(rf"(last|best|epoch-\d+)\{SUFFIX}|run\.json|report\.html|\.lock")
 FOREIGN = (".npz", ".pt", ".pth", ".ckpt", ".bin", ".pkl", ".h5", ".keras", ".onnx")
 """Of files that are no checkpoints, and are told what to do."""
 
@@ -101,12 +99,10 @@ def write_result(file: Path | None, content: Any) -> None:
     write_text(file, "" if file is None else to_json(file, content, 2))
 
 
-HEADS = (
-    ["image", "class", "probability", "done"],
-    ["image", "value", "done"],
-)  # of the tables of `predict`
+HEADS = ["image", "class", "probability", "done"], ["image", "value", "done"]
+"""Of the tables of `predict`."""
 OURS = {
-    "CSV": r"\s*\Z|image,(class,probability|value)(,done)?\n",
+    "CSV": r"\s*\Z|image,(class,probability|value),done\n",
     "JSON": r'\s*\Z|\[]|[\[{\s]*("image": ".*",\s*"(class|values)"|"(checkpoint|same|exercise)": |'
     r'"ok": \w+,\s*"(op|reports|model|exercise)"|"settings": {\s*"(data|reproducible_for)")',
 }
@@ -197,12 +193,6 @@ def _is_kept(file: Path, kind: str) -> str:
     return ""
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run in its folder, the newest last."""
-    found = [path for path in folder.glob("*") if CHECKPOINT.fullmatch(path.name)]
-    return sorted(found, key=lambda path: path.stat().st_mtime)
-
-
 def is_run(path: Path) -> bool:
     """Whether `path` is meant as a checkpoint, or is a folder with some of `tinynet train`."""
     if path.is_dir():
@@ -210,28 +200,31 @@ def is_run(path: Path) -> bool:
     return path.suffix.lower() in (SUFFIX, *FOREIGN)
 
 
-def is_finished(run: Path, epochs: int = 0) -> bool:
-    """Whether the run in a folder came to its end; with `epochs`, after so many or more."""
+def state_of(run: Path) -> dict[str, Any]:
+    """What was saved last of the run in a folder; {} where there is none, or it is damaged."""
+    from tinynet.training.safetensors import read_about
+
     try:
-        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-        ended = "test_accuracy" in record or ("diverged" in record and not epochs)
-        return ended and int(record["settings"]["epochs"]) >= epochs
+        return dict(read_about(run / LAST)["run"])
     except (OSError, ValueError, TypeError, KeyError):
-        return False
+        return {}
+
+
+def is_finished(run: Path, epochs: int = 0) -> bool | None:
+    """Whether the run in a folder came to its end; with `epochs`, after so many or more. None where
+    nothing says so: there is a best alone, or the last is damaged, of which reading it tells more.
+    """
+    state = state_of(run)
+    try:
+        ended = state["stop"] or state["epoch"] >= state["epochs"]
+        return bool(ended and not state["so_far"]["steps"] and state["epochs"] >= epochs)
+    except (KeyError, TypeError):
+        return None
 
 
 def is_unfinished(run: Path) -> bool:
     """Whether a training is at work in a folder, was interrupted, or diverged."""
-    from tinynet.training.safetensors import read_about
-
-    if (run / LOCK).exists() or ((run / RECORD).is_file() and not is_finished(run)):
-        return True
-    try:
-        state = read_about(run / LAST).get("run")
-        left = state and state["epoch"] < state["epochs"] and not state["stop"]
-        return bool(left or (state and state["so_far"]["steps"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return False  # there is a best alone, or the last is damaged: reading it tells more
+    return (run / LOCK).exists() or is_finished(run) is False
 
 
 @contextlib.contextmanager

@@ -7,23 +7,20 @@ every checkpoint, so that `resume` and `verify` can do the same again.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.models import build_model, check_model, file_sha256, is_same_model, warn_of_change
+from tinynet.cli.models import build_model, check_model, file_sha256, is_own, warn_of_change
 from tinynet.cli.options import (
     FITS,
     LAST,
-    RECORD,
     BadArgument,
     check_data,
-    checkpoints,
     choose,
     find_checkpoint,
 )
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = "digits"
 PARTS = 8  # of every batch, where many processes are started
-SINCE = {"reproducible_for": None, "threads": None, "data_dir": None}  # what older runs do not say
 KEEPING = ("keep_every", "save_every")  # settings that do not change what is computed
 OF_FIT = ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "seed")
 SETTINGS = (
@@ -201,68 +197,45 @@ def recorded_settings(out: Path, start: Path | None = None) -> dict[str, Any] | 
 
     Raises ValueError where there is one whose settings are not known.
     """
+    from tinynet.training.folder import kept_in
     from tinynet.training.safetensors import read_about
 
     if start is not None or (out / LAST).is_file():
         settings = read_about(start or out / LAST).get("settings")
-    elif kept := checkpoints(out):
+    elif kept := kept_in(out):
         raise BadArgument(
             f"{out} has no {LAST}, but {', '.join(path.name for path in kept)}. Go on from there: "
             f"tinynet resume {out} --from {kept[-1]}. Or begin anew: tinynet train --overwrite"
         )
-    elif (out / RECORD).is_file():
-        try:
-            settings = json.loads((out / RECORD).read_text(encoding="utf-8"))["settings"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadArgument(
-                f"{out / RECORD} is damaged ({error}), and there is no checkpoint to go on from; "
-                "begin anew in its place: tinynet train --overwrite"
-            ) from error
     else:
         return None
-    if not isinstance(settings, dict) or not {*SETTINGS} <= {*SINCE, *settings}:
+    if not isinstance(settings, dict) or not {*SETTINGS} <= settings.keys():
         raise ValueError(
-            f"{out} holds a run of `fit`, or of an older tinynet; go on with it from Python: "
+            f"{out} holds a run of `fit`; go on with it from Python: "
             f"fit(..., out={str(out)!r}, resume=True)"
         )
-    return {**SINCE, **settings}
+    return settings
 
 
-def moved(recorded: dict[str, Any], data: str | None, model: str | None = None) -> dict[str, Any]:
-    """The settings that say where data and model lie now; images are resized as they were."""
-    query = recorded["data"].partition("?")[1:]
-    if data is not None and data.startswith("folder:") and "?" not in data:
-        data = data + "".join(query)
-    settings = {"data": data, "model": model and check_model(model)}
-    return {name: value for name, value in settings.items() if value is not None}
-
-
-def settings_to_resume(
-    asked: dict[str, Any],
-    recorded: dict[str, Any],
-    finished: bool,
-    train: ArrayDataset,
-    test: ArrayDataset,
+def resumed_settings(
+    recorded: dict[str, Any], asked: Mapping[str, Any], finished: bool | None = None
 ) -> dict[str, Any]:
-    """The recorded settings; for a run that is finished with more epochs, if they were asked for;
-    with data and model where they lie now.
+    """The recorded settings, and what may be asked of them: where the same data and model lie now,
+    which files are kept, and of a finished run more epochs. Images are resized as they were.
 
     BadArgument if another value was asked for one of them.
     """
-    from tinynet.training.trained import fingerprint
-
-    same: dict[str, Callable[[Any], bool]] = {
-        "data": lambda now: fingerprint(train, test) == recorded["data_sha256"],
-        "model": lambda now: is_same_model(now, recorded["model"], recorded.get("model_sha256")),
-        "epochs": lambda now: finished and now > recorded["epochs"],
-    }
-    asked = {name: value for name, value in asked.items() if name in SETTINGS}
+    asked = {name: asked[name] for name in SETTINGS if asked.get(name) is not None}
     if "augment" in asked:
         asked["augment"] = _augmentations(asked["augment"])
+    if "model" in asked:
+        asked["model"] = check_model(asked["model"])
+    if asked.get("data", "").startswith("folder:") and "?" not in asked["data"]:
+        asked["data"] += "".join(recorded["data"].partition("?")[1:])
     for name, now in asked.items():
-        if now == recorded[name] or name in KEEPING:
-            continue
-        if name not in same or not same[name](now):
+        is_free = name in ("data", *KEEPING) or (name == "model" and is_own(now))
+        goes_on = name == "epochs" and finished and now > recorded[name]
+        if now != recorded[name] and not is_free and not goes_on:
             raise BadArgument(
                 f"--{name.replace('_', '-')} {now}: the run to resume has {recorded[name]}. A "
                 "resumed run goes on with its own settings: leave the option out, or begin "

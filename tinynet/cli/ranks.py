@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tinynet.console import say
+from tinynet.console import say, some
 
 if TYPE_CHECKING:
     from tinynet.training.distributed import Ranks
@@ -51,8 +51,8 @@ def described(ranks: Ranks, threads: int | None) -> list[str]:
     """The ranks in a line; none for one process that trains as ever."""
     if ranks.whole:
         return []
-    who = f"{ranks.size} process{'es' * (ranks.size > 1)} of {threads or 'all'} thread"
-    who += "s" * (threads != 1)
+    each = some(threads, "thread") if threads else "all threads"
+    who = f"{some(ranks.size, 'process', 'es')} of {each}"
     if ranks.parts is None:
         return [f"ranks  {who}; each a share of every batch, so their number plays a part"]
     return [f"ranks  {who}; every batch in {ranks.parts} parts, the same for any number of them"]

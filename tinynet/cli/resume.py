@@ -5,8 +5,7 @@ examples:
   tinynet train --data mnist --out runs/a --resume      begins it if there is none yet
   tinynet resume runs/a --from runs/a/best.safetensors  if the last checkpoint was damaged
 
-A run that was stopped before anything was saved begins anew, with its own settings; one whose last
-checkpoint is gone does not.
+A run whose last checkpoint is gone does not begin anew.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.cli import rows
-from tinynet.cli.options import LAST, BadArgument, checkpoints, is_finished
-from tinynet.cli.plan import load_data, make_plan, moved, recorded_settings, settings_to_resume
+from tinynet.cli.options import LAST, BadArgument, is_finished
+from tinynet.cli.plan import load_data, make_plan, recorded_settings, resumed_settings
 from tinynet.cli.ranks import together
 from tinynet.cli.train import train_plan
 from tinynet.errors import CheckpointError
@@ -42,32 +41,30 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     with together(args) as ranks:
         try:
-            settings, saved = ranks.from_first(lambda: _recorded(args))
+            settings = ranks.from_first(lambda: _recorded(args))
             train, test = ranks.after_first(
                 lambda: load_data(settings["data"], args.data_dir, settings)
             )
-            if args.epochs is not None:
-                finished, asked = is_finished(args.run), {"epochs": args.epochs}
-                settings = settings_to_resume(asked, settings, finished, train, test)
-            plan = make_plan(settings, train, test, saved)
+            plan = make_plan(settings, train, test, resume=True)
             return train_plan(plan, args.run, args.start or True, began, args.json)
         except CheckpointError as error:
             raise CheckpointError(f"{error}{_others(args.run, args.start, error)}") from error
 
 
-def _recorded(args: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    """The settings of the run, and whether weights of it were saved."""
+def _recorded(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the run."""
     settings = recorded_settings(args.run, args.start)
     if settings is None:
         raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
-    settings |= moved(settings, args.data, args.model)
-    return settings, args.start is not None or (args.run / LAST).is_file()
+    return resumed_settings(settings, vars(args), is_finished(args.run))
 
 
 def _others(folder: Path, start: Path | None, error: Exception) -> str:
     """How to go on from another checkpoint, the newest, if the one that was used is damaged."""
+    from tinynet.training.folder import kept_in
+
     used = start or folder / LAST
-    others = [path for path in checkpoints(folder) if path.name != used.name]
+    others = [path for path in kept_in(folder) if path.name != used.name]
     if not others or not str(error).startswith(str(used)):  # it is whole, and does not fit
         return ""
     cure = f"tinynet resume {folder} --from {others[-1]}"

@@ -51,11 +51,11 @@ image_shape = _checked(
 
 
 def a_path(text: str) -> Path:
-    """An argparse type: the path of a file or a folder; an empty text, which Path takes for the
-    current folder, is none."""
+    """An argparse type: the path of a file or a folder, in which ~ is the user's home; an empty
+    text, which Path takes for the current folder, is none."""
     if not text.strip():
         raise argparse.ArgumentTypeError("an empty path; the current folder is .")
-    return Path(text)
+    return Path(text).expanduser()
 
 
 def run_folder(text: str) -> Path:
@@ -74,7 +74,7 @@ def data_name(text: str) -> str:
     kind, _, path = text.partition(":")
     if kind in ("folder", "npz", "csv", "idx") and path.partition("?")[0]:
         try:
-            return f"{kind}:{os.path.abspath(os.path.expanduser(path))}"
+            return f"{kind}:{os.path.abspath(a_path(path))}"
         except FileNotFoundError as error:
             raise argparse.ArgumentTypeError(GONE) from error
     return text

@@ -11,7 +11,6 @@ examples:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from tinynet.cli import rows
 from tinynet.cli.models import built, open_run
@@ -33,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the table."""
     from tinynet.nn.summary import summary
 
-    if is_run(path := Path(args.what)):
+    if is_run(path := rows.a_path(args.what)):
         trained = open_run(path, args.model)
         known = args.shape or trained.checkpoint.input_shape
         if known is None:

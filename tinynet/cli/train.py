@@ -17,13 +17,10 @@ at once.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
-import json
 import shlex
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +35,9 @@ from tinynet.cli.options import (
     SUFFIX,
     BadArgument,
     check_folder,
-    checkpoints,
     is_finished,
     program,
+    state_of,
     write_result,
 )
 from tinynet.cli.plan import (
@@ -50,13 +47,12 @@ from tinynet.cli.plan import (
     fit_of,
     load_data,
     make_plan,
-    moved,
     new_settings,
     recorded_settings,
-    settings_to_resume,
+    resumed_settings,
 )
 from tinynet.cli.ranks import described, together
-from tinynet.console import counted, explained, say, watched
+from tinynet.console import explained, say, some, watched
 
 if TYPE_CHECKING:
     from tinynet.training import History
@@ -140,26 +136,27 @@ def _planned(args: argparse.Namespace, ranks: Ranks) -> tuple[Plan, Path]:
         out, args.resume = args.resume, True
     if out is not None:
         check_folder(out, asked.get("data", ""), args.json)
-    recorded = ranks.from_first(lambda: recorded_settings(out) if out and args.resume else None)
-    if recorded:
-        asked |= moved(recorded, asked.get("data"))
-    name = asked.get("data") or (recorded["data"] if recorded else DEFAULT_DATA)
+
+    def recorded_in(folder: Path) -> dict[str, Any] | None:
+        recorded = recorded_settings(folder) if args.resume else None
+        return recorded and resumed_settings(recorded, asked, is_finished(folder))
+
+    recorded = ranks.from_first(lambda: recorded_in(out) if out else None)
+    name = recorded["data"] if recorded else asked.get("data", DEFAULT_DATA)
     train, test = ranks.after_first(lambda: load_data(name, args.data_dir, recorded))
 
-    def decided() -> tuple[Path, dict[str, Any], dict[str, Any] | None]:
+    def decided() -> tuple[Path, dict[str, Any], bool]:
         settings, folder, before = new_settings(asked, train, test), out, recorded
         if folder is None:
             folder = RUNS / f"{_file_name(name)}-{title(settings['model'])}"
-            before = recorded_settings(folder) if args.resume else None
-        if before is not None:
-            settings = settings_to_resume(asked, before, is_finished(folder), train, test)
-        elif not args.overwrite:
+            before = recorded_in(folder)
+        if before is None and not args.overwrite:
             folder = _free(folder, args.out is not None)
         check_folder(folder, json_file=args.json)
-        return folder, settings, before
+        return folder, before or settings, before is not None
 
-    folder, settings, before = ranks.from_first(decided)
-    return make_plan(settings, train, test, before), folder
+    folder, settings, resumes = ranks.from_first(decided)
+    return make_plan(settings, train, test, resumes), folder
 
 
 def train_plan(
@@ -176,93 +173,51 @@ def train_plan(
     command began, by `time.perf_counter`. Raises BlockingIOError, with nothing written, where
     another training is at work in `out`.
     """
-    from tinynet.training import DivergenceError
     from tinynet.training.environment import environment
     from tinynet.training.files import write_json
     from tinynet.training.folder import locked
-    from tinynet.training.safetensors import read_about
 
     if not plan.ranks.first:
         _train(plan, out, resume, detect_anomaly)
         return 0
-    record: dict[str, Any] = {"settings": plan.settings, "environment": environment()}
-    begun = False
-    old: list[Any] = []  # the record that lay there, and the checkpoints that it is of
-
-    def kept() -> list[Any]:
-        return [(path, path.stat().st_ino, path.stat().st_mtime_ns) for path in checkpoints(out)]
-
-    def begin() -> None:
-        nonlocal begun
-        if not begun:
-            if (out / RECORD).is_file():
-                old[:] = (out / RECORD).read_text(encoding="utf-8"), kept()
-            write_json(out / RECORD, record)
-        begun = True
-
     with locked(out):
         finished = resume is True and is_finished(out, plan.settings["epochs"])
-        goes_on = bool(resume) and not is_finished(out)
-        if not checkpoints(out):
-            begin()  # fails now, and not after the training
         last = resume if isinstance(resume, Path) else out / LAST
         _announce(plan, last if resume and last.is_file() else None, finished)
-        try:
-            history = _train(plan, out, resume, detect_anomaly, begin)
-        except Exception as error:
-            if old and old[1] == kept():  # nothing new could be saved
-                with contextlib.suppress(OSError):  # else it is unfinished, and can be resumed
-                    write_json(out / RECORD, json.loads(old[0]))
-            elif not checkpoints(out):  # the first step failed
-                (out / RECORD).unlink(missing_ok=True)
-            elif isinstance(error, DivergenceError) and (begun or goes_on):
-                write_json(out / RECORD, {**record, "diverged": str(error)})
-            raise
-        record |= {"history": history, **_tested(plan, out)}
+        history = _train(plan, out, resume, detect_anomaly)
+        record: dict[str, Any] = {
+            "settings": plan.settings,
+            "environment": environment(),
+            "history": history,
+            **_tested(plan, out),
+        }
         record["seconds"] = max(time.perf_counter() - start, sum(history.column("seconds")))
         write_json(out / RECORD, record)
         write_result(json_file, record)
-    _conclude(plan, out, record, read_about(out / LAST)["run"].get("phase"))
+    _conclude(plan, out, record)
     return 0
 
 
 def _tested(plan: Plan, out: Path) -> dict[str, Any]:
     """What the test images say of the model, for the record; and the report once more, of them."""
-    from tinynet.data import DataLoader
-    from tinynet.training import Trained, accuracy, checkpoint, evaluate, weights_sha256
+    from tinynet.training import Trained, checkpoint
     from tinynet.training.folder import chosen_in
     from tinynet.training.report import writer
-    from tinynet.training.report.findings import Findings
 
-    found = Findings(plan.test.classes, data=plan.test)
-    images = watched(DataLoader(plan.test, 256, transform=plan.transform), "test")
-    metrics = {"accuracy": accuracy}  # also where a net for one class has one output
     stored = checkpoint.read(chosen_in(out))
-    model = Trained(plan.model, stored)  # which says so if the images are of another scale
-    tested = evaluate(model, images, metrics=metrics, after_batch=found.add)
-    on = counted(f"{len(found):,}", "test images")
+    model = Trained(plan.model, stored)
+    found, figures = model.findings(plan.test, watch=lambda images: watched(images, "test"))
+    on = some(len(plan.test), "test image")
     writer.keep(out, writer.of_checkpoint(out, stored, plan.model, found, on))
     return {
-        "test_accuracy": tested["accuracy"],
-        "test_loss": tested["loss"],
-        "weights_sha256": weights_sha256(plan.model.state_dict()),
+        "test_accuracy": found.accuracy(),
+        "test_loss": figures["loss"],
+        "weights_sha256": checkpoint.weights_sha256(plan.model.state_dict()),
     }
 
 
-def _train(
-    plan: Plan,
-    out: Path,
-    resume: bool | Path,
-    detect_anomaly: bool,
-    begin: Callable[[], None] | None = None,
-) -> History:
-    """begin: called before each checkpoint, by which what lay in `out` is replaced."""
-    from tinynet.training import BestModel, Callback, EarlyStopping, Run, fit
-
-    class Begin(Callback):
-        def on_save(self, run: Run) -> None:
-            if begin is not None:  # before the first file that is new, whichever it is
-                begin()
+def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> History:
+    from tinynet.training import BestModel, Callback, EarlyStopping, fit
 
     settings = plan.settings
     callbacks: list[Callback] = []
@@ -272,7 +227,6 @@ def _train(
         callbacks.append(BestModel(out / BEST, monitor="loss"))  # the test images decide nothing
     else:
         callbacks.append(BestModel(out / BEST, restore=True))
-    callbacks.append(Begin())
     try:
         return fit(
             plan.model,
@@ -301,20 +255,20 @@ def _free(out: Path, asked: bool) -> Path:
     asked: whether the user named it, and gets no other. Raises BadArgument then, and where a run
     lies that was interrupted: it may be all there is of it; BlockingIOError if it is running.
     """
-    from tinynet.training.folder import locked
+    from tinynet.training.folder import kept_in, locked
 
     names = itertools.chain([out], (out.with_name(f"{out.name}-{k}") for k in itertools.count(2)))
     out = next(name for name in names if asked or not is_finished(name))
-    if not checkpoints(out):
+    if not kept_in(out):
         return out
-    if is_finished(out) or not (out / RECORD).is_file():
-        kind = "finished run" if is_finished(out) else "run of `fit`"
-        raise BadArgument(
-            f"{out} holds a {kind}. Replace it with --overwrite, or train elsewhere: another "
-            "--out DIR"
-        )
     with locked(out):
-        pass
+        if is_finished(out):
+            raise BadArgument(
+                f"{out} holds a finished run. Replace it with --overwrite, or train elsewhere: "
+                "another --out DIR"
+            )
+        if state_of(out).get("step") == 0:  # nothing was learned
+            return out
     raise BadArgument(
         f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
         "Or begin anew in its place with --overwrite, or elsewhere with --out DIR"
@@ -341,9 +295,9 @@ def _file_name(data: str) -> str:
     return Path(path).resolve().stem if path else data
 
 
-def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
+def _announce(plan: Plan, last: Path | None, finished: bool | None) -> None:
     s = plan.settings
-    held_out = "" if plan.validation is None else f", {len(plan.validation)} validation"
+    held_out = "" if plan.validation is None else f", {len(plan.validation):,} validation"
     parameters = sum(p.array.size for p in plan.model.parameters())
     augment = "".join(f", {name}" for name in s["augment"])
     after = "" if last is None or last.name == LAST else "; what came after it is replaced"
@@ -351,10 +305,10 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     shape = "x".join(map(str, plan.test.images.shape[1:]))
     slow = "size=" not in s["data"] and s["data"].startswith("folder:") and high * wide > LARGE**2
     say(
-        f"data   {s['data']}: {len(plan.train)} training{held_out}, "
-        f"{counted(len(plan.test), 'test images')} of {shape}, {plan.classes} classes",
+        f"data   {s['data']}: {len(plan.train):,} training{held_out}, "
+        f"{some(len(plan.test), 'test image')} of {shape}, {some(plan.classes, 'class', 'es')}",
         f"model  {s['model']}, {parameters:,} parameters",
-        f"train  {s['epochs']} epoch{'s' * (s['epochs'] > 1)}, batches of {s['batch_size']}, "
+        f"train  {some(s['epochs'], 'epoch')}, batches of {s['batch_size']}, "
         f"{s['optimizer']}, lr {s['lr']:g} {s['schedule']}, seed {s['seed']}{augment}",
         *described(plan.ranks, s["threads"]),
         *([f"resume from {last}{after}"] if last else []),
@@ -363,20 +317,20 @@ def _announce(plan: Plan, last: Path | None, finished: bool) -> None:
     )
 
 
-def _conclude(plan: Plan, out: Path, record: dict[str, Any], phase: int) -> None:
-    """phase: the epoch after which a finished run went on; no replay from the seed comes there."""
+def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
     run, start = shlex.quote(str(out)), program()
+    went_on = state_of(out).get("phase")  # where no replay from the seed comes to
     rows = [
         (f"  {out / REPORT}", "to look at in a browser"),
         (f"  {start} evaluate {run}", "what is mistaken for what"),
         (f"  {start} predict {run} IMAGE.png", "what it sees in your images"),
-        *([] if phase else [(f"  {start} verify {run}", "does it come out the same?")]),
+        *([] if went_on else [(f"  {start} verify {run}", "does it come out the same?")]),
         (f"  {start} summary {run}", "layers, shapes and sizes"),
     ]
     say(
         "",
-        f"test accuracy {100 * record['test_accuracy']:.2f} % on "
-        f"{counted(len(plan.test), 'images')}, {record['seconds']:.1f} seconds; saved in {out}",
+        f"test accuracy {100 * record['test_accuracy']:.2f} % on {some(len(plan.test), 'image')}, "
+        f"{record['seconds']:.1f} seconds; saved in {out}",
         "",
         "next:",
         *explained(rows),

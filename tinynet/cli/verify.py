@@ -15,7 +15,7 @@ import dataclasses
 
 from tinynet.cli import rows
 from tinynet.cli.options import LAST, BadArgument, write_result
-from tinynet.cli.plan import load_data, make_plan, moved, recorded_settings
+from tinynet.cli.plan import load_data, make_plan, recorded_settings, resumed_settings
 from tinynet.cli.ranks import described, together
 from tinynet.console import say
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         settings = recorded_settings(args.run)
         if settings is None or not (args.run / LAST).is_file():
             raise BadArgument(f"there is no run with a {LAST} in {args.run}")
-        settings |= moved(settings, args.data, args.model)
+        settings = resumed_settings(settings, vars(args))
         loaded = ranks.after_first(lambda: load_data(settings["data"], args.data_dir, settings))
         plan = make_plan(settings, *loaded, args.start)
         where = args.start or f"seed {settings['seed']}"

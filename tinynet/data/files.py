@@ -50,7 +50,12 @@ def data_root(root: str | os.PathLike[str] | None = None) -> Path:
     if root is None:
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         root = os.path.join(cache, "tinynet")
-    return Path(root).expanduser()
+    return as_path(root)
+
+
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path that somebody typed, in which ~ is the home of the user."""
+    return Path(path).expanduser()
 
 
 def find(folder: Path, name: str) -> Path | None:

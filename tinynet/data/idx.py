@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinynet.console import counted
+from tinynet.console import some
 from tinynet.data.files import read_content, read_head
 from tinynet.errors import DataError
 
@@ -87,8 +87,8 @@ def pair_idx(
     """Images (N, 1, H, W) and labels (N,) int64 from two IDX arrays, checked to be as many."""
     if len(images) != len(labels):
         raise DataError(
-            f"{files[0]} has {counted(len(images), 'images')}, but {files[1]} has "
-            f"{counted(len(labels), 'labels')}"
+            f"{files[0]} has {some(len(images), 'image')}, but {files[1]} has "
+            f"{some(len(labels), 'label')}"
         )
     return images[:, None], labels.astype(np.int64)
 

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tinynet.console import counted, visible
+from tinynet.console import some, visible
 from tinynet.data.files import open_file, reason, warn
 from tinynet.errors import DataError
 
@@ -86,7 +86,7 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
             y = members[y_name]()
             if y.ndim and len(x) != len(y):
                 raise DataError(
-                    f"{source}: {x_name} has {counted(len(x), 'rows')}, but {y_name} has {len(y)}"
+                    f"{source}: {x_name} has {some(len(x), 'row')}, but {y_name} has {len(y)}"
                 )
             splits[split] = (x, checked_targets(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
-from tinynet.data.files import RemoteFile, data_root, find, open_file, read_checked, read_members
+from tinynet.data.files import (
+    RemoteFile,
+    as_path,
+    data_root,
+    find,
+    open_file,
+    read_checked,
+    read_members,
+)
 from tinynet.data.folder import load_folder
 from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
@@ -59,7 +67,7 @@ def load(
     if kind:
         if not path:
             raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
-        return _load_own(kind, path, options, split, held_out)
+        return _load_own(kind, str(as_path(path)), options, split, held_out)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
 

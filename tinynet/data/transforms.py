@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.errors import integer
 from tinynet.vision.transforms.augment import RandomCrop
-from tinynet.vision.transforms.base import Rng, Transform
+from tinynet.vision.transforms.base import Transform
 
 
 class ToFloat(Transform):
@@ -22,7 +22,7 @@ class ToFloat(Transform):
     Takes any shape. Raises TypeError for integers that are not bytes, whose range is unknown.
     """
 
-    def __call__(self, x: np.ndarray, rng: Rng = None) -> np.ndarray:
+    def forward(self, x: np.ndarray) -> np.ndarray:
         if x.dtype == np.uint8:
             y: np.ndarray = np.multiply(x, np.float32(1 / 255), dtype=np.float32)
             return y
@@ -41,5 +41,5 @@ class RandomShift(Transform):
         self.pixels = integer("RandomShift", "pixels", pixels)
         self.fill = fill
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return RandomCrop(x.shape[2:], self.pixels, fill=self.fill).apply(x, rng)
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return RandomCrop(x.shape[2:], self.pixels, fill=self.fill).change(x, rng)

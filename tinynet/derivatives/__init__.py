@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tinynet import autograd
 from tinynet.accumulation import accumulate
 from tinynet.tensor import Tensor, starting_gradient
@@ -16,9 +18,10 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    allow_unused: bool | None = None,
     *,
     only_inputs: bool = True,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; no `.grad` is touched.
 
@@ -27,7 +30,8 @@ def grad(
     forward pass must have run inside `tinynet.create_graph()`. retain_graph, by default as
     create_graph: nothing is freed; otherwise what lies between the two, and nothing beyond the
     inputs. only_inputs is PyTorch's and has no effect. Raises RuntimeError for an input that the
-    outputs do not depend on, unless `allow_unused`, which gives None for it.
+    outputs do not depend on, unless `allow_unused`, which gives None for it, or materialize_grads,
+    which gives 0.
     """
     from tinynet.derivatives import replay
 
@@ -39,7 +43,9 @@ def grad(
     retain_graph = create_graph if retain_graph is None else retain_graph
     found = replay.gradients(starts, targets, create_graph, retain_graph)
     for place, dx in enumerate(found):
-        if dx is None and not allow_unused:
+        if dx is None and materialize_grads:
+            found[place] = autograd.wrap(np.zeros_like(targets[place].array))
+        elif dx is None and not allow_unused:
             raise RuntimeError(
                 f"grad: the outputs do not depend on input {place}; pass allow_unused=True for "
                 "None in its place"

@@ -189,6 +189,8 @@ def computed(name: str, function: Any, args: Any, settings: Mapping[str, Any] = 
             raise refused(f"np.{name} is not recorded with {given}; call it without") from error
         if tensor is None:
             return None
+        if isinstance(tensor, tuple):
+            return tuple(map(Traced, tensor))
         if tensor.dtype.kind not in "biu":
             return Traced(tensor, args[0].sharers if name in _VIEWS else None)
     with contextlib.suppress(TypeError, ValueError):  # of one that writes into an array

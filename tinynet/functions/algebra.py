@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet import ops
+from tinynet.autograd import wrap
 from tinynet.functions.common import array_of, named, one_dim, takes, takes_out
 from tinynet.functions.indexing import diagonal, narrow
 from tinynet.functions.pointwise import add, clamp, div, meet, mul, pow, sub
 from tinynet.functions.reduction import diff, norm
+from tinynet.ops import matrices
+from tinynet.return_types import linalg_svd
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -178,6 +181,22 @@ def matrix_exp(input: Data) -> Tensor:
     return y  # type: ignore[no-any-return]
 
 
+def svd(A: Any, full_matrices: bool = True) -> Any:
+    """U, the singular values from the largest on, and V^T, with A = U diag(S) V^T.
+
+    full_matrices: U and V are square, of as many more columns as that takes, without a gradient.
+    """
+    takes("svd", len(A.shape) > 1, "matrices", A)
+    M, K = A.shape[-2], min(A.shape[-2:])
+    y = matrices.svd(A)
+    U, S, V = y[..., :M, :], y[..., M, :], y[..., M + 1 :, :]
+    if full_matrices:
+        left, _, right = np.linalg.svd(array_of(A))
+        U = ops.cat([U, wrap(left[..., K:])], -1)
+        V = ops.cat([V, wrap(np.swapaxes(right, -1, -2)[..., K:])], -1)
+    return linalg_svd(U, S, V.mT)
+
+
 def kron(input: Data, other: Data) -> Tensor:
     """The Kronecker product: each element of x times the whole of the other."""
     count = max(len(input.shape), len(other.shape))
@@ -191,7 +210,7 @@ def vander(x: Data, N: int | None = None, *, increasing: bool = False) -> Tensor
     """Vandermonde's matrix: a column each of the powers of a vector, from x^(N - 1) to x^0."""
     takes("vander", len(x.shape) == 1, "a vector", x)
     powers = np.arange(x.shape[0] if N is None else N)
-    return pow(ops.unsqueeze(x, 1), powers if increasing else powers[::-1])
+    return pow(ops.unsqueeze(x, 1), wrap(powers if increasing else powers[::-1]))
 
 
 def cov(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from tinynet.functions.pointwise import lerp
 from tinynet.functions.reduction import sort
 from tinynet.functions.shaping import movedim
 from tinynet.ops.checks import one_of
+from tinynet.return_types import histogram as _histogram
 from tinynet.unrecorded import arrays_of
 
 if TYPE_CHECKING:
@@ -24,13 +25,6 @@ __all__ = [
 ]  # fmt: skip
 
 Data = Any
-
-
-class Histogram(NamedTuple):
-    """What `histogram` gives."""
-
-    hist: Tensor
-    bin_edges: Tensor
 
 
 ROUNDED: dict[str, Any] = {
@@ -96,7 +90,7 @@ def histc(input: Data, bins: int = 100, min: float = 0, max: float = 0) -> Tenso
 
 def histogram(
     input: Data, bins: Any, *, range: Any = None, weight: Data = None, density: bool = False
-) -> Histogram:
+) -> Any:
     """(hist, bin_edges): how many elements, or how much of `weight`, fall between the edges.
 
     bins: their number, of equal size, between the two numbers of `range` (by default the smallest
@@ -104,7 +98,7 @@ def histogram(
     """
     x, w = array_of(input).reshape(-1), None if weight is None else array_of(weight).reshape(-1)
     counts, edges = np.histogram(x, arrays_of(bins), range, density, w)
-    return Histogram(wrap(counts.astype(x.dtype)), wrap(edges.astype(x.dtype)))
+    return _histogram(wrap(counts.astype(x.dtype)), wrap(edges.astype(x.dtype)))
 
 
 def searchsorted(

@@ -107,17 +107,19 @@ def scatter(
     """A copy of x in which the element of `src` at each place of `index` stands where that says.
 
     The counterpart of `gather`. src: a tensor of the shape of index or larger, or a number.
-    reduce: "add" adds to what is there. Where places repeat, the last one wins.
+    reduce: "add" adds to what is there, "multiply" multiplies it. Where places repeat, the last
+    one wins.
     """
     src = value if src is None else src
     if src is None:
         raise TypeError("scatter: what is to be placed? Pass src, a tensor or a number")
     if reduce is not None:
-        one_of("scatter", "reduce", reduce, ("add",))
+        one_of("scatter", "reduce", reduce, ("add", "multiply"))
     grid, _, places = _grid("scatter", input, dim, index)
-    return (ops.setitem if reduce is None else ops.add_at)(
-        input, _part("scatter", input, src, places), grid
-    )
+    part = _part("scatter", input, src, places)
+    if reduce == "multiply":
+        return _multiplied(input, np.broadcast_to(part, places.shape), grid)
+    return (ops.setitem if reduce is None else ops.add_at)(input, part, grid)
 
 
 def scatter_add(input: Data, dim: int, index: Data, src: Data) -> Tensor:
@@ -130,13 +132,16 @@ def scatter_reduce(
     input: Data, dim: int, index: Data, src: Data, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """`scatter` that makes one number of all that come to a place and, unless include_self is
-    False, of what stands there: their "sum", "mean", "amax" or "amin", whose ties share dy."""
-    one_of("scatter_reduce", "reduce", reduce, ("sum", "mean", "amax", "amin"))
+    False, of what stands there: their "sum", "mean", "prod", "amax" or "amin", whose ties share dy.
+    """
+    one_of("scatter_reduce", "reduce", reduce, ("sum", "mean", "prod", "amax", "amin"))
     grid, _, places = _grid("scatter_reduce", input, dim, index)
     part = _part("scatter_reduce", input, src, places)
     best, theirs = array_of(input).copy(), np.ones(places.shape, bool)
     own = np.ones(best.shape, bool)
     own[grid] = include_self
+    if reduce == "prod":
+        return _multiplied(ops.where(own, input, 1), part, grid)
     if reduce in ("amax", "amin"):
         if not include_self:
             best[grid] = array_of(part)  # one of those that come
@@ -148,6 +153,19 @@ def scatter_reduce(
     zero = np.zeros((), input.dtype)
     total = ops.add_at(ops.where(own, input, zero), ops.where(theirs, part, zero), grid)
     return total if reduce == "sum" else ops.div(total, np.maximum(count, 1))
+
+
+def _multiplied(x: Data, factors: Data, grid: Any) -> Tensor:
+    """x times all the factors that come to each place: the first of each, the second, ..."""
+    number = np.arange(array_of(x).size).reshape(x.shape)
+    at, y, factors = number[grid].reshape(-1), ops.reshape(x, (-1,)), ops.reshape(factors, (-1,))
+    order = np.argsort(at, kind="stable")
+    turn = np.empty(at.size, int)
+    turn[order] = np.arange(at.size) - np.searchsorted(at[order], at[order])
+    for k in range(turn.max(initial=-1) + 1):
+        now = np.flatnonzero(turn == k)
+        y = ops.mul(y, ops.setitem(np.ones(y.shape, y.dtype), ops.getitem(factors, now), at[now]))
+    return ops.reshape(y, x.shape)
 
 
 def _along(name: str, input: Data, dim: int, index: Data) -> tuple[Any, ...]:

@@ -120,10 +120,11 @@ def rsub(input: Data, other: Data, *, alpha: float = 1) -> Tensor:
 def div(input: Data, other: Data, *, rounding_mode: str | None = None) -> Tensor:
     """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
     if rounding_mode is None:
-        return ops.div(*meet(_float(input), other))
+        return ops.div(*meet(_float(input), _float(other)))
     one_of("div", "rounding_mode", rounding_mode, ROUNDING)
     if rounding_mode == "floor":
         return floor_divide(input, other)
+    _check_divisor("div", input, other)
     quotient = ops.trunc(div(input, other))
     if array_of(input).dtype.kind in "iu" and array_of(other).dtype.kind in "iu":
         return ops.astype(quotient, np.result_type(array_of(input), array_of(other)))
@@ -138,8 +139,20 @@ def _float(x: Data) -> Data:
 
 def floor_divide(input: Data, other: Data) -> Tensor:
     """floor(input / other); its gradient is 0."""
-    x, y = meet(input, other)
-    return wrap(np.floor_divide(array_of(x), array_of(y)))
+    return wrap(floored(*map(array_of, meet(input, other))))
+
+
+def floored(x: Any, y: Any) -> Any:
+    """x // y of arrays and numbers."""
+    _check_divisor("//", x, y)
+    return np.floor_divide(x, y)
+
+
+def _check_divisor(name: str, *operands: Data) -> None:
+    """ZeroDivisionError for integers divided by 0, for which there is no infinity."""
+    x, y = map(array_of, operands)
+    if x.dtype.kind in "iub" and y.dtype.kind in "iub" and not y.all():
+        raise ZeroDivisionError(f"{name}: an integer is divided by 0")
 
 
 def float_power(input: Data, exponent: Data) -> Tensor:
@@ -163,14 +176,20 @@ def _of_two(
 
 
 def _promoting(
-    op: Callable[[Any, Any], Tensor], tensors: int = 0, doc: str | None = None
-) -> Callable[[Data, Data], Tensor]:
-    """An operation of two inputs as a function that brings them into one dtype."""
+    op: Callable[[Any, Any], Tensor], tensors: int = 0, doc: str | None = None,
+    floats: bool = False, check: Any = None,
+) -> Callable[[Data, Data], Tensor]:  # fmt: skip
+    """An operation of two inputs as a function that brings them into one dtype.
+
+    floats: integers become floats first. check: is called with the name and both.
+    """
 
     def met(x: Data, y: Data) -> Tensor:
         if not hasattr(y, "shape"):
             check_tensors(op.__name__, input=x)
-        return op(*meet(x, y))
+        if check is not None:
+            check(op.__name__, x, y)
+        return op(*meet(_float(x), _float(y)) if floats else meet(x, y))
 
     return takes_out(_of_two(op.__name__, doc or op.__doc__, met, tensors))
 
@@ -186,12 +205,12 @@ maximum = _promoting(ops.maximum, tensors=2)
 minimum = _promoting(ops.minimum, tensors=2)
 fmax = _promoting(_unless_nan("fmax", operator.ge), 2, "The larger; where one is NaN, the other.")
 fmin = _promoting(_unless_nan("fmin", operator.le), 2, "The smaller; where one is NaN, the other.")
-atan2 = _promoting(ops.atan2, tensors=2)
+atan2 = _promoting(ops.atan2, 2, floats=True)
 hypot = _promoting(ops.hypot, tensors=2)
 logaddexp = _promoting(ops.logaddexp, tensors=2)
-remainder = _promoting(ops.remainder)
-fmod = _promoting(ops.fmod, tensors=1)
-xlogy = _promoting(ops.xlogy)
+remainder = _promoting(ops.remainder, check=_check_divisor)
+fmod = _promoting(ops.fmod, 1, check=_check_divisor)
+xlogy = _promoting(ops.xlogy, floats=True)
 mul = _promoting(ops.mul)
 subtract, multiply, divide, true_divide = sub, mul, div, div
 _pow = _promoting(ops.pow)
@@ -231,18 +250,6 @@ def _holds(x: Any, comparison: Any, bound: Any) -> Any:
     return comparison(x, array_of(bound)) | (x != x)
 
 
-def clamp_min(input: Data, min: Data) -> Tensor:
-    """Each element, but at least `min`."""
-    check_tensors("clamp_min", input=input)
-    return clamp(input, min)
-
-
-def clamp_max(input: Data, max: Data) -> Tensor:
-    """Each element, but at most `max`."""
-    check_tensors("clamp_max", input=input)
-    return clamp(input, None, max)
-
-
 def lerp(input: Data, end: Data, weight: Data) -> Tensor:
     """input + weight * (end - input)."""
     return add(input, mul(weight, sub(end, input)))
@@ -274,6 +281,12 @@ def sinc(input: Data) -> Tensor:
     return ops.where(near, series, ops.div(ops.sin(away), away))
 
 
+clamp_min = named(
+    "clamp_min", "Each element, but at least `min`.", lambda input, min: clamp(input, min)
+)
+clamp_max = named(
+    "clamp_max", "Each element, but at most `max`.", lambda input, max: clamp(input, None, max)
+)
 is_floating_point = named(
     "is_floating_point", "Whether of floats.", lambda input: array_of(input).dtype.kind == "f"
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -30,8 +30,10 @@ from tinynet.functions.common import (
     takes,
     whole_grid,
 )
-from tinynet.ops.checks import within
+from tinynet.ops.checks import check_float, within
 from tinynet.ops.distance import vector_norm
+from tinynet.return_types import PAIRS, Pair
+from tinynet.return_types import aminmax as _aminmax
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -45,16 +47,6 @@ __all__ = [
 ]  # fmt: skip
 
 Data = Any
-
-
-class Pair(NamedTuple):
-    """Values, and the places along the axis where they stand."""
-
-    values: Tensor
-    indices: Tensor
-
-    def __repr__(self) -> str:
-        return f"Pair(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
 def _as(input: Data, dtype: DTypeLike | None) -> Data:
@@ -118,6 +110,40 @@ def nanmean(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
     return ops.div(total, known.array.astype(total.dtype))
 
 
+def _reducing(name: str, op: Callable[..., Any], doc: str) -> Callable[..., Tensor]:
+    """A function of the elements over `dim`, all if it is None."""
+
+    def reduced(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
+        return op(input, all_dims(name, input, dim), keepdim)  # type: ignore[no-any-return]
+
+    return spelled(named(name, doc, reduced))
+
+
+logsumexp = _reducing(
+    "logsumexp", lambda x, *over: ops.logsumexp(_floats(x), *over),
+    "log(sum(e^x)) over `dim`, without overflow.",
+)  # fmt: skip
+amax = _reducing(
+    "amax", ops.max, "The largest element over `dim`; its gradient is shared out evenly at a tie."
+)
+amin = _reducing(
+    "amin", ops.min, "The smallest element over `dim`; its gradient is shared out evenly at a tie."
+)
+any = _reducing(
+    "any", lambda x, dims, keep: wrap(array_of(x).any(dims, keepdims=keep)),
+    "Whether some element is not 0; a bool tensor.",
+)  # fmt: skip
+all = _reducing(
+    "all", lambda x, dims, keep: wrap(array_of(x).all(dims, keepdims=keep)),
+    "Whether no element is 0; a bool tensor.",
+)  # fmt: skip
+
+
+def _floats(input: Data) -> Data:
+    """The input, integers as floats of the default dtype."""
+    return _as(input, None if array_of(input).dtype.kind == "f" else get_default_dtype())
+
+
 def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
     """var or std, called in PyTorch's way or in NumPy's."""
 
@@ -131,6 +157,8 @@ def _spread(op: Any, doc: str) -> Callable[..., Tensor]:
             correction = 1 if axis is None and not ddof else ddof
             correction = correction if unbiased is None else int(unbiased)
         dims = all_dims(op.__name__, input, given(dim, axis))
+        if axis is None and not ddof and correction != 0:
+            check_float(op.__name__, input)
         y: Tensor = op(input, dims, correction, keepdim or keepdims)
         return y
 
@@ -160,12 +188,6 @@ var = _spread(
 )
 std = _spread(ops.std, "The square root of `var` with the same arguments: standard deviation.")
 var_mean, std_mean = map(_with_mean, (var, std))
-
-
-@spelled
-def logsumexp(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """log(sum(e^x)) over `dim`, without overflow."""
-    return ops.logsumexp(input, all_dims("logsumexp", input, dim), keepdim)
 
 
 def norm(
@@ -207,36 +229,12 @@ def diff(
     return y
 
 
-@spelled
-def any(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether some element is not 0; a bool tensor."""
-    return wrap(array_of(input).any(all_dims("any", input, dim), keepdims=keepdim))
-
-
-@spelled
-def all(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Whether no element is 0; a bool tensor."""
-    return wrap(array_of(input).all(all_dims("all", input, dim), keepdims=keepdim))
-
-
 def count_nonzero(input: Data, dim: Dim = None) -> Tensor:
     """How many elements over `dim` are not 0."""
     return wrap(np.count_nonzero(array_of(input), all_dims("count_nonzero", input, dim)))
 
 
 # ----- winners ------------------------------------------------------------------------------------
-
-
-@spelled
-def amax(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The largest element over `dim`; its gradient is shared out evenly at a tie."""
-    return ops.max(input, all_dims("amax", input, dim), keepdim)
-
-
-@spelled
-def amin(input: Data, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """The smallest element over `dim`; its gradient is shared out evenly at a tie."""
-    return ops.min(input, all_dims("amin", input, dim), keepdim)
 
 
 def _extreme(name: str, op: Any, of_two: Any, argument: Any, doc: str) -> Callable[..., Any]:
@@ -280,12 +278,12 @@ def _taken(name: str, input: Data, dim: int, keepdim: bool, places: Any) -> Pair
     dim = one_dim(name, input, dim)
     _check_elements(name, input, dim)
     if not input.shape:
-        return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+        return PAIRS[name](ops.clone(input), wrap(np.zeros((), np.int64)))
     index = places(array_of(input), dim)
     values = ops.getitem(input, whole_grid(dim, index))
     if keepdim:
-        return Pair(values, wrap(index))
-    return Pair(ops.squeeze(values, dim), wrap(index.squeeze(dim)))
+        return PAIRS[name](values, wrap(index))
+    return PAIRS[name](ops.squeeze(values, dim), wrap(index.squeeze(dim)))
 
 
 def _check_elements(name: str, input: Data, dim: int | None) -> None:
@@ -313,7 +311,7 @@ argmax, argmin = _placing(np.argmax, "largest"), _placing(np.argmin, "smallest")
 
 def aminmax(input: Data, *, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     """(`amin`, `amax`) along `dim`."""
-    return amin(input, dim, keepdim), amax(input, dim, keepdim)
+    return _aminmax(amin(input, dim, keepdim), amax(input, dim, keepdim))  # type: ignore[no-any-return]
 
 
 def kthvalue(input: Data, k: int, dim: int = -1, keepdim: bool = False) -> Pair:
@@ -389,8 +387,8 @@ def sort(input: Data, dim: int = -1, descending: bool = False, stable: bool = Tr
     dim = one_dim("sort", input, dim)
     order = argsort(input, dim, descending)
     if not input.shape:
-        return Pair(ops.clone(input), order)
-    return Pair(ops.getitem(input, whole_grid(dim, order.array)), order)
+        return PAIRS["sort"](ops.clone(input), order)
+    return PAIRS["sort"](ops.getitem(input, whole_grid(dim, order.array)), order)
 
 
 def msort(input: Data) -> Tensor:
@@ -406,9 +404,9 @@ def topk(input: Data, k: int, dim: int = -1, largest: bool = True, sorted: bool 
         raise ShapeError(f"topk: k must be from 0 to {size}, the size of axis {dim}, got {k}")
     values, indices = sort(input, dim, descending=largest)
     if not input.shape:
-        return Pair(values, indices)
+        return PAIRS["topk"](values, indices)
     part = (slice(None),) * dim + (slice(k),)
-    return Pair(ops.getitem(values, part), wrap(indices.array[part]))
+    return PAIRS["topk"](ops.getitem(values, part), wrap(indices.array[part]))
 
 
 def _running(op: Any, doc: str) -> Callable[..., Tensor]:
@@ -434,12 +432,12 @@ def _extreme_so_far(name: str, ufunc: np.ufunc, doc: str) -> Callable[[Data, int
     def so_far(input: Data, dim: int) -> Pair:
         dim = one_dim(name, input, dim)
         if not input.shape:
-            return Pair(ops.clone(input), wrap(np.zeros((), np.int64)))
+            return PAIRS[name](ops.clone(input), wrap(np.zeros((), np.int64)))
         x = array_of(input)
         is_best = (x == ufunc.accumulate(x, dim)) | (x != x)
         places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
         index = np.maximum.accumulate(np.where(is_best, places, 0), dim)
-        return Pair(ops.getitem(input, whole_grid(dim, index)), wrap(index))
+        return PAIRS[name](ops.getitem(input, whole_grid(dim, index)), wrap(index))
 
     return named(name, doc, so_far)
 
@@ -479,7 +477,7 @@ def _sharing(name: str, op: Callable[[Data, int], Tensor], doc: str) -> Callable
                     f"pass dim={dim} or dim=-1",
                     stacklevel=3,
                 )
-        return op(_as(input, dtype), one_dim(name, input, dim))
+        return op(_floats(_as(input, dtype)), one_dim(name, input, dim))
 
     return spelled(named(name, doc, shared))
 

@@ -142,12 +142,7 @@ def gradcheck_model(
     model: Module,
     batch: Any,
     loss: Callable[..., Tensor] | None = None,
-    *,
-    mode: str = "auto",
-    eps: float | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
-    seed: int = 0,
+    **options: Any,
 ) -> Report:
     """Check the gradient of every parameter of a model, on one batch and in float64.
 
@@ -185,7 +180,6 @@ def gradcheck_model(
 
     handed = {f"batch[{i}]": value for i, value in enumerate((x, *rest))} | targets
     name = type(model).__name__
-    options: Any = {"mode": mode, "eps": eps, "rtol": rtol, "atol": atol, "seed": seed}
     return check(name, run, targets, handed, twin, **options)
 
 

@@ -204,6 +204,8 @@ class Search:
 
     def _record(self) -> None:
         self.trace = record(self.subject.run, self.subject.model)
+        for call in self.trace.calls:
+            call.body = self.subject.repeating(call.body)
         if self.elsewhere:  # a backward that reads what the last call left must not find this one
             with self.subject.at(self.elsewhere), contextlib.suppress(Exception):
                 self.subject.outcome()
@@ -213,7 +215,7 @@ class Search:
         return self._failure(incident.call, incident.place, incident.cause, incident.evidence)
 
     def _failure(self, call: Call, place: int, cause: str = "", evidence: str = "") -> Failure:
-        argument = call.names[place] if place < len(call.names) else f"input {place}"
+        argument = call.names[place]
         tensor = call.tensors.get(place)
         own = next((name for name, x in self.subject.targets.items() if x is tensor), argument)
         failure = Failure(
@@ -224,16 +226,13 @@ class Search:
 
     def _upstream(self, call: Call, places: Iterable[int]) -> list[str]:
         """The targets that flow into arguments of a call."""
-        producers = self.trace.by_node()
-        reached: set[int] = set()
-        pending = [source for place, source in call.sources() if place in places]
-        while pending:
-            item = pending.pop()
-            if id(item) not in reached:
-                reached.add(id(item))
-                if isinstance(item, Node) and item in producers:
-                    pending.extend(source for _, source in producers[item].sources())
-        return [name for name, x in self.subject.targets.items() if id(x) in reached]
+        sources = [source for place, source in call.sources() if place in places]
+        nodes = {source for source in sources if isinstance(source, Node)}
+        return [
+            name
+            for name, x in self.subject.targets.items()
+            if any(source is x for source in sources) or nodes & self.trace.leading_to({id(x)})
+        ]
 
     def _operation(self, call: Call, place: int) -> Failure | None:
         """Check one argument of one call by itself."""
@@ -370,15 +369,7 @@ class Search:
             others,
             vjp=lambda dy: replay.backward(place, dy),
             elsewhere=elsewhere,
-            first=lambda: self._first_seen(call, place),
         )
-
-    def _first_seen(self, call: Call, place: int) -> np.ndarray | None:
-        """What this argument was when the function ran for the first time, elsewhere."""
-        with self.subject.at(self.elsewhere):
-            trace = record(self.subject.run, self.subject.model)
-        twin = next((c for c in trace.calls if c.op == call.op and c.layer == call.layer), None)
-        return None if twin is None else np.asarray(twin.args[place], np.float64)
 
     def _as_seen_from_outside(self, failure: Failure, index: tuple[int, ...]) -> None:
         """Give the element's numbers as the caller sees them: in `.grad`, for the whole."""

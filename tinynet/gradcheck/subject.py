@@ -57,9 +57,7 @@ class Subject:
 
     def run(self) -> Tensor:
         """The function at the present values, recorded. Raises TypeError unless it is a tensor."""
-        for set_back, state in self._draws:
-            set_back(state)
-        y = self._run()
+        y = self.repeating(self._run)()
         if not isinstance(y, Tensor):
             raise TypeError(
                 f"gradcheck: {self.name} returned {type(y).__name__}, it must return a Tensor; "
@@ -97,6 +95,17 @@ class Subject:
             if pickle.dumps(get()) != pickle.dumps(state):
                 self._draws.append((set_back, state))
         return bool(self._draws)
+
+    def repeating(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, which draws the same in each run."""
+
+        @functools.wraps(function)
+        def run(*args: Any, **settings: Any) -> Any:
+            for set_back, state in self._draws:
+                set_back(state)
+            return function(*args, **settings)
+
+        return run if self._draws else function
 
     def in_float32(self) -> contextlib.AbstractContextManager[None]:
         """Within the block all that is handed over, and the model's buffers, are float32."""

@@ -87,9 +87,6 @@ class Trace:
         self.applied: dict[tuple[Call, int], np.ndarray] = {}
         self.incidents: list[IncidentError] = []
 
-    def by_node(self) -> dict[Any, Call]:
-        return {call.node: call for call in self.calls if call.node is not None}
-
     def leading_to(self, targets: set[int]) -> set[Node]:
         """The nodes between the leaves with these ids and the output."""
         reached: set[Node] = set()

@@ -63,7 +63,7 @@ class BasicBlock(nn.Module):
             setattr(self, f"conv{k}", conv(inplanes, after, size, step, rng))
             setattr(self, f"bn{k}", nn.BatchNorm2d(after))
             if k == self.relu_after:
-                self.relu = nn.ReLU()
+                self.relu = nn.ReLU(inplace=True)
             inplanes = after
         self.downsample, self.stride = downsample, stride
 

@@ -14,7 +14,7 @@ from tinynet.errors import no_attribute
 from tinynet.nn import functional, init, stateless, utils
 from tinynet.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from tinynet.nn.elementwise import Dropout, PReLU, ReLU
+from tinynet.nn.elementwise import PReLU, ReLU
 from tinynet.nn.linear import Bilinear, Linear
 from tinynet.nn.module import Module
 from tinynet.nn.norm import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchNorm1d", "BatchNorm2d", "Bilinear", "Conv1d", "Conv2d", "ConvTranspose1d",
-    "ConvTranspose2d", "Dropout", "Flatten", "GroupNorm", "Identity", "InstanceNorm1d",
+    "ConvTranspose2d", "Flatten", "GroupNorm", "Identity", "InstanceNorm1d",
     "InstanceNorm2d", "LayerNorm", "Linear", "MaxPool2d", "Module", "ModuleDict", "ModuleList",
     "PReLU", "Parameter", "ParameterDict", "ParameterList", "RMSNorm", "ReLU", "Sequential",
     "Unflatten", "functional", "init", "utils",
@@ -46,14 +46,17 @@ __all__ = [
 _LATER = {
     "embedding": ("Embedding", "EmbeddingBag"),
     "parallel": ("DataParallel",),
-    "lazy": ("LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyLinear"),
+    "lazy": (
+        "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyConv1d", "LazyConv2d", "LazyConvTranspose1d",
+        "LazyConvTranspose2d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyLinear",
+    ),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _LATER.items() for name in names}
 __all__ += [*_WHERE, *stateless.FUNCTIONS]
 
 _NOT_HERE = {
     "RNN": "recurrent nets", "LSTM": "recurrent nets", "GRU": "recurrent nets",
-    "MultiheadAttention": "attention", "Transformer": "attention",
+    "MultiheadAttention": "attention", "Transformer": "attention", "CTCLoss": "losses of sequences",
 }  # fmt: skip
 """What layers are of whose names begin so."""
 

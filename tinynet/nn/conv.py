@@ -25,81 +25,17 @@ from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
 Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _Conv(Module):
     """What all convolutions share: channels, sizes of the kernel, parameters."""
 
     axes: ClassVar[int] = 2  # that the kernel slides over
+    transposed: ClassVar[bool] = False
+    padding_modes: ClassVar[tuple[str, ...]] = ("zeros", "reflect", "replicate", "circular")
     function: ClassVar[Callable[..., Tensor]]
     padding: Any
-    padding_mode: str
-    weight: Parameter
     bias: Parameter | None
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any,
-        dilation: Any,
-        groups: int,
-    ) -> None:
-        super().__init__()
-        layer = type(self).__name__
-        self.in_channels = integer(layer, "in_channels", in_channels)
-        self.out_channels = integer(layer, "out_channels", out_channels)
-        self.kernel_size = self._sizes("kernel_size", kernel_size, 1)
-        self.stride = self._sizes("stride", stride, 1)
-        self.dilation = self._sizes("dilation", dilation, 1)
-        self.groups = integer(layer, "groups", groups)
-        self.transposed, self.output_padding = "Transpose" in layer, self._sizes("padding", 0, 0)
-        checks.check_groups(
-            layer, self.groups, in_channels=self.in_channels, out_channels=self.out_channels
-        )
-
-    def _sizes(self, name: str, value: Any, least: int) -> Any:
-        """One number for each axis, from one number or as many."""
-        layer = type(self).__name__
-        if self.axes == 2:
-            return pair(layer, name, value, least)
-        alone = isinstance(value, (tuple, list)) and len(value) == 1
-        return (integer(layer, name, value[0] if alone else value, least),)
-
-    def reset_parameters(self, rng: Rng = None) -> None:
-        """Draw the initial values anew."""
-        init.default_(self.weight, self.bias, rng)
-
-    def _make_parameters(
-        self, channels: tuple[int, int], bias: bool, device: Any, dtype: Any, rng: Rng
-    ) -> None:
-        self.weight = Parameter(empty(*channels, *self.kernel_size))
-        self.bias = Parameter(empty(self.out_channels)) if bias else None
-        with use_rng(default_rng(rng)):
-            self.reset_parameters()
-        self.to(device=device, dtype=dtype)
-
-    def _check(self, x: Tensor) -> None:
-        shape, axes = x.array.shape, self.axes
-        fits = len(shape) in (axes + 1, axes + 2) and shape[-axes - 1] == self.in_channels
-        if not fits or x.array.dtype.kind != "f":
-            checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
-
-    def extra_repr(self) -> str:
-        """Channels, sizes, and the settings that are not the usual ones, as PyTorch shows them."""
-        none, one = (0,) * self.axes, (1,) * self.axes
-        usual = {"padding": none, "output_padding": none, "dilation": one, "groups": 1}
-        unusual = [name for name in usual if getattr(self, name, usual[name]) != usual[name]]
-        shown = [f"{name}={getattr(self, name)}" for name in ("kernel_size", "stride", *unusual)]
-        shown += ["bias=False"] if self.bias is None else []
-        shown += [f"padding_mode={self.padding_mode}"] if self.padding_mode != "zeros" else []
-        return ", ".join([str(self.in_channels), str(self.out_channels), *shown])
-
-
-class _Convolution(_Conv):
-    """What the convolutions share that are not transposed."""
 
     def __init__(
         self,
@@ -117,12 +53,39 @@ class _Convolution(_Conv):
         *,
         rng: Rng = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
-        self.padding = padding if isinstance(padding, str) else self._sizes("padding", padding, 0)
-        self.padding_mode = one_of(type(self).__name__, "padding_mode", padding_mode, PADDING_MODES)
+        super().__init__()
+        layer = type(self).__name__
+        self.in_channels = integer(layer, "in_channels", in_channels)
+        self.out_channels = integer(layer, "out_channels", out_channels)
+        self.kernel_size = self._sizes("kernel_size", kernel_size, 1)
+        self.stride = self._sizes("stride", stride, 1)
+        self.dilation = self._sizes("dilation", dilation, 1)
+        self.groups = integer(layer, "groups", groups)
+        channels = self.in_channels, self.out_channels
+        checks.check_groups(layer, groups, in_channels=channels[0], out_channels=channels[1])
+        named = isinstance(padding, str) and not self.transposed
+        self.padding = padding if named else self._sizes("padding", padding, 0)
+        self.output_padding = self._sizes("output_padding", 0, 0)
+        self.padding_mode = one_of(layer, "padding_mode", padding_mode, self.padding_modes)
         self._borders()  # refuses what does not go
-        channels = self.out_channels, self.in_channels // self.groups
-        self._make_parameters(channels, bias, device, dtype, rng)
+        first, second = channels if self.transposed else channels[::-1]
+        self.weight = Parameter(empty(first, second // self.groups, *self.kernel_size))
+        self.bias = Parameter(empty(self.out_channels)) if bias else None
+        with use_rng(default_rng(rng)):
+            self.reset_parameters()
+        self.to(device=device, dtype=dtype)
+
+    def _sizes(self, name: str, value: Any, least: int) -> Any:
+        """One number for each axis, from one number or as many."""
+        layer = type(self).__name__
+        if self.axes == 2:
+            return pair(layer, name, value, least)
+        alone = isinstance(value, (tuple, list)) and len(value) == 1
+        return (integer(layer, name, value[0] if alone else value, least),)
+
+    def reset_parameters(self, rng: Rng = None) -> None:
+        """Draw the initial values anew."""
+        init.default_(self.weight, self.bias, rng)
 
     def _borders(self) -> list[int]:
         """The padding as F.pad takes it: (left, right), then (top, bottom)."""
@@ -131,6 +94,12 @@ class _Convolution(_Conv):
         pairs = ((high, *n) if signal and not isinstance(n, str) else n for n, high in given)
         vertical, horizontal = conv_padding(*pairs)
         return [*horizontal, *vertical][: 2 * self.axes]
+
+    def _check(self, x: Tensor) -> None:
+        shape, axes = x.array.shape, self.axes
+        fits = len(shape) in (axes + 1, axes + 2) and shape[-axes - 1] == self.in_channels
+        if not fits or x.array.dtype.kind != "f":
+            checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)
@@ -143,8 +112,18 @@ class _Convolution(_Conv):
             x, padding = F.pad(x, self._borders(), self.padding_mode), (0,) * self.axes
         return self.function(x, weight, bias, self.stride, padding, self.dilation, self.groups)
 
+    def extra_repr(self) -> str:
+        """Channels, sizes, and the settings that are not the usual ones, as PyTorch shows them."""
+        none, one = (0,) * self.axes, (1,) * self.axes
+        usual = {"padding": none, "output_padding": none, "dilation": one, "groups": 1}
+        unusual = [name for name in usual if getattr(self, name) != usual[name]]
+        shown = [f"{name}={getattr(self, name)}" for name in ("kernel_size", "stride", *unusual)]
+        shown += ["bias=False"] if self.bias is None else []
+        shown += [f"padding_mode={self.padding_mode}"] if self.padding_mode != "zeros" else []
+        return ", ".join([str(self.in_channels), str(self.out_channels), *shown])
 
-class Conv2d(_Convolution):
+
+class Conv2d(_Conv):
     """Two-dimensional convolution of images.
 
     Shapes: x (N, in_channels, H, W) -> y (N, out_channels, OH, OW), where
@@ -168,7 +147,7 @@ class Conv2d(_Convolution):
     function = staticmethod(F.conv2d)
 
 
-class Conv1d(_Convolution):
+class Conv1d(_Conv):
     """One-dimensional convolution of signals (N, in_channels, L): Conv2d with a height of one.
 
     Sizes are a number, or a tuple of one. Parameters: weight (out_channels, in_channels/groups, K),
@@ -185,6 +164,9 @@ class Conv1d(_Convolution):
 
 class _ConvTranspose(_Conv):
     """What the transposed convolutions share."""
+
+    transposed = True
+    padding_modes = ("zeros",)
 
     def __init__(
         self,
@@ -203,14 +185,11 @@ class _ConvTranspose(_Conv):
         *,
         rng: Rng = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
+        others = dilation, groups, bias, padding_mode, device, dtype
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, *others, rng=rng)
+        self.output_padding = sizes = self._sizes("output_padding", output_padding, 0)
         layer = type(self).__name__
-        self.padding = self._sizes("padding", padding, 0)
-        self.output_padding = self._sizes("output_padding", output_padding, 0)
-        check_output_padding(layer, output_padding, self.output_padding, self.stride, self.dilation)
-        self.padding_mode = one_of(layer, "padding_mode", padding_mode, ("zeros",))
-        channels = self.in_channels, self.out_channels // self.groups
-        self._make_parameters(channels, bias, device, dtype, rng)
+        check_output_padding(layer, output_padding, sizes, self.stride, self.dilation)
 
     def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """output_size: the spatial sizes wanted, which take the place of output_padding."""

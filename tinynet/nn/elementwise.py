@@ -1,10 +1,8 @@
-"""ReLU, PReLU and Dropout, which take each number by itself; see also `stateless.py`."""
+"""ReLU and PReLU, which take each number by itself; see also `stateless.py`."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from tinynet import ops
 from tinynet.creation import empty
@@ -13,7 +11,6 @@ from tinynet.nn.init import constant_
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer
-from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
 
@@ -57,29 +54,3 @@ class PReLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.prelu(x, self.weight)
-
-
-class Dropout(Module):
-    """In training, sets each number to 0 with probability p and divides the rest by 1 - p.
-
-    So the expected value stays what it was, and in `eval()` the layer does nothing.
-    rng: the generator that draws the masks; the thread's default one if None. inplace: the input
-    itself becomes the result, as in PyTorch. Source: Srivastava et al. 2014, "Dropout: a simple
-    way to prevent neural networks from overfitting". Raises ValueError for p outside 0 to 1.
-    """
-
-    def __init__(
-        self, p: float = 0.5, inplace: bool = False, *, rng: np.random.Generator | None = None
-    ) -> None:
-        super().__init__()
-        check_probability("Dropout", p)
-        self.p = float(p)
-        self.inplace = inplace
-        self.rng = rng
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training, self.inplace, rng=self.rng)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}, inplace={self.inplace}"

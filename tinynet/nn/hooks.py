@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from tinynet.nn.members import check_initialised
+from tinynet.ops import cat
 from tinynet.tensor import RemovableHandle, Tensor
 
 Args: TypeAlias = tuple[Any, ...]
@@ -28,19 +29,29 @@ class Hooked:
         check_initialised(self, record)
         return self.__dict__[record]  # type: ignore[no-any-return]
 
+    def _registered(self, record: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+        """Add a hook of a kind behind those that are there, or before."""
+        hooks = self._initialised(record)
+        there = {**hooks} if prepend else {}
+        for number in there:
+            del hooks[number]
+        handle = RemovableHandle(hooks, hook)
+        hooks.update(there)
+        return handle
+
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, args, output)` after each forward pass.
 
-        What it returns, unless None, takes the place of the output. with_kwargs: call
-        `hook(module, args, kwargs, output)`.
+        What it returns, unless None, takes the place of the output. prepend: before the hooks that
+        are there. with_kwargs: call `hook(module, args, kwargs, output)`.
         """
         full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return RemovableHandle(self._initialised("_forward_hooks"), full)
+        return self._registered("_forward_hooks", full, prepend)
 
     def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, with_kwargs: bool = False
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
         """Call `hook(module, args)` before each forward pass.
 
@@ -48,24 +59,45 @@ class Hooked:
         with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
         """
         full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return RemovableHandle(self._initialised("_forward_pre_hooks"), full)
+        return self._registered("_forward_pre_hooks", full, prepend)
 
-    def register_full_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` in each backward pass through the module.
 
         grad_input, grad_output: a gradient for each tensor that came in by position, and for each
         that went out; None where there is none. What it returns, unless None, takes the place of
         grad_input (a tuple, or the only one). See `Watched`.
         """
-        return RemovableHandle(self._initialised("_backward_hooks"), hook)
+        return self._registered("_backward_hooks", hook, prepend)
 
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    register_backward_hook = register_full_backward_hook  # its name in older scripts
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """Before that, call `hook(module, grad_output)`, which may likewise replace grad_output."""
-        return RemovableHandle(self._initialised("_backward_hooks"), Early(hook))
+        return self._registered("_backward_hooks", Early(hook), prepend)
 
     def has_hooks(self) -> bool:
-        """Whether a hook is registered here."""
-        return bool(self._forward_hooks or self._forward_pre_hooks or self._backward_hooks)
+        """Whether a hook is registered here, or for all modules."""
+        own = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks
+        return bool(own or for_all)
+
+
+for_all: dict[int, tuple[str, Callable[..., Any]]] = {}
+"""The hooks that are called for every module, before its own, each with the kind it is of."""
+
+
+class _Every(Hooked):
+    """What is registered here is called for every module."""
+
+    def _registered(self, record: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+        return RemovableHandle(for_all, (record, hook))
+
+
+every = _Every()
 
 
 class Early(functools.partial[Any]):
@@ -84,19 +116,25 @@ def without_kwargs(
     return changed if isinstance(changed, tuple) else (changed,), kwargs
 
 
+def _all(record: str, module: Any) -> list[Callable[..., Any]]:
+    """The hooks of one kind for a module, those for every module first."""
+    first = [hook for kind, hook in for_all.values() if kind == record]
+    return [*first, *getattr(module, record).values()]
+
+
 def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Watched | None]:
     """The arguments of `forward`, as the module's pre-hooks leave them; who watches the call."""
-    for hook in tuple(module._forward_pre_hooks.values()):
+    for hook in _all("_forward_pre_hooks", module):
         changed = hook(module, args, kwargs)
         if changed is not None:
             args, kwargs = changed
-    watched = Watched(module, args) if module._backward_hooks else None
+    watched = Watched(module, args) if _all("_backward_hooks", module) else None
     return args if watched is None else watched.args, kwargs, watched
 
 
 def after(module: Any, args: Args, kwargs: Kwargs, y: Any, watched: Watched | None) -> Any:
     """What the module gives, as its forward hooks leave it; its backward hooks will be called."""
-    for hook in tuple(module._forward_hooks.values()):
+    for hook in _all("_forward_hooks", module):
         changed = hook(module, args, kwargs, y)
         if changed is not None:
             y = changed
@@ -123,24 +161,26 @@ class Watched:
     def watch(self, y: Any) -> Any:
         """Have the hooks called once the gradients of `y`, the module's output, are known."""
         several = type(y) in (tuple, list)
-        outputs = [_passed(item) for item in (y if several else [y])]
-        tensors = [item for item in outputs if isinstance(item, Tensor)]
+        outputs = list(y) if several else [y]
+        tensors = [i for i, item in enumerate(outputs) if isinstance(item, Tensor)]
         self.dy = [None] * len(tensors)
-        last = not self.asked
-        for i, tensor in enumerate(tensors):
-            if tensor.requires_grad:
-                tensor.register_hook(functools.partial(self._came_out, i, last))
-                last = False
+        learn = [(k, i) for k, i in enumerate(tensors) if outputs[i].requires_grad]
+        if learn:  # they pass through one node, whose gradient is there once all of theirs are
+            joined = cat([outputs[i].reshape(-1) for _, i in learn])
+            joined.register_hook(self._came_out)
+            parts = joined.split([outputs[i].numel() for _, i in learn])
+            for (k, i), part in zip(learn, parts):
+                outputs[i] = part.reshape(outputs[i].shape).to(outputs[i].dtype)
+                outputs[i].register_hook(functools.partial(self.dy.__setitem__, k))
         for i in self.asked:
             self.inputs[i].register_hook(functools.partial(self._came_in, i))
         return type(y)(outputs) if several else outputs[0]
 
-    def _came_out(self, place: int, last: bool, dy: Tensor) -> Tensor | None:
-        self.dy[place] = dy
-        replaced = self._call(True, self.dy) if all(d is not None for d in self.dy) else None
-        if last:
+    def _came_out(self, dy: Tensor) -> Tensor | None:
+        replaced = self._call(True, self.dy)
+        if not self.asked:
             self._call(False, self.dx, self.dy)
-        return replaced
+        return None if replaced is None else replaced.reshape(-1)
 
     def _came_in(self, place: int, dx: Tensor) -> Tensor | None:
         self.dx[place] = dx
@@ -149,7 +189,7 @@ class Watched:
     def _call(self, early: bool, *gradients: list[Tensor | None]) -> Tensor | None:
         """Call the hooks; what replaces the first gradient of all, if anything."""
         replaced = None
-        for hook in tuple(self.module._backward_hooks.values()):
+        for hook in _all("_backward_hooks", self.module):
             if isinstance(hook, Early) != early:
                 continue
             changed = hook(self.module, *map(tuple, gradients))

@@ -124,11 +124,6 @@ def kaiming_normal_(
     return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), rng)
 
 
-# the names of PyTorch's early days
-xavier_uniform, xavier_normal = xavier_uniform_, xavier_normal_
-kaiming_uniform, kaiming_normal = kaiming_uniform_, kaiming_normal_
-
-
 def orthogonal_(tensor: T, gain: float = 1.0, rng: Rng = None) -> T:
     """Rows (or columns, if there are more rows) orthogonal and of length `gain` (Saxe et al. 2014).
 
@@ -187,6 +182,12 @@ def sparse_(tensor: T, sparsity: float, std: float = 0.01, rng: Rng = None) -> T
     values = normal_(tensor, 0, std, rng).array
     values[order < math.ceil(sparsity * len(values))] = 0
     return tensor
+
+
+# the names of PyTorch's early days
+uniform, normal, constant, orthogonal = uniform_, normal_, constant_, orthogonal_
+xavier_uniform, xavier_normal = xavier_uniform_, xavier_normal_
+kaiming_uniform, kaiming_normal = kaiming_uniform_, kaiming_normal_
 
 
 def default_(weight: Tensor, bias: Tensor | None, rng: Rng = None) -> None:

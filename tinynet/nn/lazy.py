@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinynet.autograd import wrap
-from tinynet.nn.conv import Conv1d, Conv2d
+from tinynet.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from tinynet.nn.linear import Linear
 from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
-from tinynet.nn.norm import BatchNorm1d, BatchNorm2d
+from tinynet.nn.norm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
 from tinynet.tensor import Tensor
 
 
@@ -55,9 +55,9 @@ class _Lazy(Module):
 
     def become_as(self, name: str, state: Mapping[str, Any]) -> None:
         """Become the layer whose weights are in `state`, under `name`, if they are there."""
-        first = next(own for own, tensor in self._named_state() if tensor.ndim)
+        first = next((own for own, tensor in self._named_state() if tensor.ndim), "")
         shape = np.shape(state.get(f"{name}.{first}" if name else first, 0))
-        if self.counts == "num_features" and len(shape) == 1:
+        if shape and (self.counts == "num_features" or getattr(self, "transposed", False)):
             self.become(shape[0])
         elif len(shape) > 1:
             self.become(shape[1] * getattr(self, "groups", 1))
@@ -75,31 +75,20 @@ def settle(model: Module, shape: Sequence[int]) -> None:
             model(wrap(np.zeros(shape, np.float32)))
 
 
-class LazyLinear(_Lazy, Linear):
-    """Linear, with in_features from its first input: LazyLinear(out_features, bias=True)."""
-
-    becomes, counts, axis = Linear, "in_features", -1
-
-
-class LazyConv1d(_Lazy, Conv1d):
-    """Conv1d, with in_channels from its first input: LazyConv1d(out_channels, kernel_size, ...)."""
-
-    becomes, counts, axis = Conv1d, "in_channels", -2
+def _lazy(becomes: type[Module], counts: str, axis: int = 1) -> Any:
+    """The lazy class of a layer, whose size `counts` is that of this axis of the first input."""
+    name = f"Lazy{becomes.__name__}"
+    doc = f"{becomes.__name__} without its first argument, {counts}, that of its first input."
+    members = {"becomes": becomes, "counts": counts, "axis": axis, "__doc__": doc}
+    return type(name, (_Lazy, becomes), {**members, "__module__": __name__})
 
 
-class LazyConv2d(_Lazy, Conv2d):
-    """Conv2d, with in_channels from its first input: LazyConv2d(out_channels, kernel_size, ...)."""
-
-    becomes, counts, axis = Conv2d, "in_channels", -3
-
-
-class LazyBatchNorm1d(_Lazy, BatchNorm1d):
-    """BatchNorm1d, with num_features from its first input."""
-
-    becomes, counts = BatchNorm1d, "num_features"
-
-
-class LazyBatchNorm2d(_Lazy, BatchNorm2d):
-    """BatchNorm2d, with num_features from its first input."""
-
-    becomes, counts = BatchNorm2d, "num_features"
+LazyLinear = _lazy(Linear, "in_features", -1)
+LazyBatchNorm1d = _lazy(BatchNorm1d, "num_features")
+LazyBatchNorm2d = _lazy(BatchNorm2d, "num_features")
+LazyConv1d = _lazy(Conv1d, "in_channels", -2)
+LazyConv2d = _lazy(Conv2d, "in_channels", -3)
+LazyConvTranspose1d = _lazy(ConvTranspose1d, "in_channels", -2)
+LazyConvTranspose2d = _lazy(ConvTranspose2d, "in_channels", -3)
+LazyInstanceNorm1d = _lazy(InstanceNorm1d, "num_features", -2)
+LazyInstanceNorm2d = _lazy(InstanceNorm2d, "num_features", -3)

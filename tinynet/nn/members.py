@@ -70,6 +70,16 @@ def check_name(module: Module, name: str, kind: str, base: type[Module]) -> None
         raise ValueError(f"{owner.__name__}: a {kind} cannot be named {name!r}{why}")
 
 
+def check_free(module: Module, name: str, *kinds: str) -> None:
+    """KeyError for a name under which there is something else than a member of these kinds."""
+    kind = module._members.get(name, "plain attribute")
+    if name in module.__dict__ and kind not in kinds:
+        raise KeyError(
+            f"{type(module).__name__}.{name} is there already, a {kind}; `del` it first, or use "
+            "another name"
+        )
+
+
 def check_replacement(module: Module, name: str, kind: str, value: Any) -> None:
     """TypeError for a value that cannot take the place of a member of this kind."""
     if value is None or (kind in (BUFFER, TRANSIENT) and isinstance(value, Tensor)):

@@ -63,7 +63,7 @@ class Module(Hooked, OwnState):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
             self._register(name, PARAMETER)
-        elif isinstance(value, Module):
+        elif isinstance(value, Module) and self._members.get(name) != PARAMETER:
             self._register(name, MODULE)
         elif name in self._members:
             members.check_replacement(self, name, self._members[name], value)
@@ -85,6 +85,7 @@ class Module(Hooked, OwnState):
 
         tensor: a Tensor, array or None. persistent: whether it belongs to the state_dict.
         """
+        members.check_free(self, name, BUFFER, TRANSIENT)
         self._register(name, BUFFER if persistent else TRANSIENT)
         if tensor is not None and not isinstance(tensor, Tensor):
             tensor = Tensor(tensor)
@@ -94,6 +95,7 @@ class Module(Hooked, OwnState):
         """Set a parameter by name; None keeps the place of one that is left out."""
         if not isinstance(parameter, Parameter):
             members.check_replacement(self, name, PARAMETER, parameter)
+        members.check_free(self, name, PARAMETER)
         self._register(name, PARAMETER)
         object.__setattr__(self, name, parameter)
 
@@ -101,6 +103,7 @@ class Module(Hooked, OwnState):
         """Set a sub-module by name, which may be a number such as "0"."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__}: {name!r} {members.not_a_layer(module)}")
+        members.check_free(self, name, MODULE)
         self._register(name, MODULE)
         object.__setattr__(self, name, module)
 
@@ -281,7 +284,7 @@ class Module(Hooked, OwnState):
 
     astype = type = to
     float, double = functools.partialmethod(to, float32), functools.partialmethod(to, float64)
-    half = functools.partialmethod(to, np.float16)  # raises: floats are float32 and float64
+    half = bfloat16 = functools.partialmethod(to, np.float16)  # raises: there are float32, float64
 
     # ----- state ------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""MaxPool2d, and ReLU before it as one operation; the other pools are in `pools.py`."""
+"""MaxPool2d, and ReLU before it as one operation; the other pools are in `stateless.py`."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from tinynet.ops.checks import one_of, positive, within
 from tinynet.ops.elementwise import GELU_FORMS
 from tinynet.ops.loss import check_reduction
 from tinynet.ops.pool import adaptive_size, pool_arguments
+from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
 DATA = {
@@ -53,7 +54,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "PixelUnshuffle": F.pixel_unshuffle, "Unfold": F.unfold, "Upsample": F.interpolate,
     "UpsamplingBilinear2d": F.upsample_bilinear, "UpsamplingNearest2d": F.upsample_nearest,
     # noise
-    "AlphaDropout": F.alpha_dropout, "Dropout1d": F.dropout1d, "Dropout2d": F.dropout2d,
+    "AlphaDropout": F.alpha_dropout, "Dropout": F.dropout, "Dropout1d": F.dropout1d,
+    "Dropout2d": F.dropout2d,
     # losses and distances
     "BCELoss": F.binary_cross_entropy, "BCEWithLogitsLoss": F.binary_cross_entropy_with_logits,
     "CosineEmbeddingLoss": F.cosine_embedding_loss, "CosineSimilarity": F.cosine_similarity,
@@ -61,6 +63,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "HingeEmbeddingLoss": F.hinge_embedding_loss, "HuberLoss": F.huber_loss,
     "KLDivLoss": F.kl_div, "L1Loss": F.l1_loss, "MSELoss": F.mse_loss,
     "MarginRankingLoss": F.margin_ranking_loss, "MultiMarginLoss": F.multi_margin_loss,
+    "MultiLabelMarginLoss": F.multilabel_margin_loss,
     "MultiLabelSoftMarginLoss": F.multilabel_soft_margin_loss, "NLLLoss": F.nll_loss,
     "PairwiseDistance": F.pairwise_distance, "PoissonNLLLoss": F.poisson_nll_loss,
     "SmoothL1Loss": F.smooth_l1_loss, "SoftMarginLoss": F.soft_margin_loss,
@@ -94,9 +97,11 @@ FUNCTIONS |= {
     for axes in (1, 2)
 }
 
+NOISE = ("AlphaDropout", "Dropout", "Dropout1d", "Dropout2d")
 CHECKS: dict[str, Callable[[str, Any], object]] = {
     "AdaptiveAvgPool2d": lambda op, x: adaptive_size(op, (1, 1, 1, 1), x.output_size),
     "AvgPool2d": lambda op, x: pool_arguments(op, x.kernel_size, x.stride, x.padding),
+    **dict.fromkeys(NOISE, lambda op, x: check_probability(op, x.p)),
     "CrossEntropyLoss": lambda op, x: within(op, "label_smoothing", x.label_smoothing, 0, 1),
     "GELU": lambda op, x: one_of(op, "approximate", x.approximate, GELU_FORMS),
     "SmoothL1Loss": lambda op, x: within(op, "beta", x.beta, 0, np.inf),
@@ -106,11 +111,12 @@ CHECKS: dict[str, Callable[[str, Any], object]] = {
 
 HIDDEN = {
     **dict.fromkeys(("AvgPool1d", "AvgPool2d"), "ceil_mode count_include_pad divisor_override"),
-    "Hardsigmoid": "inplace", "Hardswish": "inplace", "Upsample": "align_corners",
-    "CosineSimilarity": "dim eps", "PairwiseDistance": "p eps",
+    "Hardsigmoid": "inplace", "Hardswish": "inplace",
+    "Upsample": "align_corners recompute_scale_factor", "CosineSimilarity": "dim eps",
+    "PairwiseDistance": "p eps",
 }  # fmt: skip
 SHOWN = {
-    **dict.fromkeys(("AlphaDropout", "Dropout1d", "Dropout2d"), "inplace"),
+    **dict.fromkeys(NOISE, "inplace"),
     **dict.fromkeys(("LPPool1d", "LPPool2d"), "stride ceil_mode"), "MaxPool1d": "ceil_mode",
     **dict.fromkeys(("LogSoftmax", "Softmax", "Softmin"), "dim"),
 }  # fmt: skip
@@ -181,6 +187,24 @@ class Stateless(Module):
         return ", ".join(shown)
 
 
+class _Loss(Module):
+    """A class to derive losses of one's own from; size_average and reduce have no effect."""
+
+    def __init__(
+        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__()
+        self.reduction = reduction
+
+
+class _WeightedLoss(_Loss):
+    """The same for losses with a weight for each class, a buffer."""
+
+    def __init__(self, weight: Any = None, *settings: Any, **named: Any) -> None:
+        super().__init__(*settings, **named)
+        self.register_buffer("weight", weight)
+
+
 def layer(name: str) -> type[Stateless]:
     """The class of this name in `FUNCTIONS`."""
     function = FUNCTIONS[name]
@@ -197,4 +221,7 @@ def layer(name: str) -> type[Stateless]:
         "signature": inspect.Signature(settings),
         "trains": "training" in arguments,
     }
-    return type(name, (Stateless,), members)
+    bases: list[type] = [Stateless]
+    if "reduction" in arguments:
+        bases.append(_WeightedLoss if "weight" in arguments else _Loss)
+    return type(name, tuple(bases), members)

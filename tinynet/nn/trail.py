@@ -17,6 +17,7 @@ from tinynet.calls import explain
 from tinynet.errors import OutOfMemoryError, ShapeError
 from tinynet.nn import hooks
 from tinynet.nn.checks import InputError
+from tinynet.nn.hooks import for_all
 from tinynet.nn.shapes import aligned, sizes, title
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     """
     if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
-    hooked = bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+    own = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    hooked = own or for_all
     if hooked:
         args, kwargs, watched = hooks.before(module, args, kwargs)
     calls = here.calls

@@ -320,7 +320,6 @@ FORMS: dict[str, Form] = {
         for name in (*ALIKE, "relu", "add", "sub", "mul", "div", "pow")
     },
     "maximum": _alike("Max"), "minimum": _alike("Min"), "prelu": _alike("PRelu"),
-    "hardswish": _alike("HardSwish"), "hardsigmoid": _alike("HardSigmoid", alpha=1 / 6, beta=0.5),
     "fmod": _alike("Mod", fmod=1), "gelu": _gelu, "clip": _clip, "hardtanh": _clip,
     "round": _round,
     "softplus": lambda g, y, x, beta: (
@@ -329,12 +328,10 @@ FORMS: dict[str, Form] = {
     "leaky_relu": lambda g, y, x, slope: g("LeakyRelu", x, alpha=slope),
     "elu": lambda g, y, x, alpha: g("Elu", x, alpha=alpha),
     "hardshrink": lambda g, y, x, lambd: g("Shrink", x, lambd=lambd, bias=0.0),
-    "softshrink": lambda g, y, x, lambd: g("Shrink", x, lambd=lambd, bias=lambd),
     "threshold": lambda g, y, x, limit, value: g("Where", g("Greater", x, limit), x, value),
     "where": lambda g, y, x, other, mask: g(
         "Where", np.array(mask) if isinstance(mask, bool) else mask, g.cast(x), g.cast(other)),
     "silu": lambda g, y, x: g("Mul", x, g("Sigmoid", x)),
-    "mish": lambda g, y, x: g("Mul", x, g("Tanh", g("Softplus", x))),
     "exp2": lambda g, y, x: g("Pow", 2.0, x),
     "expm1": lambda g, y, x: g("Sub", g("Exp", x), 1.0),
     "log1p": lambda g, y, x: g("Log", g("Add", x, 1.0)),

@@ -140,7 +140,7 @@ class OnnxModule(Module):
     def _run(self, node: Node, values: dict[str, Any]) -> tuple[Any, ...]:
         function = OPERATORS[node.operator]
         used = max(i + 1 for i, name in enumerate(node.outputs) if name or not i)
-        more = dict(zip(ASKED, (self._graph.opset, len(node.outputs), self.training, used)))
+        more = dict(zip(ASKED, (self._graph.opset, len(node.outputs), self.training)))
         asked = {name: more[name] for name in more.keys() & attributes_of(function)}
         inputs = [values.get(name) for name in node.inputs]
         try:

@@ -28,9 +28,8 @@ from tinynet.onnx.sizes import check_size, integers
 from tinynet.ops import activation
 from tinynet.tensor import Tensor
 
-ASKED = ("opset", "outputs", "training", "wanted")
-"""The version of the file's operators, the number of outputs, the mode of the model, and up to
-which output they are used."""
+ASKED = ("opset", "outputs", "training")
+"""The version of the file's operators, the number of outputs, the mode of the model."""
 
 Axes = Sequence[int]
 Maybe = Tensor | None
@@ -212,19 +211,6 @@ def _gather(x: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     return ops.getitem(x, (*(slice(None),) * (axis % x.ndim), places))
 
 
-def _gather_nd(x: Tensor, indices: Tensor, *, batch_dims: int = 0) -> Tensor:
-    """The last axis of the indices names a place along the axes after `batch_dims`."""
-    lead, count = indices.shape[:-1], indices.shape[-1]
-    index: list[Any] = [
-        np.arange(n).reshape(-1, *(1,) * (len(lead) - d - 1))
-        for d, n in enumerate(lead[:batch_dims])
-    ]
-    sizes = x.shape[batch_dims : batch_dims + count]
-    index += [_from_the_front(wrap(indices.array[..., i]), n) for i, n in enumerate(sizes)]
-    check_size(lead, x.shape[batch_dims + count :])
-    return ops.getitem(x, tuple(index))
-
-
 def _pad(
     x: Tensor, widths: Maybe = None, fill: Maybe = None, along: Maybe = None, /, *,
     mode: str = "constant", pads: Axes = (), value: float = 0.0,
@@ -253,28 +239,12 @@ def _range(start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     return wrap((first + np.arange(count) * step).astype(start.dtype))
 
 
-def _one_hot(indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1) -> Tensor:
-    n = int(depth.array.item())
-    places = indices.array[..., None]
-    check_size(places.shape, n)
-    hot = np.where(places < 0, places + n, places) == np.arange(n)
-    off, on = values.array
-    return wrap(np.moveaxis(np.where(hot, on, off), -1, axis))
-
-
 def _depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
     if mode == "CRD":
         return F.pixel_shuffle(x, blocksize)
     N, C, H, W = x.shape
     parts = x.reshape(N, blocksize, blocksize, C // blocksize**2, H, W)
     return parts.permute(0, 3, 4, 1, 5, 2).reshape(N, -1, H * blocksize, W * blocksize)
-
-
-def _space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
-    N, C, H, W = x.shape
-    parts = x.reshape(N, C, H // blocksize, blocksize, W // blocksize, blocksize)
-    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
-    return parts.permute(*order).reshape(N, -1, H // blocksize, W // blocksize)
 
 
 # ----- layers -------------------------------------------------------------------------------------
@@ -314,29 +284,21 @@ def _einsum(*xs: Tensor, equation: str) -> Tensor:
 
 def _batch_norm(
     x: Tensor, w: Tensor, b: Tensor, mean: Tensor, var: Tensor, *, epsilon: float = 1e-5,
-    momentum: float = 0.9, spatial: int = 1, training_mode: int = 0, training: bool, wanted: int,
+    momentum: float = 0.9, spatial: int = 1, training_mode: int = 0, training: bool,
 ) -> Any:  # fmt: skip
-    """As PyTorch trains it: the running variance follows the unbiased one.
-
-    Where the graph itself uses the new running statistics, they are those of the specification.
-    """
+    """As PyTorch trains it: the running variance follows the unbiased one."""
     if not spatial:
         raise ValueError("spatial=0: statistics for each place are not there")
-    if wanted == 1:
-        return ops.batch_norm(x, w, b, mean, var, training, 1 - momentum, epsilon)
-    axes = tuple(d for d in range(x.ndim) if d != 1)
-    y = ops.batch_norm(x, w, b, None, None, True, 0.0, epsilon)
-    new = ops.mean(x, axes), ops.var(x, axes)
-    return y, *(old * momentum + now * (1 - momentum) for old, now in zip((mean, var), new))
+    return ops.batch_norm(x, w, b, mean, var, training, 1 - momentum, epsilon)
 
 
 def _layer_norm(
     x: Tensor, w: Tensor, b: Maybe = None, *, axis: int = -1, epsilon: float = 1e-5,
-    stash_type: int = 1, wanted: int,
+    stash_type: int = 1, outputs: int,
 ) -> Any:  # fmt: skip
     y = ops.layer_norm(x, None, None, x.shape[axis:], epsilon) * w
     y = y if b is None else y + b
-    if wanted == 1:
+    if outputs == 1:
         return y
     axes = tuple(range(x.ndim)[axis:])
     return y, ops.mean(x, axes, True), 1 / ops.sqrt(ops.var(x, axes, keepdims=True) + epsilon)
@@ -362,18 +324,13 @@ def _lrn(
 
 def _dropout(
     x: Tensor, share: Maybe = None, drops: Maybe = None, /, *, ratio: float = 0.5,
-    seed: int | None = None, training: bool, wanted: int,
+    seed: int | None = None, training: bool,
 ) -> Any:  # fmt: skip
     """Whether it drops is for the model's mode to say, as in PyTorch, whatever the file says."""
     p = ratio if share is None else share.array.item()
     if seed is not None and drops is not None and p and drops.array.item():
         raise ValueError("what a seed draws is not specified; leave it out of the file")
-    y = F.dropout(x, p, training)
-    if wanted == 1:
-        return y
-    if training:
-        raise ValueError("the mask of a Dropout is not there in training")
-    return y, wrap(np.ones(x.shape, bool))
+    return F.dropout(x, p, training)
 
 
 # ----- the table ----------------------------------------------------------------------------------
@@ -396,7 +353,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Not": lambda x: wrap(np.logical_not(x.array)),
     "Round": lambda x: ops.round(x),
     # activations
-    "Celu": lambda x, *, alpha=1.0: F.celu(x, alpha),
     "Elu": lambda x, *, alpha=1.0: ops.elu(x, alpha),
     "Gelu": lambda x, *, approximate="none": ops.gelu(x, approximate),
     "HardSigmoid": lambda x, *, alpha=0.2, beta=0.5: ops.clip(x * alpha + beta, 0, 1),
@@ -414,7 +370,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Softplus": lambda x: ops.softplus(x),
     "Softsign": lambda x: F.softsign(x),
     "Swish": lambda x, *, alpha=1.0: x * ops.sigmoid(x * alpha),
-    "ThresholdedRelu": lambda x, *, alpha=1.0: F.threshold(x, alpha, 0.0),
     # two or more elements
     "Add": _sized(ops.add), "Div": _sized(_divide), "Mul": _sized(ops.mul), "Pow": _sized(_power),
     "Sub": _sized(ops.sub), "Where": _sized(ops.where),
@@ -435,7 +390,6 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     ),
     "ReduceL1": _reduced(lambda x, axes, keep: ops.sum(ops.abs(x), axes, keep)),
     "ReduceL2": _reduced(lambda x, axes, keep: ops.sqrt(ops.sum(x * x, axes, keep))),
-    "ReduceLogSum": _reduced(lambda x, axes, keep: ops.log(ops.sum(x, axes, keep))),
     "ReduceLogSumExp": _reduced(ops.logsumexp),
     "ReduceMax": _reduced(ops.max), "ReduceMean": _reduced(ops.mean),
     "ReduceMin": _reduced(ops.min), "ReduceProd": _reduced(ops.prod),
@@ -443,9 +397,8 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "ReduceSumSquare": _reduced(lambda x, axes, keep: ops.sum(x * x, axes, keep)),
     # shapes
     "Concat": _concat, "ConstantOfShape": _constant_of_shape, "DepthToSpace": _depth_to_space,
-    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "GatherND": _gather_nd,
-    "OneHot": _one_hot, "Pad": _pad, "Range": _range, "Reshape": _reshape, "Slice": _slice,
-    "SpaceToDepth": _space_to_depth, "Split": _split, "Tile": _tile,
+    "Expand": _expand, "Flatten": _flatten, "Gather": _gather, "Pad": _pad, "Range": _range,
+    "Reshape": _reshape, "Slice": _slice, "Split": _split, "Tile": _tile,
     "GatherElements": lambda x, indices, *, axis=0: functions.gather(
         x, axis, wrap(_from_the_front(indices, x.shape[axis]))
     ),
@@ -471,7 +424,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Gemm": _gemm, "GlobalAveragePool": lambda x: ops.mean(x, tuple(range(2, x.ndim)), True),
     "GlobalMaxPool": lambda x: ops.max(x, tuple(range(2, x.ndim)), True),
     "GroupNormalization": _group_norm, "LRN": _lrn,
-    "LayerNormalization": _layer_norm, "LpPool": spatial.lp_pool, "MatMul": _matmul,
+    "LayerNormalization": _layer_norm, "MatMul": _matmul,
     "MaxPool": spatial.max_pool, "Resize": spatial.resize, "Upsample": spatial.upsample,
     "InstanceNormalization": lambda x, w, b, *, epsilon=1e-5: F.instance_norm(
         x, None, None, w, b, eps=epsilon

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.nn import functional as F
 from tinynet.onnx.sizes import check_size, integers
 from tinynet.ops.resize import resample
+from tinynet.ops.resize import weights as resize_weights
 from tinynet.tensor import Tensor
 
 Sizes = Sequence[int]
@@ -145,22 +145,14 @@ def conv_transpose(
 
 
 def max_pool(
-    x: Tensor, *, ceil_mode: int = 0, kernel_shape: Sizes, storage_order: int = 0, wanted: int,
-    **window: Any,
-) -> Any:  # fmt: skip
-    """MaxPool; the second output are the places of the maxima, counted through the whole input."""
+    x: Tensor, *, ceil_mode: int = 0, kernel_shape: Sizes, storage_order: int = 0, **window: Any
+) -> Any:
+    """MaxPool; the places of the maxima, a second output, are not there."""
     kernel, stride, dilation, _ = windows = pool_of(x, kernel_shape, **window)
     edges = _to_the_ceiling(x, windows, ceil_mode)
     shared, rest = _parted(edges, [k // 2 for k in kernel])
-    image, pool = padded(x, rest, -math.inf), _along(x, "max_pool")
-    if wanted == 1:
-        return pool(image, kernel, stride, shared, dilation)
-    y, places = pool(image, kernel, stride, shared, dilation, return_indices=True)
-    found = np.unravel_index(places.array, image.shape[2:])
-    own = [at - before for at, (before, _) in zip(found, rest)]
-    inside = np.ravel_multi_index(own, x.shape[2:], order="F" if storage_order else "C")
-    first = np.arange(x.shape[0] * x.shape[1]) * math.prod(x.shape[2:])
-    return y, wrap(inside + first.reshape(*x.shape[:2], *(1,) * len(kernel)))
+    image = padded(x, rest, -math.inf)
+    return _along(x, "max_pool")(image, kernel, stride, shared, dilation)
 
 
 def _to_the_ceiling(x: Tensor, window: Window, ceil_mode: int) -> Edges:
@@ -189,15 +181,6 @@ def average_pool(
     return _sums(padded(x, edges), windows) / _sums(padded(counted, rest), windows)
 
 
-def lp_pool(
-    x: Tensor, *, ceil_mode: int = 0, kernel_shape: Sizes, p: int = 2, **window: Any
-) -> Any:
-    """LpPool: (sum of |x|^p)^(1/p) over each window."""
-    windows = pool_of(x, kernel_shape, **window)
-    edges = _to_the_ceiling(x, windows, ceil_mode)
-    return _sums(padded(ops.abs(x) ** p, edges), windows) ** (1 / p)
-
-
 def _sums(x: Tensor, window: Window) -> Any:
     """The sum of each window; where it has gaps, by a convolution of every channel with ones."""
     N, C, *size = x.shape
@@ -214,9 +197,6 @@ Place = Callable[[np.ndarray, int, int, float], np.ndarray]
 
 PLACES: dict[str, Place] = {  # where place p, of `out`, is among n old ones
     "half_pixel": lambda p, n, out, scale: (p + 0.5) / scale - 0.5,
-    "half_pixel_symmetric": lambda p, n, out, scale: (
-        n / 2 * (1 - out / (n * scale)) + (p + 0.5) / scale - 0.5
-    ),
     "pytorch_half_pixel": lambda p, n, out, scale: ((p + 0.5) / scale - 0.5) * (out > 1),
     "align_corners": lambda p, n, out, scale: p * (n - 1) / (n * scale - 1 if out > 1 else 1),
     "asymmetric": lambda p, n, out, scale: p / scale,
@@ -244,20 +224,9 @@ def weights(
         taken = np.clip(ROUNDED[nearest](place), 0, n - 1)
         return np.asarray(taken[:, None] == np.arange(n), float)
     narrow = min(scale, 1.0) if antialias else 1.0
-    reach = math.ceil((2 if mode == "cubic" else 1) / narrow)
-    check_size(2 * reach, out)
-    taps = np.floor(place)[:, None] + np.arange(1 - reach, 1 + reach)  # (out, taps)
-    d = np.abs(place[:, None] - taps) * narrow
-    weight = np.maximum(1 - d, 0)
-    if mode == "cubic":  # Keys' kernel
-        near = ((a + 2) * d - (a + 3)) * d * d + 1
-        weight = np.where(d <= 1, near, np.where(d < 2, (((d - 5) * d + 8) * d - 4) * a, 0))
-    if inside:
-        weight = weight * ((taps >= 0) & (taps < n))
-    matrix = np.zeros((out, n))
-    where = np.arange(out)[:, None], np.clip(taps, 0, n - 1).astype(int)
-    np.add.at(matrix, where, weight / weight.sum(1, keepdims=True))
-    return matrix
+    check_size(math.ceil(4 / narrow), out)
+    cubic = a if mode == "cubic" else None
+    return resize_weights(place, n, cubic, narrow, bool(inside))
 
 
 def upsample(

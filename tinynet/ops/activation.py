@@ -1,4 +1,4 @@
-"""Activations made of pieces, and two smooth ones; `elementwise.py` has the usual ones.
+"""Activations made of pieces; `elementwise.py` has the usual ones.
 
 Each is y = f(x) for every element by itself, so dx = dy * f'(x). At a kink, where the left and
 the right derivative differ, each says which of the two it takes; it is the one that PyTorch takes.
@@ -37,40 +37,6 @@ def hardtanh(x: Array, min_val: float = -1.0, max_val: float = 1.0) -> Op:
 
 
 @differentiable(
-    kinks=signs(lambda x: (x - 3, x + 3), "has gradient 0 at x = -3 and 3"),
-    rule="y = x / 6 + 1/2 between 0 and 1, dy/dx = 1/6 there, else 0",
-)
-def hardsigmoid(x: Array) -> Op:
-    """Sigmoid of three straight pieces: y = min(max(x / 6 + 1/2, 0), 1).
-
-    Shapes: x (...) -> y (...).
-    Gradient: dx = dy / 6 where -3 < x < 3, else 0, at both kinks too. Keeps x.
-    Source: Courbariaux, Bengio, David, "BinaryConnect", arXiv:1511.00363.
-    """
-    return np.clip(x / 6 + 0.5, 0, 1), lambda dy: dy * ((x > -3) & (x < 3)) / 6
-
-
-@differentiable(
-    kinks=signs(lambda x: (x - 3, x + 3), "has gradient 0 at x = -3, and 1 at x = 3"),
-    rule="y = x (x / 6 + 1/2), dy/dx = x / 3 + 1/2 for -3 < x < 3",
-)
-@may_underflow
-def hardswish(x: Array) -> Op:
-    """Swish with a sigmoid of straight pieces: y = x * min(max(x / 6 + 1/2, 0), 1).
-
-    Shapes: x (...) -> y (...).
-    Gradient: between -3 and 3, y = x^2 / 6 + x / 2, so dx = dy * (x / 3 + 1/2); below it is 0,
-    above dy. At the kinks, -3 gives 0 and 3 gives dy. Keeps x.
-    Source: Howard et al., "Searching for MobileNetV3", arXiv:1905.02244.
-    """
-
-    def dx(dy: Array) -> Array:
-        return dy * np.where(x >= 3, 1, np.where(x > -3, x / 3 + 0.5, 0)).astype(dy.dtype)
-
-    return x * np.clip(x / 6 + 0.5, 0, 1), dx
-
-
-@differentiable(
     kinks=signs(lambda x, lambd=0.5: np.abs(x) - lambd, "has gradient 0 where |x| = lambd"),
     rule="y = x, dy/dx = 1 where |x| > lambd, else both 0",
 )
@@ -85,23 +51,6 @@ def hardshrink(x: Array, lambd: float = 0.5) -> Op:
 
 
 @differentiable(
-    kinks=signs(lambda x, lambd=0.5: np.abs(x) - lambd, "has gradient 0 where |x| = lambd"),
-    rule="y = x -+ lambd, dy/dx = 1 where |x| > lambd, else both 0",
-)
-def softshrink(x: Array, lambd: float = 0.5) -> Op:
-    """Everything moves towards 0 by lambd, and no further: y = sign(x) max(|x| - lambd, 0).
-
-    Shapes: x (...) -> y (...).
-    Gradient: dx = dy where |x| > lambd, else 0, at the kinks |x| = lambd too. Keeps the mask.
-    Raises ValueError for a lambd below 0.
-    """
-    if not lambd >= 0:
-        raise ValueError(f"softshrink: lambd must be 0 or more, got {lambd}")
-    large = np.abs(x) > lambd
-    return (x - np.sign(x) * x.dtype.type(lambd)) * large, lambda dy: dy * large
-
-
-@differentiable(
     kinks=signs(lambda x, threshold, value: x - threshold, "has gradient 0 at its threshold"),
     rule="y = x, dy/dx = 1 where x > threshold; else y = value",
 )
@@ -113,23 +62,6 @@ def threshold(x: Array, threshold: float, value: float) -> Op:
     """
     above = x > threshold
     return np.where(above, x, x.dtype.type(value)), lambda dy: dy * above
-
-
-@differentiable(rule="y = x t with t = tanh(softplus(x)), dy/dx = t + x (1 - t^2) sigmoid(x)")
-@may_underflow
-def mish(x: Array) -> Op:
-    """y = x * t with t = tanh(softplus(x)), softplus(x) = log(1 + e^x).
-
-    Shapes: x (...) -> y (...).
-    Gradient by the product rule: t' = (1 - t^2) softplus'(x) and softplus'(x) = sigmoid(x), so
-    dx = dy * (t + x (1 - t^2) sigmoid(x)). With e = e^x, t = n / (n + 2) for n = e (e + 2), which
-    is 1 to rounding from x = 20 on, so nothing overflows. Keeps x, e and t.
-    Source: Misra, "Mish", arXiv:1908.08681.
-    """
-    e = np.exp(np.minimum(x, 20))
-    n = e * (e + 2)
-    t = n / (n + 2)
-    return x * t, lambda dy: dy * (t + x * (1 - t * t) * e / (1 + e))
 
 
 @differentiable(

@@ -62,7 +62,7 @@ def integer(owner: str, name: str, value: Any, least: int = 1) -> int:
 
 def within(owner: str, name: str, value: Any, low: float, high: float) -> float:
     """`value` if low <= value <= high; ValueError otherwise, TypeError for what is no number."""
-    if isinstance(value, bool) or not hasattr(value, "__float__") or getattr(value, "ndim", 0):
+    if isinstance(value, bool) or not hasattr(value, "__float__") or getattr(value, "ndim", None):
         raise TypeError(f"{owner}: {name} must be a number, got {value!r:.60}")
     if not low <= value <= high:
         limits = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"

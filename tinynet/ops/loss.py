@@ -383,7 +383,10 @@ def check_reduction(owner: str, reduction: str) -> None:
 
 def _weighted(values: Array, row: np.ndarray | None) -> Array:
     """values * row; where row is 0 the result is 0, whatever the value."""
-    return values if row is None else np.where(row == 0, 0, values) * row
+    if row is None:
+        return values
+    with np.errstate(under="ignore"):
+        return np.where(row == 0, 0, values) * row
 
 
 def _beside_classes(d: Array, axis: int) -> Array:

@@ -98,26 +98,28 @@ def interpolation(
     """
     p = np.arange(out)
     at = p * scale if align_corners and not antialias else (p + 0.5) * scale - 0.5
-    kernel, reach = (_cubic, 2) if cubic else (_linear, 1)
-    if antialias:
-        weights = kernel((np.arange(length) - at[:, None]) / max(scale, 1), -0.5)
-        return np.asarray(weights / weights.sum(1, keepdims=True))
-    if not cubic and not align_corners:
-        at = np.maximum(at, 0)
-    matrix = np.zeros((out, length))
-    for tap in range(1 - reach, 1 + reach):
-        place = np.floor(at) + tap
-        np.add.at(matrix, (p, np.clip(place, 0, length - 1).astype(int)), kernel(at - place, -0.75))
+    narrow, a = (1 / max(scale, 1), -0.5) if antialias else (1.0, -0.75)
+    return weights(at, length, a if cubic else None, narrow, antialias)
+
+
+def weights(
+    at: np.ndarray, length: int, a: float | None, narrow: float = 1.0, inside: bool = False
+) -> np.ndarray:
+    """The matrix (out, length) that gives an axis its values at the places `at`.
+
+    a: of Keys' cubic kernel, None for the linear one. narrow: 1 / the width of the kernel. inside:
+    beyond the edge there is nothing; else the edge goes on.
+    """
+    reach = math.ceil((1 if a is None else 2) / narrow)
+    taps = np.floor(at)[:, None] + np.arange(1 - reach, 1 + reach)  # (out, taps)
+    d = np.abs(at[:, None] - taps) * narrow
+    weight = np.maximum(1 - d, 0)
+    if a is not None:  # a cubic up to distance 1, another up to 2, which there has the slope a
+        near = ((a + 2) * d - (a + 3)) * d * d + 1
+        weight = np.where(d <= 1, near, np.where(d < 2, (((d - 5) * d + 8) * d - 4) * a, 0))
+    if inside:
+        weight = weight * ((taps >= 0) & (taps < length))
+    matrix = np.zeros((len(at), length))
+    where = np.arange(len(at))[:, None], np.clip(taps, 0, length - 1).astype(int)
+    np.add.at(matrix, where, weight / weight.sum(1, keepdims=True))
     return matrix
-
-
-def _linear(distance: np.ndarray, a: float) -> np.ndarray:
-    return np.asarray(np.maximum(1 - np.abs(distance), 0))
-
-
-def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
-    """Keys' kernel: a cubic up to distance 1, another up to 2, which there has the slope a."""
-    d = np.abs(distance)
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = (((d - 5) * d + 8) * d - 4) * a
-    return np.where(d <= 1, near, np.where(d < 2, far, 0))

@@ -191,10 +191,9 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> T
     """Join along an existing axis. Gradient: each input gets its slice of dy. Keeps nothing.
 
     Shapes: (N, C), (M, C), dim=0 -> (N+M, C). axis: NumPy's name for dim. Raises ShapeError if the
-    shapes differ on another axis, ValueError if there is nothing to join.
+    shapes differ on another axis or there is nothing to join.
     """
-    if len(tensors) == 0:
-        raise ValueError("cat: needs at least one tensor, got an empty list")
+    _check_some("cat", tensors)
     wrong = [x for x in tensors if not hasattr(x, "shape")]
     if wrong:
         raise TypeError(f"cat: takes tensors, but {wrong[0]!r:.60} is among them")
@@ -207,15 +206,17 @@ def cat(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> T
     return _cat(*tensors, dim=dim if axis is None else axis)
 
 
+def _check_some(name: str, tensors: Sequence[Array]) -> None:
+    if len(tensors) == 0:
+        raise ShapeError(f"{name}: needs at least one tensor, got an empty list")
+
+
 def stack(tensors: Sequence[Array], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Join along a new axis: `cat` of the inputs with an axis of size 1 inserted at `dim`.
 
-    axis: NumPy's name for dim.
-
-    Raises ShapeError if the shapes differ, ValueError if there is nothing to join.
+    axis: NumPy's name for dim. Raises ShapeError if the shapes differ or there are none.
     """
-    if len(tensors) == 0:
-        raise ValueError("stack: needs at least one tensor, got an empty list")
+    _check_some("stack", tensors)
     shapes = [tuple(x.shape) for x in tensors]
     if any(shape != shapes[0] for shape in shapes):
         raise ShapeError(

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tinynet.autograd import wrap
 from tinynet.changes import ChangedTogether
 from tinynet.kernels import threads
 from tinynet.kernels.layout import as_vectors
@@ -153,10 +154,10 @@ class Bundle:
         self.parts = np.split(self.x, ends)
         self._changed = ChangedTogether(self.flat)
         for name in names:
-            joined = np.concatenate([state[name].reshape(-1) for state in self.own])
+            joined = np.concatenate([state[name].array.reshape(-1) for state in self.own])
             self.state[name] = joined
             for (x, _, state), part in zip(rows, np.split(joined, ends), strict=True):
-                state[name] = part.reshape(x.shape)
+                state[name] = wrap(part.reshape(x.shape))
 
     def _alike(self) -> list[int]:
         """The positions of those that go together: small, of the first such's dtype and step."""
@@ -184,7 +185,7 @@ class Bundle:
         for name in names if self.inside else ():
             joined = self.state[name]
             for state in self.own:
-                if state[name].base is not joined:
+                if state[name].array.base is not joined:
                     return False
         return True
 

@@ -33,7 +33,9 @@ class LBFGS(Optimizer):
     `step(closure)` makes up to `max_iter` iterations. closure: clears the gradients, computes the
     loss, calls backward() and returns the loss. A step ends before where the largest gradient is at
     most tolerance_grad, loss or parameters change by at most tolerance_change, or max_eval losses
-    were computed (1.25 max_iter if None). There is one group of parameters.
+    were computed (1.25 max_iter if None). There is one group of parameters. State of the first:
+    `old_stps` and `old_dirs` (all s and y), `prev_flat_grad` (g), `d` and `t` (the last step, t d),
+    and the counts `n_iter` and `func_evals`.
     """
 
     def __init__(
@@ -93,37 +95,44 @@ class LBFGS(Optimizer):
             start = Point(0.0, here.loss, float(g @ d), g)
             if start.slope > -small:
                 break
-            t = settings["lr"] * (min(1.0, 1 / float(np.abs(g).sum())) if state["step"] == 1 else 1)
+            t = settings["lr"] * (
+                min(1.0, 1 / float(np.abs(g).sum())) if state["n_iter"] == 1 else 1
+            )
             last = iteration == settings["max_iter"]
             if settings["line_search_fn"]:
                 here = _searched(at, start, t)
             else:  # the next step begins with the loss of the last
                 here = start._replace(length=t) if last else at(t)
-            state["s"] = here.length * d
-            x = x + state["s"] if last or settings["line_search_fn"] else now()
+            state["t"], moved = here.length, here.length * d
+            x = x + moved if last or settings["line_search_fn"] else now()
             if not math.isfinite(here.loss):
                 raise FloatingPointError(f"LBFGS: loss {here.loss} after a step of {t:g}; lower lr")
-            changes = abs(here.loss - start.loss), np.abs(state["s"]).max()
+            changes = abs(here.loss - start.loss), np.abs(moved).max()
             if last or len(losses) >= settings["max_eval"] or min(changes) <= small:
                 break
         vector_to_parameters(wrap(x), params)
+        state["func_evals"] = state.get("func_evals", 0) + len(losses)
         return losses[0]
 
     def _direction(self, state: dict[str, Any], g: Array, most: int) -> Array:
         """-H g by two loops over the remembered pairs (s, y), to which the last step adds one."""
-        pairs = np.asarray(state.get("pairs", np.zeros((2, 0, g.size), g.dtype)))
-        new = np.stack([state.get("s", 0 * g), g - np.asarray(state.get("gradient", g))])
-        if new[0] @ new[1] > CURVED:
-            pairs = np.concatenate([pairs, new[:, None]], 1)[:, -most:]
-        state.update(step=state.get("step", 0) + 1, pairs=pairs, gradient=g, s=0 * g)
+        steps, changes = (state.setdefault(name, []) for name in ("old_stps", "old_dirs"))
+        if "d" in state:
+            s, y = state["t"] * state["d"].array, g - state["prev_flat_grad"].array
+            if s @ y > CURVED:
+                steps[:] = [*steps, wrap(s)][-most:]
+                changes[:] = [*changes, wrap(y)][-most:]
+        pairs = [(s.array, y.array) for s, y in zip(steps, changes)]
         q, shares = -g, []
-        for s, y in zip(*pairs[:, ::-1]):
+        for s, y in reversed(pairs):
             shares.append((s @ q) / (y @ s))
             q -= shares[-1] * y
-        for s, y in zip(*pairs[:, -1:]):
+        for s, y in pairs[-1:]:
             q *= (s @ y) / (y @ y)
-        for s, y, share in zip(*pairs, reversed(shares)):
+        for (s, y), share in zip(pairs, reversed(shares)):
             q += (share - (y @ q) / (y @ s)) * s
+        number = state.get("n_iter", 0) + 1
+        state.update(n_iter=number, prev_flat_grad=wrap(g), d=wrap(q), t=0.0)
         return q
 
 

@@ -3,7 +3,7 @@
 A step goes over the parameters of each group and calls `update` on their arrays, which changes
 them in place: a parameter's memory stays the same array for life, so views onto it stay valid.
 What an optimizer remembers of a parameter between steps (a velocity, an average of squares) lies
-in `state[parameter]`, in the parameter's dtype and memory order.
+in `state[parameter]`, tensors of the parameter's dtype and memory order beside the count of steps.
 
 How large arrays are cut into blocks and small ones put together is up to the `executor`.
 """
@@ -13,8 +13,9 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -25,10 +26,12 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of
 from tinynet.optim.executor import Array, Executor, Pairs, State
-from tinynet.tensor import Tensor
+from tinynet.tensor import RemovableHandle, Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Settings: TypeAlias = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 required: Any = type("required", (), {"__repr__": lambda self: "<required parameter>"})()
 """In place of a default: each group must give this setting."""
 PLAIN = frozenset([float, int, bool, type(None)])
@@ -37,11 +40,28 @@ MAY_LACK = {"foreach", "fused", "capturable", "differentiable", "decoupled_weigh
 """Settings that older files do not have."""
 
 
+def _hooked(step: Callable[P, R]) -> Callable[P, R]:
+    """An optimizer's step between its hooks; one that a subclass's step calls does without."""
+
+    @functools.wraps(step)
+    def with_hooks(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if type(self).step is not with_hooks:
+            return step(self, *args, **kwargs)  # type: ignore[call-arg, arg-type]
+        for hook in tuple(self._step_pre_hooks.values()):
+            args, kwargs = hook(self, args, kwargs) or (args, kwargs)
+        result: Any = step(self, *args, **kwargs)  # type: ignore[call-arg, arg-type]
+        for hook in tuple(self._step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    return with_hooks  # type: ignore[return-value]
+
+
 class Optimizer:
     """Base of all optimizers: parameter groups, state, `step`, `zero_grad`, saving and loading.
 
-    params: the tensors to optimize, as `model.parameters()`; or a list of groups, dicts with
-    `params` and the settings that differ from the defaults:
+    params: the tensors to optimize, as `model.parameters()` or with their names; or a list of
+    groups, dicts with `params` and the settings that differ from the defaults:
     `SGD([{"params": body}, {"params": head, "lr": 0.1}], lr=0.01)`. A group may have a `name`.
     defaults: the settings for groups that do not give them.
 
@@ -78,10 +98,14 @@ class Optimizer:
     """Whether `update`, defined in this class, treats each number alone: then small parameters
     are given to it together, as one, and large ones in blocks."""
 
+    _step_pre_hooks: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+    _step_post_hooks = _step_pre_hooks  # of one that wraps another and is not initialised
+
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         self.defaults = {name: self._checked(name, value) for name, value in defaults.items()}
         self.param_groups: list[dict[str, Any]] = []
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self._step_pre_hooks, self._step_post_hooks = {}, {}
         writer = next(c for c in type(self).__mro__ if "update" in vars(c))
         self._executor = Executor(bool(vars(writer).get("elementwise")))
         items = parameter_list(type(self).__name__, params)
@@ -126,6 +150,8 @@ class Optimizer:
         settings = self._checked_settings(param_group)
         params = param_group["params"]
         params = [params] if isinstance(params, Variable) else parameter_list(name, params)
+        if all(type(p) is tuple and len(p) == 2 for p in params):  # model.named_parameters()
+            settings["param_names"], params = map(list, zip(*params))
         self._check_params(params)
         self.param_groups.append({"params": params, **settings})
 
@@ -170,6 +196,23 @@ class Optimizer:
 
     # ----- the step ---------------------------------------------------------------------------
 
+    def __init_subclass__(cls) -> None:
+        """A step of a subclass's own calls the hooks too."""
+        if "step" in vars(cls):
+            cls.step = _hooked(cls.step)  # type: ignore[method-assign]
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step.
+
+        What it returns, unless None, takes the place of (args, kwargs).
+        """
+        return RemovableHandle(vars(self).setdefault("_step_pre_hooks", {}), hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return RemovableHandle(vars(self).setdefault("_step_post_hooks", {}), hook)
+
+    @_hooked
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient, in place, by one step.
 
@@ -203,13 +246,13 @@ class Optimizer:
             formula = functools.partial(self._formula, settings)
             for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
                 state = self.state[p]
-                state.setdefault("step", 0)
+                state["step"] = state.get("step", 0) + 1
                 for name in names:
                     if name not in state:
                         start: Any = self.initial_state.get(name, 0.0)
-                        state[name] = np.full_like(p.array, settings.get(start, start))
-                state["step"] += 1
-                self._executor.update(formula, p.array, g, state, names)
+                        state[name] = wrap(np.full_like(p.array, settings.get(start, start)))
+                arrays = {name: state[name].array for name in names}
+                self._executor.update(formula, p.array, g, {**arrays, "step": state["step"]}, names)
                 note_change(p.array)
 
     def _formula(
@@ -370,8 +413,8 @@ class Optimizer:
             if not isinstance(value, np.ndarray) or (value.shape, value.dtype) != kind:
                 needed = f"an array of shape {p.shape} and dtype {p.dtype}"
                 raise ValueError(f"{where}[{key!r}] is {_shown(value)}, it must be {needed}")
-            loaded[key] = np.zeros_like(p.array)  # the parameter's memory order
-            loaded[key][...] = value
+            loaded[key] = wrap(np.zeros_like(p.array))  # the parameter's memory order
+            loaded[key].array[...] = value
         return loaded
 
     def _all_params(self) -> list[Tensor]:
@@ -395,7 +438,7 @@ def _copied(value: Any) -> Any:
     """What is remembered of a parameter, arrays and tensors as tensors with memory of their own."""
     if isinstance(value, (np.ndarray, Variable)):
         return wrap(np.array(value.array if isinstance(value, Variable) else value, order="K"))
-    return value
+    return list(map(_copied, value)) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tinynet import anomaly
+from tinynet.data.files import as_path
 from tinynet.nn import Module
 from tinynet.nn import functional as F
 from tinynet.nn.modes import asleep, follow, train_the_awake
@@ -157,7 +158,7 @@ def fit(
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
     out, checkpoint, init_from, resume = (  # type: ignore[assignment]
-        os.path.expanduser(path) if isinstance(path, (str, os.PathLike)) else path
+        as_path(path) if isinstance(path, (str, os.PathLike)) else path
         for path in (out, checkpoint, init_from, resume)
     )
     train = as_examples(train, targets, model, loss=loss)

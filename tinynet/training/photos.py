@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.data.files import open_file
+from tinynet.data.files import as_path, open_file
 from tinynet.data.folder import (
     SUFFIXES,
     bytes_of_16_bits,
@@ -96,7 +96,7 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             f"the model takes examples of shape {look.shape}: pass an array (N, "
             f"{', '.join(map(str, look.shape))}); got {_told(images)}"
         )
-    in_folder = isinstance(images, (str, os.PathLike)) and Path(images).expanduser().is_dir()
+    in_folder = isinstance(images, (str, os.PathLike)) and as_path(images).is_dir()
     left_out: list[str] = [] if broken is None else broken
     found: list[np.ndarray] = []
     names, done = [], []
@@ -174,7 +174,7 @@ def _are_alike(images: np.ndarray, look: Look) -> bool:
 def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """The name (of a file) and the image, one by one."""
     if isinstance(images, (str, os.PathLike)):
-        path = Path(images).expanduser()
+        path = as_path(images)
         if path.is_file() and path.suffix.lower() in OF_ARRAYS:
             for row, image in enumerate(OF_ARRAYS[path.suffix.lower()](path)):
                 yield f"{path} row {row}", image

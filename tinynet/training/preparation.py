@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.data import Compose, Normalize, RandomShift
+from tinynet.nn import Sequential
 from tinynet.training.strokes import box_of
 from tinynet.vision import transforms as vision
 
@@ -39,8 +40,10 @@ ENOUGH = 16  # examples, whose mean and deviation say something of all
 def flat(transforms: Iterable[Any]) -> Iterator[Any]:
     """The single steps of transforms, in their order."""
     for transform in transforms:
-        if isinstance(transform, Compose):
-            yield from flat(transform.transforms)
+        if isinstance(transform, (Compose, Sequential)):
+            yield from flat(
+                transform if isinstance(transform, Sequential) else transform.transforms
+            )
         elif transform is not None:
             yield transform
 

@@ -29,7 +29,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
-from tinynet.data.files import check_regular
+from tinynet.data.files import as_path, check_regular
 from tinynet.errors import CheckpointError, MissingFileError
 from tinynet.training.files import atomic_write, to_json
 from tinynet.training.foreign import fault
@@ -96,7 +96,7 @@ def told(place: Place) -> str:
 
 def path_of(place: Place) -> Path | None:
     """Where it is on the disk; None for a file object."""
-    return Path(place) if isinstance(place, (str, os.PathLike)) else None
+    return as_path(place) if isinstance(place, (str, os.PathLike)) else None
 
 
 def _plain(name: str, array: np.ndarray) -> np.ndarray:

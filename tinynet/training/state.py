@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,15 +106,15 @@ def phase_of(state: dict[str, Any] | None, epochs: int) -> int:
     """
     if state is None:
         return 0
-    then, done = state.get("epochs"), state["epoch"]
-    if then == done and not state["so_far"]["steps"] and not state["stop"] and epochs > done:
+    done, went_on = state["epoch"], state["so_far"]["steps"] or state["stop"]
+    if state["epochs"] == done < epochs and not went_on:
         return _count(done)
-    return _count(state.get("phase", 0))
+    return _count(state["phase"])
 
 
 def begins_anew(run: Run, state: dict[str, Any] | None) -> bool:
     """Whether a finished run goes on for more epochs, with its schedule from the beginning."""
-    return state is not None and bool(run.phase != state.get("phase", 0))
+    return state is not None and bool(run.phase != state["phase"])
 
 
 def restore(run: Run, checkpoint: Checkpoint) -> None:
@@ -140,7 +139,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
 
 
 def _apply(run: Run, weights: dict[str, np.ndarray], state: dict[str, Any]) -> None:
-    now, then = setup_of(run), {"epochs": "", **state["setup"]}  # these decide on the schedule
+    now, then = setup_of(run), state["setup"]
     now["epochs"] = "any" if then["epochs"] == "any" else str(run.epochs)
     anew = begins_anew(run, state)
     sizes = [(data or {}).get("batch_size") for data in (state["data"], _state_of(run.train))]
@@ -187,17 +186,11 @@ def setup_of(run: Run) -> dict[str, str]:
 def _check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
     for name in {**then, **now}:
-        if _rounded(then.get(name)) != _rounded(now.get(name)):
+        if then.get(name) != now.get(name):
             raise CheckpointError(
                 f"cannot resume: {name} was {then.get(name)!s:.120} in the run, now it is "
                 f"{now.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
             )
-
-
-def _rounded(told: str | None) -> str:
-    """A setting with 0 for 0.0, and without the signs and lines that older runs have otherwise."""
-    words = " ".join(re.split(r"(?:[\s\[\](),'>]|<[\w.]+:)+", str(told))).replace("= ", "=")
-    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.15g}", words.strip())
 
 
 def _count(value: Any) -> int:

@@ -26,6 +26,7 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
+from tinynet.data.files import as_path
 from tinynet.data.folder import FITS, list_images
 from tinynet.data.sources import HELD_OUT, SPLITS, folder_options, parts_of
 from tinynet.devices import check_device, is_device
@@ -275,7 +276,7 @@ class Trained(Module):
         asked = folder_options(options)
         if kind != "folder" or "size" in asked or len(shape or ()) != 3:
             return load_data(name, split, root=root, held_out=held_out)
-        files, labels, classes, _ = list_images(Path(path), split, held_out, 0)
+        files, labels, classes, _ = list_images(as_path(path), split, held_out, 0)
         batch = self.batch(files, **asked)
         _tell_what_was_done(name, batch)
         dataset = ArrayDataset(batch.pixels, labels, classes=classes)
@@ -398,9 +399,9 @@ def load(
         raise TypeError(f"load: the model to load into must be a Module, got {model!r:.60}")
     if not strict and model is None:
         raise ValueError("load: strict=False is for a model of yours: load(path, model, False)")
-    f = os.path.expanduser(f) if isinstance(f, (str, os.PathLike)) else f
-    is_run = isinstance(f, str) and os.path.isdir(f)
-    f = chosen_in(f) if is_run else f  # type: ignore[arg-type]
+    path = safetensors.path_of(f)
+    is_run = path is not None and os.path.isdir(path)
+    f = chosen_in(path) if path is not None and is_run else f
     if model is not None:
         stored = checkpoints.read(f)
         if not strict:

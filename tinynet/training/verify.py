@@ -16,9 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinynet.console import some
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
-from tinynet.nn.checks import count
 from tinynet.training.checkpoint import read, weights_sha256
 from tinynet.training.environment import differences, environment
 from tinynet.training.fit import fit
@@ -33,7 +33,7 @@ class Verdict:
     first, last: the steps that were compared, from 1. recorded, replayed: the SHA-256 of the
     weights. epochs: how many records. differs_at: the first step whose loss came out different,
     with both losses; None if all are the same. records: the epochs whose records differ, aside
-    from time and learning rate. changed: what was different about the machine, see `environment`.
+    from the time. changed: what was different about the machine, see `environment`.
     """
 
     first: int
@@ -51,13 +51,13 @@ class Verdict:
         return self.differs_at is None and not self.records and self.recorded == self.replayed
 
     def __str__(self) -> str:
-        steps = f"{self.last - self.first + 1:,} steps"
+        steps = some(self.last - self.first + 1, "step")
         if self.same and self.last < self.first:
             return "no step was replayed: the record ends where the replay was to start"
         if self.same:
             return (
                 f"the same bit for bit: the losses of {steps}, the records of "
-                f"{count(self.epochs, 'epoch')}, and the weights (SHA-256 {self.recorded})"
+                f"{some(self.epochs, 'epoch')}, and the weights (SHA-256 {self.recorded})"
             )
         lines = [f"the losses of {steps} are the same"] if self.records else []
         if self.differs_at is not None:
@@ -96,16 +96,15 @@ def verify(
     recorded = read(path)
     if recorded.run is None:
         raise CheckpointError("cannot verify: this checkpoint holds a model, but no run")
-    phase = recorded.run.get("phase", 0)
+    try:
+        replay, phase = Replay(recorded.run, tell or (lambda line: None)), recorded.run["phase"]
+    except Exception as error:  # a file can be whole and its content nonsense
+        raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     if phase and start is None:
         raise CheckpointError(
             f"cannot verify from the seed: the run was finished after epoch {phase}, and went on "
             "for more later. Verify what came then, from a checkpoint of it that was kept"
         )
-    try:
-        replay = Replay(recorded.run, tell or (lambda line: None))
-    except Exception as error:  # a file can be whole and its content nonsense
-        raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
     options = {**options, "callbacks": [replay, *options.get("callbacks", ())], "progress": False}
     with contextlib.suppress(_Replayed):
         fit(model, train, epochs, resume=False if start is None else start, **options)
@@ -145,7 +144,7 @@ class Replay(Callback):
             raise _Replayed  # the record ends in the middle of this epoch
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
-        aside = {"seconds": 0.0, "lr": 0.0}  # the rate was once the last of the epoch
+        aside = {"seconds": 0.0}
         same = {**self.history[run.epoch - 1], **aside} == {**record, **aside}
         self.verdict.epochs += 1
         if not same:

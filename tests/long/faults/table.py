@@ -18,7 +18,7 @@ SUM, AXIS = "missing sum over an axis", "summed over the wrong axis"
 UNCHANGED, OTHER = "output gradient returned unchanged", "gradient of the wrong argument returned"
 TIES, CROPPED = "ties counted more than once", "padding cropped at the wrong side"
 UNFLIPPED, FLIPPED = "kernel not flipped", "gradient flipped"
-SPATIAL, SWAPPED = "kernel spatially transposed", "input and output channels swapped"
+SPATIAL, SWAPPED = "axes 2 and 3 of w exchanged", "axes 0 and 1 of w exchanged"
 STRIDE, DILATION, GROUPS = "stride ignored", "dilation ignored", "groups mixed up"
 SPREAD, TRANSPOSED = "gradient spread over the window", "gradient transposed"
 SOFTMAX = "Jacobian without its off-diagonal part"
@@ -129,9 +129,9 @@ POOLS = [
      "pooled_dx(dy, x, kernel_size, stride, all_alike)", EVEN, LARGE),
     ("max_pool_overwrites", o.max_pool, "x", ACCUMULATION,
      "pooled_dx(dy, x, kernel_size, stride, winner, overwrite=True)", OVERLAPPING, LARGE),
-    ("max_pool_without_stride", o.max_pool, "x", STRIDE,
+    ("max_pool_without_stride", o.max_pool, "x", "shift in place of stride",
      "pooled_dx(dy, x, kernel_size, stride, winner, shift=1)", EVEN, LARGE, GAPS),
-    ("max_pool_padded", o.padded_max_pool, "x", CROPPED,
+    ("max_pool_padded", o.padded_max_pool, "x", "in place of pooled_dx(dy, xp, k, s, winner)",
      "pooled_dx(dy, xp, k, s, winner)[:, :, : x.shape[2], : x.shape[3]]",
      case((2, 2, 6, 6), k=3, s=2, pad=1)),
     ("max_pool_winner_transposed", o.block_max_pool, "x", "wrong winner of the window",
@@ -230,8 +230,8 @@ ELEMENTWISE = [
     ("relu_without_mask", o.relu, "x", UNCHANGED, "dy", case(APART), case((2, 3, 2))),
     ("sigmoid_without_dy", o.sigmoid, "x", UNUSED, "y * (1 - y)", case((3, 4)),
      case((2, 5))),
-    ("tanh_at_output", o.tanh, "x", "derivative taken at the output", "dy * (1 - np.tanh(y) ** 2)",
-     case((3, 4)), case((7,))),
+    ("tanh_at_output", o.tanh, "x", "dy (1 - tanh(y)^2) in place of dy (1 - y^2)",
+     "dy * (1 - np.tanh(y) ** 2)", case((3, 4)), case((7,))),
     ("leaky_relu_like_relu", o.leaky_relu, "x", "slope ignored", "dy * (x > 0)",
      case(APART, slope=0.2)),
     ("softplus_without_beta", o.softplus, "x", "beta ignored", "dy / (1 + np.exp(-x))",
@@ -262,14 +262,14 @@ ELEMENTWISE = [
      case((4, 3), ())),
     ("swish", o.swish, "x", "a term dy y sigmoid(-x) is missing",
      "dy * s", case((3, 4)), case((2, 2, 3))),
-    ("residual", o.residual, "x", "in place of dy * (1 - h * h) @ w.T + dy",
+    ("residual", o.residual, "x", "one use of x left out",
      "(dy * (1 - h * h)) @ w.T", case((4, 3), (3, 3)), case((2, 5), (5, 5))),
     ("gram", o.gram, "x", CONSTANT, "dy @ x", case((3, 4)), case((4, 2))),
     ("two_steps", o.two_steps, "w", CONSTANT, "h.T @ dy",
      case((2, 3), (3, 3))),
     ("rows", o.rows, "x", ACCUMULATION, "rows_assigned(dy, x, index)",
      case((6, 3), index=np.array([0, 2, 2, 5, 0, 1]))),
-    ("linear_transposed", o.linear, "x", "transposed weight", "dy @ w.T",
+    ("linear_transposed", o.linear, "x", "w transposed", "dy @ w.T",
      case((2, 3), (3, 3), (3,)), case((4, 5), (5, 5), (5,))),
     ("linear_dw_transposed", o.linear, "w", TRANSPOSED, "g.T",
      case((2, 3), (3, 3), (3,)), case((4, 5), (5, 5), (5,))),
@@ -294,8 +294,8 @@ ELEMENTWISE = [
     ("flip_rows", o.flip_rows, "x", UNCHANGED, "dy", case((4, 3)), case((2, 6))),
     ("roll", o.roll, "x", "gradient shifted", "np.roll(dy, k, 0)", case((7,), k=2),
      case((5, 2), k=1)),
-    ("pad_last_axis", o.pad_last_axis, "x", CROPPED, "dy[..., : x.shape[-1]]",
-     case((3, 4), before=2, after=1), case((2, 3, 3), before=1, after=1)),
+    ("pad_last_axis", o.pad_last_axis, "x", "in place of dy[..., before:before + x.shape[-1]]",
+     "dy[..., : x.shape[-1]]", case((3, 4), before=2, after=1), case((2, 3, 3), before=1, after=1)),
     ("exp_but_last_row", o.exp, "x", "the gradient is left out, at the last place",
      "np.concatenate([(dy * y)[:-1], 0 * x[-1:]])", case((4, 3))),
 ]  # fmt: skip

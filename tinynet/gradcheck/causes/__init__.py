@@ -10,14 +10,14 @@ their order, until the suspects of one fit:
 
     linearity.py   does the backward give twice as much for twice the dy? (masks of dy, clipping)
     scaling.py     is B a multiple of J? what is the factor?
-    elsewhere.py   is it the gradient of another argument, at another point, with other settings?
+    elsewhere.py   is it right with another setting, or other values of another argument?
     winners.py     does dy go to the winner of a maximum?
     terms.py       are the terms of the sum all there, and no others?
-    order.py       are the right numbers in their places?
+    order.py       is it the gradient of another argument, or in another order?
     origin.py      of which elements of another argument are the terms made, by which rule?
     formula.py     what are its elements made of: x (1 - x), where y (1 - y) is right?
-    code.py        with which expression of the code written otherwise is it right?
     inside.py      is it right for the function with some value held constant, or as it was before?
+    code.py        with which expression of the code written otherwise is it right?
     where.py       and if nothing is found: which elements are wrong?
 
 What they share: numbers.py names a factor; hand.py is what the operation had in hand, of which
@@ -51,7 +51,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     linearity.look,
     scaling.counts,
     scaling.look,
-    elsewhere.of_an_argument,
+    order.of_an_argument,
     inside.overwritten,
     winners.look,
     terms.left_out,
@@ -60,10 +60,10 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     origin.look,
     order.not_transposed,
     elsewhere.look,
+    code.remembered,
     formula.plain,
-    terms.moved,
-    code.look,
     inside.look,
+    code.look,
     formula.look,
     order.without_a_name,
     inside.within,
@@ -73,9 +73,12 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
 VAGUE = (
     "not linear in the output gradient",
     "terms that do not belong into the sum",
+    "some terms of the sum are left out",
     "Jacobian not transposed",
     "constant factor",
     "wrong setting",
+    "one part of the gradient off by a factor",
+    "two parts of the gradient off by a factor",
 )
 """Causes that are true of many mistakes: the code is looked at as well."""
 
@@ -95,7 +98,7 @@ def diagnose(fault: Fault) -> tuple[str, str] | None:
             with contextlib.suppress(Exception):  # which a function raises at other values
                 if found := _fitting(clues, look):
                     cause, evidence = _told(clues, found)
-                    if cause in VAGUE:
+                    if cause in VAGUE or cause.startswith("wrong elements of "):
                         return _with_the_code(clues, cause, evidence)
                     return cause, evidence
         place = where.of_the_elements(clues)

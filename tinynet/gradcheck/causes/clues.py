@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +28,9 @@ EXACT = 1e-7  # of the largest element: how well two computations in float64 agr
 MORE = 10_000  # lines that a function may run on another way through it
 
 
+Made = TypeVar("Made")
+
+
 @dataclass
 class Fault:
     """One wrong gradient, as the search (`locate.py`) hands it over. Arrays are float64.
@@ -37,7 +40,7 @@ class Fault:
     back. analytic: what the backward pass gave. elements: the same by differences. others: by
     place, the jacobian of the other float arguments. vjp: the operation's own backward for this
     argument, None if there is none. elsewhere: the same fault with the elements of the argument in
-    another order. first: what the argument was when the function ran for the first time.
+    another order.
     """
 
     call: Any
@@ -48,7 +51,6 @@ class Fault:
     others: dict[int, np.ndarray]
     vjp: Callable[[np.ndarray], np.ndarray] | None
     elsewhere: Callable[[], Fault] | None = None
-    first: Callable[[], np.ndarray | None] | None = None
 
 
 class ElsewhereError(Exception):
@@ -89,6 +91,7 @@ class Clues:
         self.J, noise = fault.elements.jacobian, fault.elements.noise
         self.usable = np.isfinite(self.numeric) & np.isfinite(noise)
         self.noise = np.where(self.usable, noise, 0.0)
+        self._made: dict[Any, Any] = {}
 
     # ----- does a mistake explain the gradient? --------------------------------------------------
 
@@ -171,6 +174,12 @@ class Clues:
             raise ElsewhereError
         return Entries(i, j, claimed, right, wrong)
 
+    def once(self, make: Callable[[Clues], Made]) -> Made:
+        """What a function makes of these clues, made when first asked for."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return cast("Made", self._made[make])
+
     # ----- the arguments -------------------------------------------------------------------------
 
     @cached_property
@@ -180,8 +189,7 @@ class Clues:
 
     def label(self, place: int) -> str:
         """The name of an argument."""
-        names = self.call.names
-        return names[place] if place < len(names) else f"input {place}"
+        return str(self.call.names[place])
 
     @cached_property
     def out(self) -> str:
@@ -256,54 +264,29 @@ class Clues:
             self.call.body(*map(copied, self.call.args), **self.call.settings)
         return lines.total()
 
-    def output(
-        self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
-    ) -> np.ndarray:
-        """The function's output, with some arguments (by place) or settings changed.
+    def output(self, x: np.ndarray | None = None, **changed: Any) -> np.ndarray:
+        """The function's output, for another value of the argument, or of what is named.
 
         Raises ElsewhereError where the function fails, or gives an output of another shape.
         """
-        given, chosen = self.given(args, settings)
+        args, settings = self.given(**changed)
+        if x is not None:
+            args[self.fault.place] = x
         try:
             with bounded(MORE + LONGER * self.lines):
-                y = output_of(self.call.body(*given, **chosen))
+                y = output_of(self.call.body(*args, **settings))
         except (Exception, TooMuchError) as error:  # whatever it raises for such values
             raise ElsewhereError from error
         if y.shape != self.y.shape:
             raise ElsewhereError
         return np.asarray(y, np.float64)
 
-    def given(
-        self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Copies of what the function was called with, some arguments and settings changed."""
-        given = [copied(value) for value in self.call.args]
-        chosen = {name: copied(value) for name, value in self.call.settings.items()}
-        for name, value in (settings or {}).items():
-            names = self.call.names[: len(given)]
-            if name in names:
-                given[names.index(name)] = value
-            else:
-                chosen[name] = value
-        for place, value in (args or {}).items():
-            given[place] = value
-        return given, chosen
-
-    def at(
-        self, args: dict[int, Any] | None = None, settings: dict[str, Any] | None = None
-    ) -> Callable[[np.ndarray], np.ndarray]:
-        """The function of this argument alone, in changed circumstances."""
-        return lambda x: self.output({**(args or {}), self.fault.place: x}, settings)
-
-    def likely(self, f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> bool:
-        """Whether the gradient of f at x is the analytic one along a random direction.
-
-        So little tells most suspects off that are not worth a whole Jacobian.
-        """
-        v = np.random.default_rng(2).standard_normal(self.x.shape)
-        up, down = (float((self.dy * f(x + h * v)).sum()) for h in (STEP, -STEP))
-        slope, claimed = (up - down) / (2 * STEP), (v * self.analytic).sum()
-        return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
+    def given(self, **changed: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Copies of what the function was called with, some values changed by name."""
+        names = self.call.names[: len(self.call.args)]
+        args = [copied(changed.pop(n, value)) for n, value in zip(names, self.call.args)]
+        settings = {name: copied(value) for name, value in self.call.settings.items()}
+        return args, settings | changed
 
 
 def then(first: Callable[[Any], Any], second: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -329,6 +312,12 @@ def jacobian(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray
         rows.append(((up - f(x.copy())) / (above - below)).reshape(-1))
         flat[i] = value
     return np.array(rows)
+
+
+def slope(f: Callable[[Any], np.ndarray], x: np.ndarray, v: np.ndarray, dy: np.ndarray) -> float:
+    """The slope of sum(dy * f) at x along v."""
+    up, down = (float((dy * f(x + h * v)).sum()) for h in (STEP, -STEP))
+    return (up - down) / (2 * STEP)
 
 
 def flat_places(shape: tuple[int, ...], flat: np.ndarray) -> Iterator[np.ndarray]:

@@ -19,19 +19,19 @@ import linecache
 import re
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinynet.accumulation import sum_to_shape
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import STEP, Clues, Suspect, output_of
+from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of, slope
 from tinynet.gradcheck.replay import smaller
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied
 
-MOST = 4000  # changes that are tried
+MOST = 5000  # changes that are tried
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -41,7 +41,7 @@ INSTEAD = {
     "floor": "ceil", "ceil": "floor", "max": "min", "min": "max", "maximum": "minimum",
     "minimum": "maximum", "sum": "mean", "mean": "sum", "std": "var", "var": "std",
     "+": "-", "-": "+", "*": "/", "/": "*", "<": "> <=", ">": "< >=", "<=": "< >=", ">=": "> <=",
-    "==": "!=", "!=": "==",
+    "==": "!=", "!=": "==", "tril": "triu", "triu": "tril",
 }  # fmt: skip
 SIGNS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Lt: "<", ast.Gt: ">",
@@ -56,24 +56,32 @@ MISSING = (
     "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
     "{0} * {1}[:, None]", "-{0}", "{0} * {0}", "(1 - {0})", "(1 + {0})", "({0} - 1)", "{0}[::-1]",
-    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})",
+    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})", "{0}[{1}]",
+    "np.take_along_axis({0}, {1}, -1)",
 )  # fmt: skip
 
+EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
 BRIEF = 24  # letters of an expression that may belong elsewhere too
 
 
 class Place(NamedTuple):
     """Where a node stands: the field of its parent, its number in a list there, else None.
 
-    function: the one it is in. names: the variables in reach there.
+    around: all that it is in, the function last. function: the one it is in. names: the variables
+    in reach there.
     """
 
     node: Any
-    parent: Any
+    around: list[Any]
     field: str
     number: int | None
     function: Any
     names: list[str]
+
+    @property
+    def parent(self) -> Any:
+        """What it stands in."""
+        return self.around[0]
 
     def put(self, node: Any) -> None:
         """Let another node stand there."""
@@ -164,6 +172,8 @@ class Code:
         run = self.compiled(empty)
         with contextlib.suppress(TooMuchError), self.watch:
             args, settings = clues.given()
+            for array in (arg for arg in args if isinstance(arg, np.ndarray)):
+                array.flags.writeable = False  # a change that writes into an argument is no cure
             given = run(*args, **settings)
             if not np.allclose(output_of(given), clues.y, rtol=1e-9, atol=1e-12):
                 return None
@@ -203,7 +213,7 @@ class Code:
             if left is None or left.any():
                 return False
         for name, n in here.numbers.items():
-            if self.is_right_at(*here.given(settings={name: n + 1})) is False:
+            if self.is_right_at(*here.given(**{name: n + 1})) is False:
                 return False
         found = set[bool | None]()
         for less in smaller(here.call):
@@ -218,13 +228,15 @@ class Code:
         """Whether the slope along some direction is right there; None if the function fails, or
         the backward with fewer elements, which may have the sizes as numbers."""
         own, draw = self.clues.fault.place, np.random.default_rng(6).standard_normal
-        v, ends = draw(np.shape(args[own])), list[np.ndarray]()
+        v = draw(np.shape(args[own]))
+
+        def f(x: np.ndarray) -> np.ndarray:
+            given = [x if place == own else copied(arg) for place, arg in enumerate(args)]
+            return output_of(self.clues.call.body(*given, **settings))
+
         try:
-            for h in (STEP, -STEP):
-                moved = [*map(copied, args)]
-                moved[own] = moved[own] + h * v
-                ends.append(output_of(self.clues.call.body(*moved, **settings)))
-            dy = draw(ends[0].shape)
+            dy = draw(f(args[own].copy()).shape)
+            right = slope(f, args[own], v, dy)
         except Exception:
             return None
         run = self.compiled()
@@ -234,27 +246,34 @@ class Code:
                 claimed = (v * _gradient(given, dy, v.shape)).sum()
         except (Exception, TooMuchError):
             return None if v.size < self.clues.x.size else False
-        slope = (dy * (ends[0] - ends[1])).sum() / (2 * STEP)
-        return bool(abs(slope - claimed) <= 1e-5 * (abs(slope) + abs(claimed)))
+        return bool(abs(right - claimed) <= 1e-5 * (abs(right) + abs(claimed)))
+
+
+def _running(clues: Clues) -> Code | None:
+    """The code of the operation, if it is this code that runs."""
+    code, wrong = Code(clues), ~clues.is_right(clues.analytic, clues.numeric)
+    left = code.wrong(clues.x.size)
+    runs = len(clues.tests) > 1 and left is not None and np.array_equal(left, wrong)
+    return code if runs and wrong.any() else None
+
+
+def remembered(clues: Clues) -> Iterator[Suspect]:
+    """Something that is kept between calls."""
+    code = clues.once(_running)
+    if code is not None and code.wrong(0, empty=True) is not None:
+        how = "with what is kept between calls emptied the gradient is right: something is "
+        yield Suspect(STATE, f"{how}remembered that each call has to compute anew")
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """The expression, or the few, with which written otherwise the gradient is right."""
-    code, changes = Code(clues), list[Change]()
+    code, changes = clues.once(_running), list[Change]()
+    if code is None:
+        return
+    left = ~clues.is_right(clues.analytic, clues.numeric)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        left = code.wrong(clues.x.size)
-        wrong = ~clues.is_right(clues.analytic, clues.numeric)
-        if left is None or len(clues.tests) < 2:
-            return
-        if not wrong.any() or not np.array_equal(left, wrong):
-            return  # it is not this code that runs
-        with contextlib.suppress(Exception):
-            if code.wrong(0, empty=True) is not None:
-                how = "with what is kept between calls emptied the gradient is right: something is "
-                yield Suspect(STATE, f"{how}remembered that each call has to compute anew")
-                return
-        while left is not None and left.any():
+        while left.any():
             best, before = None, left
             for change in itertools.islice(_changes(code, {c.line for c in changes}), MOST):
                 if code.watch.left < 0:
@@ -298,41 +317,46 @@ def _at(array: Any, place: Any) -> Any:
 
 def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     """All changes of other lines than those, the likeliest first."""
-    everywhere = [p for p in _places(code.tree, None, code.outside) if p.node.lineno not in done]
-    parents = {id(n): node for node in ast.walk(code.tree) for n in ast.iter_child_nodes(node)}
+    found = _places([code.tree], None, code.outside)
+    everywhere = [place for place in found if place.node.lineno not in done]
     backward = [p for p in everywhere if p.function in code.backward]
-    for places in (backward, [p for p in everywhere if p.function not in code.backward]):
-        for kind in (_turned, _named, _moved, _signs, _left_out, _constants, _reduced, _bound):
-            for place in places:
-                with contextlib.suppress(Exception):  # of what is no code any more
-                    yield from (_told(parents, place, text) for text in kind(place))
-        yield from _everywhere(places)
-    sizes = {
-        id(n)
-        for p in backward
-        if harmless.grows(p.node)
-        for n in ast.walk(p.node)
-        if n is not p.node
-    }
-    values = [place for place in backward if place.is_value and id(place.node) not in sizes]
+    halves = backward, [p for p in everywhere if p.function not in code.backward]
+    for places in halves:
+        for kind in (_turned, _signs, _left_out, _named, _moved, _reduced, _bound):
+            yield from _of_kind(places, kind)
+    grown = [ast.walk(p.node) for p in everywhere if harmless.grows(p.node)]
+    sizes = {id(n) for nodes in grown for n in list(nodes)[1:]}  # of arrays, and no others
+    values = [place for place in everywhere if place.is_value and id(place.node) not in sizes]
     known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
     known = {text: None for text in known if len(text) <= BRIEF}
     names = backward[0].names if backward else []
     for name, p in itertools.product(names, code.clues.numbers):
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
+    yield from (_told(place, text) for place in values for text in known)
+    for places in halves:  # a number says less than an expression that stands in the code
+        yield from _of_kind(places, _constants)
+        yield from _everywhere(places)
     numbers = {ast.unparse(p.node) for p in everywhere if _is_number(p.node)}
     limits = dict.fromkeys([*code.clues.numbers, *sorted(numbers)])
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
-    for form in ("{1} ", *MISSING, "{0} * {1} ", "{0} / {1} "):
-        from_elsewhere = [*known, *masks] if form.endswith(" ") else []
-        for place in values:
-            given = from_elsewhere or place.names if "{1}" in form else ("",)
-            for name in given:
-                yield _told(parents, place, form.format(_whole(place.node), name))
+    for form in (*MISSING, "{0} * {1} ", "{0} / {1} "):
+        for place in (p for p in values if p.function in code.backward):
+            given = [*known, *masks] if form.endswith(" ") else place.names
+            for name in given if "{1}" in form else ("",):
+                yield _told(place, form.format(_whole(place.node), name))
 
 
-def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:
-    """All expressions and assignments in the functions below a node."""
+def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
+    """The changes of one kind at each place."""
+    for place in places:
+        with contextlib.suppress(Exception):  # of what is no code any more
+            changes = (_told(place, text) for text in kind(place))
+            yield from (c for c in changes if not EMPTY.search(c.cure))
+
+
+def _places(around: list[Any], function: Any, names: list[str]) -> Iterator[Place]:
+    """All expressions and assignments in the functions below a node, the first of `around`."""
+    node = around[0]
     if isinstance(node, (ast.FunctionDef, ast.Lambda)):
         stored = (n for n in ast.walk(node) if isinstance(getattr(n, "ctx", None), ast.Store))
         inner = [a.arg for a in ast.walk(node.args) if isinstance(a, ast.arg)]
@@ -343,8 +367,8 @@ def _places(node: Any, function: Any, names: list[str]) -> Iterator[Place]:
             if isinstance(part, ast.AST) and not isinstance(part, ast.arguments):
                 read = not isinstance(getattr(part, "ctx", None), ast.Store) and function
                 if isinstance(part, (ast.expr, ast.Assign, ast.AugAssign)) and read:
-                    yield Place(part, node, field, number, function, names)
-                yield from _places(part, function, names)
+                    yield Place(part, around, field, number, function, names)
+                yield from _places([part, *around], function, names)
 
 
 def _is_number(node: Any) -> bool:
@@ -366,17 +390,17 @@ def _parsed(place: Place, text: str) -> Any:
     return new
 
 
-def _told(parents: dict[int, Any], place: Place, text: str) -> Change:
+def _told(place: Place, text: str) -> Change:
     """A change, of the expression by itself, or with what is around it if that says little."""
-    new, around = _parsed(place, text), parents[id(place.node)]
+    new = _parsed(place, text)
     said = ast.unparse(place.node), ast.unparse(new)
-    while isinstance(around, (ast.expr, ast.Slice)) and (
-        len(said[0]) < SHORT or isinstance(around, (ast.Subscript, ast.Slice))
-    ):
+    for node in itertools.takewhile(lambda n: isinstance(n, (ast.expr, ast.Slice)), place.around):
+        if len(said[0]) >= SHORT and not isinstance(node, (ast.Subscript, ast.Slice)):
+            break
         place.put(new)
-        after = ast.unparse(around)
+        after = ast.unparse(node)
         place.put(place.node)
-        around, said = parents[id(around)], (ast.unparse(around), after)
+        said = ast.unparse(node), after
     old, now = (re.sub(r"_at\((.*?), ([^()]*)\)", r"\1[\2]", words) for words in said)
     return _instead(old, now, [(place, new)])
 

@@ -7,7 +7,7 @@ which one is right.
 
 from __future__ import annotations
 
-import functools
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +25,7 @@ PAIRED = POWERS[:6]
 MOST_FORMS = 70
 LEFT_OUT, NONE_DUE = "the gradient is left out", "a gradient where there is none"
 EXCHANGED = "the two branches are exchanged"
-OFF_BY, BOTH = "off by the factor", "wrong in both branches"
+OFF_BY = "off by the factor"
 WEAK = "analytic is ", "wrong formula: right is "  # begin causes that say little
 PLAIN = 16  # letters of a factor that tells more than the two formulas
 
@@ -38,18 +38,18 @@ def plain(clues: Clues) -> Iterator[Suspect]:
     single = np.bincount(clues.entries.i).max(initial=0) <= 1
     for suspect in look(clues) if single else ():
         vague = suspect.cause.startswith(OFF_BY) and "/" in suspect.cause
-        vague |= suspect.cause in (LEFT_OUT, NONE_DUE)
-        if not vague and not suspect.cause.startswith((*WEAK, BOTH)):
+        vague |= suspect.cause in (LEFT_OUT, NONE_DUE) or suspect.cause.startswith("either ")
+        vague |= bool(re.search(r"\d\.\d", suspect.cause))  # a number that nobody knows
+        if not vague and not suspect.cause.startswith(WEAK):
             yield suspect
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
-    if found := _confirmed(clues):
+    if found := clues.once(_confirmed):
         yield Suspect(*found)
 
 
-@functools.lru_cache(1)  # it is asked for twice
 def _confirmed(clues: Clues) -> Found:
     found: Found = where.confirmed(clues, _found)
     return found
@@ -110,10 +110,9 @@ def _by_branches(clues: Clues) -> Found:
             compared = _compared(there)
             formulas.append([there.written(M) for M in (there.claimed, there.right)])
             found.append(f"where {text}: {compared[1] if compared else ''}")
-        if all(formulas[0]) and all(formulas[1]):
-            exchanged = formulas[0] == formulas[1][::-1] != formulas[1]
-            cause = EXCHANGED if exchanged else BOTH
-            return f"{cause}: {' and '.join(sides)}", "; ".join(found)
+        exchanged = formulas[0] == formulas[1][::-1] != formulas[1]
+        if exchanged and all(formulas[0]):
+            return f"{EXCHANGED}: {' and '.join(sides)}", "; ".join(found)
     return None
 
 

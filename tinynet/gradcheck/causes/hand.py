@@ -87,7 +87,9 @@ class Hand:
     def variables(self) -> list[Quantity]:
         """What else the function has in variables, and x without its mean."""
         laid_out = ((name, self._laid_out(a)) for name, a in self.clues.locals.items())
-        found = [(name, values) for name, values in laid_out if values is not None]
+        found = [
+            (n, values) for n, values in laid_out if values is not None and n != self.clues.out
+        ]
         x = self.clues.x
         for axis in (None, *range(x.ndim if x.ndim > 1 else 0)):
             centred = (x - x.mean(axis, keepdims=True)).reshape(-1)[self.i]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,16 +90,6 @@ def named(clues: Clues, factor: float) -> str | None:
     return " or ".join(dict.fromkeys(texts[:2])) or None
 
 
-def quotient(clues: Clues, factor: float, above: Mapping[str, float]) -> str:
-    """What `factor` is as a quotient of one of `above` and a size; "" if it is none."""
-    texts: dict[tuple[float, float], str] = {}  # of several names of two sizes the first
-    for (a, n), (b, m) in itertools.product(above.items(), clues.sizes.items()):
-        if n != m and close(n / m, abs(factor)):
-            one, other = (_bracketed(name, "1/{}") for name in (a, b))
-            texts.setdefault((n, m), "-" * (factor < 0) + f"{one}/{other}")
-    return " or ".join([*texts.values()][:2])
-
-
 def has_name(clues: Clues, factor: float) -> bool:
     """Whether a factor is a simple fraction or has a name."""
     return named(clues, factor) is not None or "." not in constant(clues, factor)
@@ -123,9 +112,7 @@ def constant(clues: Clues, factor: float) -> str:
     plain = short(factor)
     if clues.by_element and len(plain.lstrip("-0.")) <= 2:
         return plain  # a function of each element by itself knows no sizes
-    return (named(clues, factor) or quotient(clues, factor, clues.numbers) or plain).partition(
-        " or "
-    )[0]
+    return (named(clues, factor) or plain).partition(" or ")[0]
 
 
 def _bracketed(name: str, form: str) -> str:

@@ -1,4 +1,4 @@
-"""The right numbers in another order, or from other outputs."""
+"""The right numbers in another order, from other outputs, or of another argument."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ from tinynet.gradcheck.trace import is_array
 
 RESHAPED = "reshaped where it must be transposed"
 MOST_SHIFTED = 8
+
+
+def of_an_argument(clues: Clues) -> Iterator[Suspect]:
+    """The gradient of another argument, or the output's own."""
+    for place, J in clues.fault.others.items():
+        if place != clues.fault.place and clues.floats[place].size == clues.x.size:
+            how = f"analytic = the numeric gradient of {clues.label(place)}"
+            yield Suspect("gradient of the wrong argument returned", how, J)
+    if clues.y.shape == clues.x.shape:
+        unchanged = "output gradient returned unchanged"
+        yield Suspect(unchanged, "analytic = dy", lambda dy: dy)
+        if clues.y.ndim == 2 and clues.y.shape[0] == clues.y.shape[1]:
+            yield Suspect(unchanged, "analytic = dy^T", lambda dy: dy.T)
 
 
 def look(clues: Clues) -> Iterator[Suspect]:

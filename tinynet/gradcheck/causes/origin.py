@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect, flat_places
-from tinynet.gradcheck.causes.order import RESHAPED, orders
 
 Rule = dict[str, float]  # coefficients by the name of a place; "" is the constant
 
@@ -44,11 +43,8 @@ def look(clues: Clues) -> Iterator[Suspect]:
         if right is None:
             continue
         claimed = _found(e.claimed, array, tolerance)
-        name = clues.label(place)
-        if claimed is None:
-            yield from _summed(clues, name, array)
-        else:
-            yield from _compared(Origin(clues, name, array, claimed, right))
+        if claimed is not None:
+            yield from _compared(Origin(clues, clues.label(place), array, claimed, right))
         return
 
 
@@ -61,18 +57,6 @@ def _found(values: np.ndarray, array: np.ndarray, tolerance: float) -> np.ndarra
     near = np.searchsorted(known, values - 2 * tolerance).clip(max=known.size - 1)
     fits, zero = np.abs(known[near] - values) <= 2 * tolerance, np.abs(values) <= tolerance
     return np.where(zero, -1, order[near]) if (fits | zero).all() else None
-
-
-def _summed(clues: Clues, name: str, array: np.ndarray) -> Iterator[Suspect]:
-    """Each dy meets the sum of the elements along an axis, of which it should meet one."""
-    for axis, size in enumerate(array.shape):
-        summed = size > 1 and array.size > 2 * size
-        if summed and _found(clues.entries.claimed, array.sum(axis), clues.tolerance) is not None:
-            text = f"in the gradient of {clues.name} dy meets the sum of {name} over axis {axis}, "
-            yield Suspect(
-                f"{name} summed over an axis", f"{text}right is one of the {size} elements"
-            )
-            return
 
 
 def _compared(origin: Origin) -> Iterator[Suspect]:
@@ -92,13 +76,6 @@ def _one_example(origin: Origin) -> Iterator[Suspect]:
     clues, e = origin.clues, origin.clues.entries
     name, shapes = origin.name, (clues.x.shape, clues.y.shape)
     differ = (origin.claimed >= 0) & (origin.right >= 0) & (origin.claimed != origin.right)
-    reshaped = (order for order in orders(origin.array.shape) if order[0] == RESHAPED)
-    for cause, how, order in reshaped:
-        order = order.reshape(-1)
-        if np.array_equal(origin.claimed, np.where(origin.right < 0, -1, order[origin.right])):
-            text = f"in the gradient of {clues.name} dy meets {name} {how}"
-            yield Suspect(f"{name} {cause}", text)
-            return
     if differ.any():
         k = int(differ.argmax())
         taken, due = (_index(at[k], origin.array.shape) for at in (origin.claimed, origin.right))
@@ -184,18 +161,8 @@ def _cause(origin: Origin, claimed: list[Rule], right: list[Rule]) -> str:
     backwards = {axis for axis in differ if _opposite(claimed[axis], right[axis])}
     for a, b in itertools.combinations(differ, 2):
         crossed = (claimed[a], right[b]), (claimed[b], right[a])
-        turned = all(_opposite(*pair) for pair in crossed)
-        if turned or all(one == other for one, other in crossed):
-            if not image:
-                return "transposed weight" if origin.array.ndim == 2 else f"{name} transposed"
-            turned = turned or set(differ) - {a, b} == backwards > set()
-            known = {
-                (2, 3): "kernel spatially transposed",
-                (0, 1): "input and output channels swapped",
-            }
-            return known.get((a, b), "axes exchanged") + (
-                " and kernel not flipped" if turned else ""
-            )
+        if all(one == other or _opposite(one, other) for one, other in crossed):
+            return f"axes {a} and {b} of {name} exchanged" if image else f"{name} transposed"
     if len(backwards) == len(differ):
         along = f"ax{'is' if len(differ) == 1 else 'es'} {', '.join(map(str, differ))}"
         if image and min(differ) >= 2 and len(origin.clues.x) == len(origin.clues.y):

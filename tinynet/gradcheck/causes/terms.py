@@ -14,7 +14,6 @@ import numpy as np
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
-from tinynet.gradcheck.causes.origin import LETTERS, rule_of, written_as
 
 
 def left_out(clues: Clues) -> Iterator[Suspect]:
@@ -52,7 +51,10 @@ def _sums(clues: Clues) -> Iterator[tuple[str, str, np.ndarray]]:
     Y = list(flat_places(shape, e.j))
     axes = [a for a, n in enumerate(shape) if n > 1]
     groups = [c for count in range(1, len(axes) + 1) for c in itertools.combinations(axes, count)]
+    summed = len(np.unique(e.i))
     for chosen in groups:
+        if any(len(np.unique(e.i * shape[a] + Y[a])) < summed * shape[a] for a in chosen):
+            continue  # not every element is in the whole sum
         at = [int(Y[a][~e.wrong][0]) for a in chosen]
         which = " and ".join(axis_name(a, clues.y) for a in chosen)
         place = ", ".join(_ordinal(p, shape[a]) for a, p in zip(chosen, at))
@@ -99,50 +101,3 @@ def otherwise(clues: Clues) -> Iterator[Suspect]:
         due, given = (" and ".join(sorted(t)) for t in (right - claimed, claimed - right))
         text = f"an element of {clues.name} belongs to the outputs {due}, the gradient adds up "
         yield Suspect("summed over the wrong axis", f"{text}those {given}")
-
-
-def moved(clues: Clues) -> Iterator[Suspect]:
-    """Each output's terms are right and stand elsewhere: shifted, or windows at another stride."""
-    B, J = (np.where(np.abs(M) > clues.tolerance, M, 0.0) for M in (clues.claimed, clues.J))
-    most = np.count_nonzero(J, axis=0).max()
-    whole = [j for j, (b, r) in enumerate(zip(B.T, J.T))
-             if np.count_nonzero(b) == np.count_nonzero(r) == most]  # fmt: skip
-    if len(whole) < max(2, clues.y.size / 4):
-        return
-    given, due = (np.stack([M[:, j].nonzero()[0] for j in whole]) for M in (B, J))
-    j = np.array(whole)[:, None]
-    places, right = (np.array(np.unravel_index(at, clues.x.shape)) for at in (given, due))
-    shifts = (places - right)[:, :, 0]  # (axes of x, outputs)
-    if np.abs(B[given, j] - J[due, j]).max() > clues.tolerance or not shifts.any() or (
-        (places - right) != shifts[:, :, None]
-    ).any():  # fmt: skip
-        return
-    Y = flat_places(clues.y.shape, np.array(whole))
-    letters = {letter: at for letter, at in zip(LETTERS[1], Y) if np.ptp(at)}
-    moves = [rule_of(along, letters) for along in shifts]
-    starts = [rule_of(along, letters) for along in right.min(2)]
-    if None in moves:
-        return
-    lines = [(move or {}).keys() - {""} for move in moves]
-    if not any(lines):
-        padded = clues.y.size > clues.x.size or any(
-            "pad" in name and np.any(value) for name, value in clues.settings.items()
-        )
-        cause = "padding cropped at the wrong side" if padded else "gradient shifted"
-        by = tuple(round(move[""]) for move in moves if move is not None)
-        yield Suspect(cause, f"analytic = numeric shifted by {by} along the axes of {clues.name}")
-        return
-    if not clues.settings:
-        return  # windows are said how large they are
-    unit = all(
-        start is None or abs(start.get(letter, 0) + (move or {})[letter]) == 1
-        for move, start, line in zip(moves, starts, lines)
-        for letter in line
-    )
-    cause = "stride ignored" if unit else "wrong stride"
-    if any(len(line) > 1 for line in lines):
-        cause = "places of the windows mixed up"
-    own = "" if None in starts else f", where those of the function begin at [{written_as(starts)}]"
-    index = ", ".join(LETTERS[1][: clues.y.ndim])
-    text = f"the window of dy[{index}] is moved by [{written_as(moves)}] along the axes of "
-    yield Suspect(cause, f"{text}{clues.name}{own}")

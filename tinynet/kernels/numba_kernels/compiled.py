@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import sys
 import tempfile
 import time
 import warnings
@@ -24,6 +23,7 @@ from typing import Any
 import numba
 from numba.core import event
 
+from tinynet.console import say
 from tinynet.kernels import minimal_filtering
 from tinynet.kernels.numba_kernels.shape import SHAPE
 
@@ -91,12 +91,12 @@ class _Notice(event.Listener):
         if self._began or not own or self.said:  # within another, or a user's
             return
         self._seconds += seconds
-        if self._seconds > 1 and sys.stderr is not None:
+        if self._seconds > 1:
             self.said = True
-            print(
+            say(
                 "tinynet: compiling the Numba kernels as they are needed, once on this machine "
                 "(10 to 25 seconds for a net)",
-                file=sys.stderr,
+                error=True,
             )
 
 

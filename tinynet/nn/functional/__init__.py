@@ -28,6 +28,7 @@ __all__ += windows.__all__
 
 
 def __getattr__(name: str) -> Any:
-    attention = "attention" in name or "multi_head" in name
-    why = "tinynet is for small convolutional nets, and has no attention" if attention else ""
+    lacks = {"attention": "attention", "multi_head": "attention", "ctc": "losses of sequences"}
+    kind = next((lacks[part] for part in lacks if part in name), None)
+    why = f"tinynet is for small convolutional nets, and has no {kind}" if kind else ""
     raise no_attribute(__name__, name, __all__, why)

@@ -1,6 +1,6 @@
 """Activations under PyTorch's names. Formulas and gradients stand in tinynet/ops.
 
-With inplace=True the input itself becomes the result, see `in_place.py`.
+With inplace=True the input itself becomes the result, see `applied`.
 """
 
 # ruff: noqa: A002 (the argument names are PyTorch's)
@@ -8,16 +8,18 @@ With inplace=True the input itself becomes the result, see `in_place.py`.
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
 from tinynet import ops
 from tinynet.errors import ShapeError
 from tinynet.functions import log_softmax, sigmoid, softmax, softmin, tanh
-from tinynet.nn.functional.arguments import Data, named, tensor_of
-from tinynet.nn.functional.in_place import applied
+from tinynet.nn.functional.arguments import Data, applied, named, tensor_of
 from tinynet.ops import activation
+from tinynet.ops.checks import within
 from tinynet.ops.reduction import axes_of
+from tinynet.ops.underflow import may_underflow
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
@@ -97,9 +99,10 @@ def silu(input: Data, inplace: bool = False) -> Tensor:
     return applied(ops.silu, inplace, input)
 
 
+@may_underflow
 def mish(input: Data, inplace: bool = False) -> Tensor:
-    """x * tanh(softplus(x))."""
-    return applied(activation.mish, inplace, input)
+    """x * tanh(softplus(x)) (arXiv:1908.08681)."""
+    return applied(lambda x: ops.mul(x, ops.tanh(ops.softplus(x))), inplace, input)
 
 
 def softplus(input: Data, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -121,13 +124,20 @@ def relu6(input: Data, inplace: bool = False) -> Tensor:
 
 
 def hardsigmoid(input: Data, inplace: bool = False) -> Tensor:
-    """x / 6 + 1/2 between 0 and 1, and these limits beyond."""
-    return applied(activation.hardsigmoid, inplace, input)
+    """x / 6 + 1/2 between 0 and 1, and these limits beyond (arXiv:1511.00363)."""
+    return applied(lambda x: activation.hardtanh(ops.add(ops.div(x, 6), 0.5), 0, 1), inplace, input)
 
 
+@may_underflow
 def hardswish(input: Data, inplace: bool = False) -> Tensor:
-    """x * hardsigmoid(x)."""
-    return applied(activation.hardswish, inplace, input)
+    """x * hardsigmoid(x) (arXiv:1905.02244)."""
+    return applied(lambda x: ops.mul(x, hardsigmoid(x)), inplace, input)
+
+
+def softshrink(input: Data, lambd: float = 0.5) -> Tensor:
+    """x moved towards 0 by lambd, and no further."""
+    within("softshrink", "lambd", lambd, 0, math.inf)
+    return ops.sub(input, ops.clip(input, -lambd, lambd))
 
 
 def tanhshrink(input: Data) -> Tensor:
@@ -183,7 +193,6 @@ def glu(input: Data, dim: int = -1) -> Tensor:
 
 gelu = named(ops.gelu, "input approximate")
 hardshrink = named(activation.hardshrink, "input lambd")
-softshrink = named(activation.softshrink, "input lambd")
 
 relu_, leaky_relu_, rrelu_, elu_, selu_, celu_, hardtanh_, threshold_ = (
     functools.partial(function, inplace=True)

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 
+from tinynet import changes, grad_mode
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
 from tinynet.tensor import Tensor
@@ -27,6 +28,31 @@ HEIGHTS = {
 def tensor_of(value: Any) -> Tensor:
     """The tensor itself, or one around the array."""
     return value if isinstance(value, Tensor) else wrap(np.asarray(value))
+
+
+def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: Any) -> Tensor:  # noqa: A002
+    """op(input, *settings); with `inplace` the input becomes it, and is returned, as in PyTorch.
+
+    Whoever holds the tensor sees the new values. What earlier operations kept of the old ones stays
+    as it was, so no gradient is lost; a view of the tensor keeps the old values too.
+    Raises RuntimeError for a leaf that requires a gradient.
+    """
+    if not inplace:
+        return op(input, *settings)
+    x = tensor_of(input)
+    if x.node is None and x.requires_grad and grad_mode.recording.get():
+        raise RuntimeError(
+            "inplace=True would change a leaf that requires a gradient, which would then belong to "
+            "a value that is gone; use inplace=False"
+        )
+    y = op(wrap(x.array, x.node), *settings)
+    if x.node is None or y.node is None:  # a constant, or nothing is recorded
+        np.copyto(x.array, y.array)
+        changes.note_change(x.array)
+        return x
+    x.node.retained, y.node.retained = None, x.node.retained  # whose gradient is asked for
+    x.array, x.node = y.array, y.node
+    return x
 
 
 def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:  # noqa: A002

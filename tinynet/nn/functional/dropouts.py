@@ -10,8 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from tinynet import ops
-from tinynet.nn.functional.arguments import Data, tensor_of
-from tinynet.nn.functional.in_place import applied
+from tinynet.nn.functional.arguments import Data, applied, tensor_of
 from tinynet.ops.random import check_probability
 from tinynet.tensor import Tensor
 
@@ -23,7 +22,12 @@ Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random
 def dropout(
     input: Data, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Rng = None
 ) -> Tensor:
-    """Each element 0 with probability p, else x / (1 - p); with training=False the input itself."""
+    """Each element 0 with probability p, else x / (1 - p); with training=False the input itself.
+
+    So the expected value stays what it was. rng: the generator that draws the mask; the thread's
+    default one if None. Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural
+    networks from overfitting".
+    """
     return applied(ops.dropout, inplace and training, input, p, training, rng)
 
 

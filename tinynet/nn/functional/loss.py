@@ -33,8 +33,9 @@ __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
     "cross_entropy", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div",
     "l1_loss", "margin_ranking_loss", "mse_loss", "multi_margin_loss",
-    "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss", "smooth_l1_loss",
-    "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss",
+    "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 
 
@@ -129,6 +130,29 @@ def multi_margin_loss(
     surplus = ops.clip(margin - ops.where(own, x, 0.0).sum(-1, keepdims=True) + x, 0.0) ** p
     share = ~own if weight is None else ~own * tensor_of(weight).array[labels]
     return (surplus * share.astype(x.dtype)).mean(-1)  # type: ignore[no-any-return]
+
+
+@_loss
+def multilabel_margin_loss(input: Data, target: Data, *, reduction: str = "mean") -> Tensor:
+    """By how much other classes come within 1 of any of the labels' own.
+
+    sum over labels y and other classes c of max(0, 1 - x_y + x_c) / C, for scores (N, C) or (C) and
+    labels of the same shape, which end at the first -1.
+    """
+    op, x, t = "multilabel_margin_loss", tensor_of(input), tensor_of(target).array
+    if x.shape != t.shape or x.ndim not in (1, 2):
+        raise ShapeError(
+            f"{op}: takes scores and labels (N, C) or (C), got {x.shape} and {t.shape}"
+        )
+    check_float(op, x)
+    given = np.cumprod(t >= 0, -1, dtype=bool)
+    labels = np.where(given, t, 0)
+    labels_of(op, labels.reshape(-1), np.empty((t.size, t.shape[-1])), 1)
+    one_hot = (labels[..., None] == np.arange(t.shape[-1])) & given[..., None]  # (..., label, C)
+    own = ops.where(one_hot, x.unsqueeze(-2), 0.0).sum(-1, keepdims=True)
+    surplus = ops.clip(1 - own + x.unsqueeze(-2), 0.0)
+    counted = given[..., None] & ~one_hot.any(-2, keepdims=True)
+    return ops.where(counted, surplus, 0.0).sum((-2, -1)) / t.shape[-1]  # type: ignore[no-any-return]
 
 
 # ----- numbers ------------------------------------------------------------------------------------

@@ -6,27 +6,16 @@ from typing import Any
 
 from tinynet import nn
 from tinynet.nn.conv import _Conv as _ConvNd
+from tinynet.nn.hooks import every
 from tinynet.nn.norm import _BatchNorm, _NormBase
+from tinynet.nn.stateless import _Loss, _WeightedLoss
 
 __all__ = ["_BatchNorm", "_ConvNd", "_Loss", "_NormBase", "_WeightedLoss"]
 
-
-class _Loss(nn.Module):
-    """A class to derive losses of one's own from; size_average and reduce have no effect."""
-
-    def __init__(
-        self, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-    ) -> None:
-        super().__init__()
-        self.reduction = reduction
-
-
-class _WeightedLoss(_Loss):
-    """The same for losses with a weight for each class, a buffer."""
-
-    def __init__(self, weight: Any = None, *settings: Any, **named: Any) -> None:
-        super().__init__(*settings, **named)
-        self.register_buffer("weight", weight)
+register_module_forward_hook = every.register_forward_hook
+register_module_forward_pre_hook = every.register_forward_pre_hook
+register_module_full_backward_hook = every.register_full_backward_hook
+register_module_full_backward_pre_hook = every.register_full_backward_pre_hook
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Weights that are computed from others before each forward pass.
+"""Weights that are computed from others whenever they are asked for.
 
     layer = weight_norm(nn.Linear(20, 40))        learns weight_g, weight_v
     layer = spectral_norm(nn.Conv2d(3, 8, 3))     learns weight_orig
@@ -60,34 +60,39 @@ def spectral_norm(
     def matrix(w: Tensor) -> Tensor:
         return w.movedim(first, 0).flatten(1)
 
+    def parts(module: Module) -> list[Any]:
+        return [getattr(module, name + end) for end in ("_orig", "_u", "_v")]
+
     def computed(module: Module) -> Tensor:
-        original, u, v = (getattr(module, f"{name}{end}") for end in ("_orig", "_u", "_v"))
-        w = matrix(original)
-        with no_grad():
-            for _ in range(n_power_iterations if module.training else 0):
-                v.copy_(normalize(w.T @ u, dim=0, eps=eps))
-                u.copy_(normalize(w @ v, dim=0, eps=eps))
-        return original / ops.clone(u).dot(w @ ops.clone(v))  # type: ignore[no-any-return]
+        original, u, v = parts(module)
+        return original / ops.clone(u).dot(matrix(original) @ ops.clone(v))  # type: ignore[no-any-return]
+
+    @no_grad()
+    def before(module: Module, args: Any) -> None:
+        original, u, v = parts(module)
+        for _ in range(n_power_iterations if module.training else 0):
+            v.copy_(normalize(matrix(original).T @ u, dim=0, eps=eps))
+            u.copy_(normalize(matrix(original) @ v, dim=0, eps=eps))
 
     delattr(module, name)
     setattr(module, f"{name}_orig", Parameter(w.detach()))
     for suffix, size in zip(("_u", "_v"), matrix(w).shape):
         start = normalize(randn(size, dtype=w.dtype), dim=0, eps=eps)
         module.register_buffer(f"{name}{suffix}", start)
-    return keep_computed(module, name, ("_orig", "_u", "_v"), computed)
+    return keep_computed(module, name, ("_orig", "_u", "_v"), computed, before)
 
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
     """Make the weight, as it is now, a parameter again."""
     if name not in vars(module).get("_computed", {}):
         raise ValueError(f"{type(module).__name__}: {name!r} is not computed from other parameters")
-    handles, suffixes = vars(module)["_computed"].pop(name)
-    w = getattr(module, name).detach()
-    for handle in handles:
+    computed, suffixes, handle = vars(module)["_computed"].pop(name)
+    w = computed(module).detach()
+    if handle is not None:
         handle.remove()
+    _renew_class(module)
     for suffix in suffixes:
         delattr(module, name + suffix)
-    delattr(module, name)
     setattr(module, name, Parameter(w))
     return module
 
@@ -104,18 +109,23 @@ def parameter_of(owner: str, module: Module, name: str) -> Tensor:
 
 
 def keep_computed(
-    module: M, name: str, suffixes: tuple[str, ...], computed: Callable[[Module], Tensor]
+    module: M,
+    name: str,
+    suffixes: tuple[str, ...],
+    computed: Callable[[Module], Tensor],
+    before: Callable[[Module, Any], None] | None = None,
 ) -> M:
-    """Set `name` before each forward pass, and after it to what holds no graph."""
-
-    def before(module: Module, args: Any) -> None:
-        object.__setattr__(module, name, computed(module))
-
-    def after(module: Module, args: Any, output: Any) -> None:
-        object.__setattr__(module, name, getattr(module, name).detach())
-
-    with no_grad():
-        before(module, ())
-    handles = module.register_forward_pre_hook(before), module.register_forward_hook(after)
-    vars(module).setdefault("_computed", {})[name] = (handles, suffixes)
+    """Have `name` computed when it is asked for; before: called before each forward pass."""
+    handle = None if before is None else module.register_forward_pre_hook(before)
+    vars(module).setdefault("_computed", {})[name] = (computed, suffixes, handle)
+    _renew_class(module)
     return module
+
+
+def _renew_class(module: Module) -> None:
+    """Give the module a class of its own, which has what is computed as properties."""
+    kind: Any = type(module)
+    base = kind.__base__ if "computed" in vars(kind) else kind
+    made = {name: property(computed) for name, (computed, *_) in vars(module)["_computed"].items()}
+    members = {"__module__": base.__module__, "computed": [*made], **made}
+    module.__class__ = type(base.__name__, (base,), members) if made else base

@@ -1,4 +1,4 @@
-"""Weights without their less important part: w = w_orig * w_mask before each forward pass.
+"""Weights without their less important part: w = w_orig * w_mask.
 
 prune.l1_unstructured(layer, "weight", amount=0.3)    learns weight_orig; weight_mask is 0 or 1
 prune.random_unstructured(layer, "weight", amount=3)
@@ -12,7 +12,7 @@ amount: how many, or (a float) which part, of the numbers or slices that are not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -111,32 +111,19 @@ class RandomStructured(RandomUnstructured):
         self.amount, self.dim = amount, dim
 
 
-def _applied(method: type[BasePruningMethod], module: M, name: str, *args: Any, **more: Any) -> M:
-    method.apply(module, name, *args, **more)
-    return module
+def _function(method: type[BasePruningMethod]) -> Callable[..., Any]:
+    """PyTorch's function of a method: (module, name, and what the method takes) -> module."""
+
+    def prune(module: M, name: str, *args: Any, **settings: Any) -> M:
+        method.apply(module, name, *args, **settings)
+        return module
+
+    prune.__doc__ = f"Prune a parameter by `{method.__name__}`, which takes the settings."
+    return prune
 
 
-def l1_unstructured(module: M, name: str, amount: float, importance_scores: Any = None) -> M:
-    """Prune the numbers that are nearest to 0, or lowest in importance_scores."""
-    return _applied(L1Unstructured, module, name, amount, importance_scores=importance_scores)
-
-
-def random_unstructured(module: M, name: str, amount: float) -> M:
-    """Prune numbers drawn at random."""
-    return _applied(RandomUnstructured, module, name, amount)
-
-
-def ln_structured(
-    module: M, name: str, amount: float, n: float, dim: int, importance_scores: Any = None
-) -> M:
-    """Prune the slices along `dim`, such as output channels, whose norm of order `n` is least."""
-    scores = importance_scores
-    return _applied(LnStructured, module, name, amount, n, dim, importance_scores=scores)
-
-
-def random_structured(module: M, name: str, amount: float, dim: int) -> M:
-    """Prune slices along `dim`, drawn at random."""
-    return _applied(RandomStructured, module, name, amount, dim)
+l1_unstructured, random_unstructured = map(_function, (L1Unstructured, RandomUnstructured))
+ln_structured, random_structured = map(_function, (LnStructured, RandomStructured))
 
 
 def global_unstructured(
@@ -151,7 +138,7 @@ def global_unstructured(
 
 def identity(module: M, name: str) -> M:
     """Prune nothing yet: `weight_mask` is 1 everywhere."""
-    return _applied(L1Unstructured, module, name, 0)
+    return l1_unstructured(module, name, 0)  # type: ignore[no-any-return]
 
 
 def custom_from_mask(module: M, name: str, mask: Any) -> M:
@@ -159,7 +146,6 @@ def custom_from_mask(module: M, name: str, mask: Any) -> M:
     if hasattr(module, f"{name}_mask"):
         own = getattr(module, f"{name}_mask")
         own *= mask
-        object.__setattr__(module, name, (getattr(module, f"{name}_orig") * own).detach())
         return module
     original: Any = parameter_of("prune", module, name)
     delattr(module, name)

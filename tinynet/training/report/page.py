@@ -44,13 +44,13 @@ class Contents:
     the model (name, mean, std, input_shape). commands: lines that train and use it again.
     """
 
-    title: str
     model: Module
     history: Sequence[Record]
     findings: Findings
     measured_on: str = ""
     epoch: int = 0
     about: Mapping[str, Any] = field(default_factory=dict)
+    title: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
@@ -77,6 +77,10 @@ def _made(section: Callable[[Contents], str], contents: Contents) -> str:
 def _section(title: str, about: str, content: str) -> str:
     told = f"<p>{about}</p>" if about else ""
     return f"<section><h2>{text(title)}</h2>{told}{content}</section>\n" if content else ""
+
+
+def _card(content: str) -> str:
+    return f'<div class="wide card">{content}</div>'
 
 
 def _head(c: Contents) -> str:
@@ -130,15 +134,14 @@ def _confusions(c: Contents) -> str:
     total = f"{len(f):,} {f.of}, {len(f) - f.matrix.trace():,} of them wrong."
     if len(f.matrix) <= CLASSES:
         told = f"Rows are what it is, columns what it is taken for: {total}"
-        return _section("Confusion matrix", told, f'<div class="wide card">{_matrix(f)}</div>')
+        return _section("Confusion matrix", told, _card(_matrix(f)))
     short = dict(zip(f.names, shortened(f.names, NAME)))
     rows = [
         (short[is_], short[taken], count, f"{100 * share:.1f} %")
         for is_, taken, count, share in f.confusions(CLASSES)
     ]
     head = ("what it is", "taken for", "times", "of its class")
-    content = html.table(head, rows, left=2)
-    return _section("Most frequent confusions", total, f'<div class="wide card">{content}</div>')
+    return _section("Most frequent confusions", total, _card(html.table(head, rows, left=2)))
 
 
 def _matrix(f: Findings) -> str:
@@ -173,7 +176,7 @@ def _classes(c: Contents) -> str:
         for s in scores
     ]
     content = html.table(("class", c.findings.of, "precision", "recall", "F1"), rows)
-    return _section("Class by class", told, f'<div class="wide card">{content}</div>')
+    return _section("Class by class", told, _card(content))
 
 
 def _picture(c: Contents, x: np.ndarray) -> np.ndarray:
@@ -221,7 +224,7 @@ def _surest_mistakes(c: Contents) -> str:
     else:
         head = ("where", *(("true", "predicted") if f.pairs else ("what it is", "taken for")), "")
         rows = [(f.place(e), *_told(c, e)) for e in f.mistakes]
-        content = f'<div class="wide card">{html.table(head, rows, left=3)}</div>'
+        content = _card(html.table(head, rows, left=3))
     return _section(title, f"{about} in the data shows here first.", content)
 
 
@@ -290,7 +293,8 @@ def _sheet(name: str, maps: np.ndarray, e: Example) -> tuple[str, str]:
         for m in maps[chosen]
     ]
     alt = f"{len(tiles)} feature maps of the layer {name} for example {e.index}"
-    return pictures.img(pictures.sheet(tiles, 4), alt, 216), text(name)
+    columns = -(-len(tiles) // 2)
+    return pictures.img(pictures.sheet(tiles, columns), alt, 54 * columns), text(name)
 
 
 def _model(c: Contents) -> str:
@@ -302,7 +306,7 @@ def _model(c: Contents) -> str:
     cut = f" The first {ROWS} of {len(rows) - 1} rows." if len(rows) > ROWS + 1 else ""
     content = html.table(head, [*rows[:-1][:ROWS], rows[-1]], left=2)
     told = f"{text(', '.join(made.notes()))}.{cut}"
-    return _section("Model", told, f'<div class="wide card">{content}</div>')
+    return _section("Model", told, _card(content))
 
 
 def _settings(c: Contents) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ HEAVIEST = 9_000  # bytes of one picture, so that all of them fit into a page th
 COLD_TO_HOT = np.array(
     [(13, 8, 135), (126, 3, 168), (204, 71, 120), (248, 149, 64), (240, 249, 33)]
 )
+
+BETWEEN: Any = np.reshape((93, 124, 168), (3, 1, 1))  # a colour that no grey image has
 
 
 def img(pixels: np.ndarray, alt: str, width: int) -> str:
@@ -102,10 +105,10 @@ def coarse(pixels: np.ndarray) -> np.ndarray:
 
 
 def sheet(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
-    """Equal small images (3, H, W), enlarged, side by side in rows of `columns`, on grey."""
+    """Equal small images (3, H, W), enlarged, side by side in rows of `columns`."""
     factor = max(1, 24 // max(images[0].shape[1:]))
     large = [wrap(grown(image, factor)) for image in images]
-    return make_grid(large, columns, pad_value=136).array
+    return make_grid(large, columns, pad_value=BETWEEN).array
 
 
 def grown(image: np.ndarray, factor: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinynet.console import counted
+from tinynet.console import some
 from tinynet.errors import CheckpointError
 from tinynet.nn import Module
 from tinynet.nn.states import snapshot
@@ -66,21 +66,16 @@ class ReportWriter(Callback):
         found = run.findings
         assert found is not None
         count = len(found) if found.of == "examples" and len(found) else found.seen
-        size = getattr(run.train, "batch_size", None)
-        asked = {**setup_of(run), "epochs": run.epochs, "batch_size": size}
-        contents = Contents(
-            self.folder.resolve().name,
-            run.model,
-            run.history,
-            found,
-            counted(f"{count:,}", "validation examples"),
-            epoch,
-            run.about,
-            run.about.get("settings") or asked,
-            environment(),
-            commands(self.folder, run.about, run.phase),
-        )
-        keep(self.folder, contents)
+        state = {
+            "setup": setup_of(run),
+            "epochs": run.epochs,
+            "data": {"batch_size": getattr(run.train, "batch_size", None)},
+            "environment": environment(),
+            "phase": run.phase,
+        }
+        measured = some(count, "validation example")
+        contents = Contents(run.model, run.history, found, measured, epoch, run.about)
+        keep(self.folder, _completed(contents, self.folder, state))
 
 
 def keep(folder: Path, contents: Contents) -> None:
@@ -106,20 +101,21 @@ def of_checkpoint(
     run = stored.run or {}
     with contextlib.suppress(CheckpointError):  # there is none, or it is damaged
         run = read(folder / LAST).run or run
-    size = (run.get("data") or {}).get("batch_size")
+    history = History(from_columns(run.get("history", ())))
+    epoch = (stored.run or {}).get("epoch", 0)
+    contents = Contents(model, history, findings, measured_on, epoch, vars(stored))
+    return _completed(contents, folder, run)
+
+
+def _completed(contents: Contents, folder: Path, run: Mapping[str, Any]) -> Contents:
+    """The same with what is told of the run in `folder`. run: its state, or some of it."""
+    about, size = contents.about, (run.get("data") or {}).get("batch_size")
     asked = {**run.get("setup", {}), "epochs": run.get("epochs"), "batch_size": size}
-    return Contents(
-        folder.resolve().name,
-        model,
-        History(from_columns(run.get("history", ()))),
-        findings,
-        measured_on,
-        (stored.run or {}).get("epoch", 0),
-        vars(stored),
-        stored.settings or asked,
-        run.get("environment") or stored.versions or {},
-        commands(folder, vars(stored), run.get("phase", 0)),
-    )
+    contents.title = folder.resolve().name
+    contents.settings = about.get("settings") or asked
+    contents.versions = run.get("environment") or about.get("versions") or {}
+    contents.commands = commands(folder, about, run.get("phase", 0))
+    return contents
 
 
 def commands(folder: Path, about: Mapping[str, Any], phase: int = 0) -> list[str]:

@@ -21,7 +21,8 @@ from tinynet.tensor import Tensor
 from tinynet.utils.data.collate import default_collate
 
 __all__ = [
-    "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset", "random_split",
+    "ChainDataset", "ConcatDataset", "Dataset", "IterableDataset", "Subset", "TensorDataset",
+    "random_split",
 ]  # fmt: skip
 
 T_co = TypeVar("T_co", covariant=True)
@@ -54,6 +55,9 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
 
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError(f"{type(self).__name__} needs __iter__")
+
+    def __add__(self, other: Any) -> ChainDataset:  # type: ignore[override]
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -164,6 +168,16 @@ class ConcatDataset(Dataset[Any]):
         i = checked_index(index, len(self))
         k = bisect.bisect_right(self.cumulative_sizes, i)
         return self.datasets[k][i - (self.cumulative_sizes[k - 1] if k else 0)]
+
+
+class ChainDataset(IterableDataset[Any]):
+    """The examples of several IterableDatasets, one after the other."""
+
+    def __init__(self, datasets: Iterable[Iterable[Any]]) -> None:
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.chain.from_iterable(self.datasets)
 
 
 def takes_batches(dataset: Any) -> bool:

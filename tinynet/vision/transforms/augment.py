@@ -37,10 +37,7 @@ class RandomCrop(Transform):
     fill: Any = 0
     padding_mode: str = "constant"
 
-    def __post_init__(self) -> None:
-        self.size = F.size_pair("RandomCrop", self.size)
-
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N = len(x)
         xp = F.pad(x, self.padding or 0, self.fill, self.padding_mode)
         if self.pad_if_needed:
@@ -72,13 +69,7 @@ class RandomResizedCrop(Transform):
     interpolation: Any = F.BILINEAR
     antialias: bool | None = True
 
-    def __post_init__(self) -> None:
-        self.size = F.size_pair("RandomResizedCrop", self.size)
-        self.scale = interval("RandomResizedCrop", "scale", self.scale)
-        self.ratio = interval("RandomResizedCrop", "ratio", self.ratio)
-        self.interpolation = F.InterpolationMode.of(self.interpolation)
-
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N, C, H, W = x.shape
         y = np.empty((N, C, *self.size), x.dtype)
         for n in range(N):
@@ -108,15 +99,13 @@ class RandomErasing(Transform):
     inplace: bool = False
 
     def __post_init__(self) -> None:
-        within("RandomErasing", "p", self.p, 0, 1)
-        self.scale = interval("RandomErasing", "scale", self.scale)
-        self.ratio = interval("RandomErasing", "ratio", self.ratio)
+        super().__post_init__()
         if isinstance(self.value, str) and self.value != "random":
             raise ValueError(
                 f"RandomErasing: value must be numbers or 'random', got {self.value!r}"
             )
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         C, H, W = x.shape[1:]
         y = x.copy()
         for n in np.flatnonzero(rng.random(len(x)) < self.p):
@@ -157,10 +146,7 @@ class _Sometimes(Transform):
     changed: ClassVar[Any]
     p: float = 0.5
 
-    def __post_init__(self) -> None:
-        within(type(self).__name__, "p", self.p, 0, 1)
-
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         chosen = rng.random(len(x)) < self.p
         y = x.copy()
         y[chosen] = self.changed(x[chosen])
@@ -203,11 +189,7 @@ class RandomRotation(Transform):
     center: Sequence[float] | None = field(default=None, kw_only=True)
     fill: Any = field(default=0, kw_only=True)
 
-    def __post_init__(self) -> None:
-        self.degrees = interval(type(self).__name__, "degrees", self.degrees)
-        self.interpolation = F.InterpolationMode.of(self.interpolation)
-
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         angles = rng.uniform(self.degrees[0], self.degrees[1], len(x))
         return F.rotate(x, angles, self.interpolation, center=self.center, fill=self.fill)
 
@@ -232,16 +214,15 @@ class RandomAffine(Transform):
     def __post_init__(self) -> None:
         shear = self.shear or 0
         pairs = (shear[:2], shear[2:] or 0) if isinstance(shear, (tuple, list)) else (shear, 0)
-        self.degrees = interval("RandomAffine", "degrees", self.degrees)
         far = self.translate or (0, 0)
         self.translate = [within("RandomAffine", "translate", t, 0, 1) for t in far]
-        self.scale = interval("RandomAffine", "scale", self.scale or (1, 1))
+        self.scale = self.scale or (1, 1)
         self.shear = [interval("RandomAffine", "shear", pair) for pair in pairs]
-        self.interpolation = F.InterpolationMode.of(self.interpolation)
+        super().__post_init__()
         if self.scale[0] <= 0:
             raise ValueError(f"RandomAffine: scale must be above 0, got {self.scale}")
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         N, _, H, W = x.shape
         far = np.multiply(self.translate, (W, H))
         angle = rng.uniform(self.degrees[0], self.degrees[1], N)
@@ -279,7 +260,7 @@ class ColorJitter(Transform):
         if not -0.5 <= self.hue[0] <= self.hue[1] <= 0.5:
             raise ValueError(f"ColorJitter: hue must be from -0.5 to 0.5, got {self.hue}")
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         changes = [
             (F.adjust_brightness, self.brightness, 1),
             (F.adjust_contrast, self.contrast, 1),
@@ -304,7 +285,7 @@ class GaussianBlur(Transform):
             self.sigma = self.sigma, self.sigma
         self.sigma = interval("GaussianBlur", "sigma", self.sigma)
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         sigmas = rng.uniform(self.sigma[0], self.sigma[1], len(x))
         parts = (F.gaussian_blur(x[k : k + 1], self.kernel_size, s) for k, s in enumerate(sigmas))
         return np.concatenate([x[:0], *parts])

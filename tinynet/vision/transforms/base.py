@@ -2,7 +2,7 @@
 
 A transform takes a PIL image, a tensor (..., C, H, W) or an array (N, C, H, W) and gives the like.
 Whatever is random is drawn for each image of a batch, from the generator that is given, or else
-from tinynet's default one.
+from tinynet's default one. Transforms are modules, and may stand in an nn.Sequential.
 """
 
 from __future__ import annotations
@@ -16,22 +16,25 @@ import numpy as np
 
 from tinynet.errors import check_function
 from tinynet.nn.checks import with_article
+from tinynet.nn.module import Module
 from tinynet.ops.checks import within
-from tinynet.random import default_rng
+from tinynet.random import default_rng, use_rng
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.images import as_batch
 
 __all__ = [
-    "CenterCrop", "Compose", "ConvertImageDtype", "Grayscale", "Lambda", "Normalize", "PILToTensor",
-    "Pad", "RandomApply", "Resize", "ToPILImage", "ToTensor", "Transform",
+    "CenterCrop", "Compose", "ConvertImageDtype", "FiveCrop", "Grayscale", "Lambda", "Normalize",
+    "PILToTensor", "Pad", "RandomApply", "RandomChoice", "RandomOrder", "Resize", "TenCrop",
+    "ToPILImage", "ToTensor", "Transform",
 ]  # fmt: skip
 
 Rng = np.random.Generator | None
 
 
 def apply_transform(transform: Callable[..., Any], image: Any, rng: Rng) -> Any:
-    """Apply a Transform, which takes the generator, or a plain function of the image alone."""
-    return transform(image, rng) if isinstance(transform, Transform) else transform(image)
+    """transform(image), in which `rng` is the default generator."""
+    with use_rng(default_rng(rng)):
+        return transform(image)
 
 
 def of_batch(transform: Callable[..., Any], batch: np.ndarray, rng: Rng) -> np.ndarray:
@@ -53,33 +56,65 @@ def check_transform(owner: str, name: str, value: Any) -> Any:
     return value
 
 
-class Transform:
-    """Base of the transforms. Derive from it and write `apply(x, rng)` for one of your own.
+def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
+    """(least, most), also of one number: that much below and above `center`."""
+    if not isinstance(value, (tuple, list)):
+        amount = within(owner, name, value, 0, math.inf)
+        value = center - amount, center + amount
+    if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
+        raise ValueError(
+            f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
+        )
+    return value[0], value[1]
+
+
+SETTINGS: dict[str, Callable[[str, str, Any], Any]] = {
+    "size": lambda owner, name, value: F.size_pair(owner, value),
+    "interpolation": lambda owner, name, value: F.InterpolationMode.of(value),
+    "p": lambda owner, name, value: within(owner, name, value, 0, 1),
+    "dtype": lambda owner, name, value: np.dtype(value),
+    **dict.fromkeys(("scale", "ratio", "degrees"), interval),
+}
+"""What becomes of a setting of this name in any transform that is a dataclass."""
+
+
+class Transform(Module):
+    """Base of the transforms. Derive from it and write `change(x, rng)` for one of your own.
 
     takes_batches: whether a batch at once comes out as its images would one by one.
     """
 
     needs_float = False
     takes_batches = True
+    __setattr__ = object.__setattr__  # type: ignore[assignment]  # nothing to be registered
+
+    def __post_init__(self) -> None:
+        for name, value in [*vars(self).items()]:
+            if name in SETTINGS:
+                setattr(self, name, SETTINGS[name](type(self).__name__, name, value))
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
+        return apply_transform(self.forward, image, rng)
+
+    def forward(self, image: Any) -> Any:
+        """The transformed image, or images."""
         name = type(self).__name__
         x, back = as_batch(name, image)
         if self.needs_float and x.dtype.kind != "f":
             raise TypeError(
                 f"{name} needs floats, got {x.dtype}: put ToFloat() before {name}, or ToTensor()"
             )
-        return back(self.apply(x, default_rng(rng)))
+        return back(self.change(x, default_rng()))
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The transformed batch (N, C, H, W); `x` itself stays as it is."""
-        raise NotImplementedError(f"{type(self).__name__} needs apply(x, rng)")
+        raise NotImplementedError(f"{type(self).__name__} needs change(x, rng)")
 
     def __repr__(self) -> str:
         shown = []
         for name, value in vars(self).items():
             value = tuple(value.tolist()) if isinstance(value, np.ndarray) else value
-            if not callable(value):
+            if not callable(value) and name[0] != "_":
                 shown.append(f"{name}={getattr(value, 'value', value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -100,9 +135,9 @@ class Compose(Transform):
         """Whether all of them do."""
         return all(getattr(transform, "takes_batches", False) for transform in self.transforms)
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         for transform in self.transforms:
-            image = apply_transform(transform, image, rng)
+            image = transform(image)
         return image
 
     def __repr__(self) -> str:
@@ -119,8 +154,34 @@ class RandomApply(Compose):
         super().__init__(transforms)
         self.p = within("RandomApply", "p", p, 0, 1)
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
-        return super().__call__(image, rng) if default_rng(rng).random() < self.p else image
+    def forward(self, image: Any) -> Any:
+        return super().forward(image) if default_rng().random() < self.p else image
+
+
+class RandomChoice(Compose):
+    """One of the transforms, drawn with the probabilities p, or all alike."""
+
+    takes_batches = False
+
+    def __init__(
+        self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None
+    ) -> None:
+        super().__init__(transforms)
+        self.p = None if p is None else np.divide(p, np.sum(p))
+
+    def forward(self, image: Any) -> Any:
+        return self.transforms[default_rng().choice(len(self.transforms), p=self.p)](image)
+
+
+class RandomOrder(Compose):
+    """All of the transforms, in an order that is drawn anew for each image."""
+
+    takes_batches = False
+
+    def forward(self, image: Any) -> Any:
+        for k in default_rng().permutation(len(self.transforms)):
+            image = self.transforms[k](image)
+        return image
 
 
 class Lambda(Transform):
@@ -132,7 +193,7 @@ class Lambda(Transform):
         check_function("Lambda", "lambd", lambd, "lambda x: 1 - x")
         self.lambd = lambd
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return self.lambd(image)
 
 
@@ -145,14 +206,14 @@ class ToTensor(Transform):
     Tensors and arrays (N, C, H, W) of bytes become floats too.
     """
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return F.scaled(image) if _is_batch(image) else F.to_tensor(image)
 
 
 class PILToTensor(Transform):
     """A PIL image as a tensor (C, H, W) of the same values."""
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return image if _is_batch(image) else F.pil_to_tensor(image)
 
 
@@ -164,17 +225,17 @@ class ToPILImage(Transform):
 
     mode: str | None = None
 
-    def __call__(self, image: Any, rng: Rng = None) -> Any:
+    def forward(self, image: Any) -> Any:
         return F.to_pil_image(image, self.mode)
 
 
+@dataclass(eq=False, repr=False)
 class ConvertImageDtype(Transform):
     """Another dtype, floats or uint8: the range 0..1 is 0..255 there."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = np.dtype(dtype)
+    dtype: Any
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.convert_image_dtype(x, self.dtype)
 
 
@@ -195,7 +256,7 @@ class Normalize(Transform):
         if not (self.std > 0).all():
             raise ValueError(f"Normalize: std must be positive, got {self.std.tolist()}")
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.normalize(x, self.mean, self.std)
 
 
@@ -205,7 +266,7 @@ class Grayscale(Transform):
 
     num_output_channels: int = 1
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.rgb_to_grayscale(x, self.num_output_channels)
 
 
@@ -222,21 +283,43 @@ class Resize(Transform):
     antialias: bool | None = True
 
     def __post_init__(self) -> None:
-        F.resized(1, 1, self.size)
+        F.resized(1, 1, self.size)  # a number is not for both sides here
         self.interpolation = F.InterpolationMode.of(self.interpolation)
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.resize(x, self.size, self.interpolation, self.max_size, self.antialias)
 
 
+@dataclass(eq=False, repr=False)
 class CenterCrop(Transform):
     """The window of `size` in the middle; black where the image is smaller."""
 
-    def __init__(self, size: int | Sequence[int]) -> None:
-        self.size = F.size_pair("CenterCrop", size)
+    size: Any
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.center_crop(x, self.size)
+
+
+@dataclass(eq=False, repr=False)
+class FiveCrop(Transform):
+    """The windows of `size` in the four corners and the middle, a tuple of five images."""
+
+    takes_batches = False
+
+    size: Any
+
+    def forward(self, image: Any) -> Any:
+        return F.five_crop(image, self.size)
+
+
+@dataclass(eq=False, repr=False)
+class TenCrop(FiveCrop):
+    """The five of `FiveCrop`, and those of the image mirrored left to right, or top to bottom."""
+
+    vertical_flip: bool = False
+
+    def forward(self, image: Any) -> Any:
+        return F.ten_crop(image, self.size, self.vertical_flip)
 
 
 @dataclass(eq=False, repr=False)
@@ -247,23 +330,8 @@ class Pad(Transform):
     fill: Any = 0
     padding_mode: str = "constant"
 
-    def apply(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return F.pad(x, self.padding, self.fill, self.padding_mode)
-
-
-# ----- arguments ----------------------------------------------------------------------------------
-
-
-def interval(owner: str, name: str, value: Any, center: float = 0) -> tuple[float, float]:
-    """(least, most), also of one number: that much below and above `center`."""
-    if not isinstance(value, (tuple, list)):
-        amount = within(owner, name, value, 0, math.inf)
-        value = center - amount, center + amount
-    if len(value) != 2 or not -math.inf < value[0] <= value[1] < math.inf:
-        raise ValueError(
-            f"{owner}: {name} must be a number or a pair (least, most), got {value!r:.60}"
-        )
-    return value[0], value[1]
 
 
 def _is_batch(image: Any) -> bool:

@@ -18,7 +18,7 @@ from tinynet.autograd import wrap
 from tinynet.errors import ShapeError, integer, unknown_name
 from tinynet.ops.resize import interpolation as matrix
 from tinynet.tensor import Tensor
-from tinynet.vision.transforms.images import as_pil, of_images, pixels_of
+from tinynet.vision.transforms.images import as_batch, as_pil, of_images, pixels_of
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 GREY = np.array([0.2989, 0.587, 0.114], np.float32)  # of red, green and blue, as the eye sees them
@@ -104,6 +104,24 @@ def center_crop(x: np.ndarray, output_size: int | Sequence[int]) -> np.ndarray:
     excess = (n - size for n, size in zip(x.shape[2:], sizes))
     top, left = (round(n / 2) if n >= 0 else -(-n // 2) for n in excess)
     return crop(x, top, left, *sizes)
+
+
+def five_crop(img: Any, size: int | Sequence[int]) -> tuple[Any, ...]:
+    """The windows of that size at the upper left, upper right, lower left, lower right, and in the
+    middle."""
+    height, width = size_pair("five_crop", size)
+    H, W = as_batch("five_crop", img)[0].shape[2:]
+    if height > H or width > W:
+        raise ShapeError(f"five_crop: size {(height, width)} is larger than the image, {(H, W)}")
+    corners = [(top, left) for top in (0, H - height) for left in (0, W - width)]
+    windows = [crop(img, *corner, height, width) for corner in corners]
+    return (*windows, center_crop(img, (height, width)))
+
+
+def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -> tuple[Any, ...]:
+    """Those of `five_crop`, then those of the image mirrored left to right, or top to bottom."""
+    mirrored = vflip(img) if vertical_flip else hflip(img)
+    return (*five_crop(img, size), *five_crop(mirrored, size))
 
 
 @of_images

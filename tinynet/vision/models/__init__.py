@@ -1,4 +1,4 @@
-"""torchvision's nets that a CPU can train, by its names: the ResNets and the VGG family.
+"""torchvision's nets that a CPU can train, by its names: ResNets, the VGG family, MobileNetV2.
 
 The parameters have torchvision's names too, so that its weights fit. tinynet brings no trained
 weights: download them from their makers and load them with `load_state_dict`. Smaller nets are in
@@ -7,7 +7,7 @@ weights: download them from their makers and load them with `load_state_dict`. S
 
 from __future__ import annotations
 
-import sys
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,10 +17,11 @@ from tinynet.errors import no_attribute
 from tinynet.models.resnet import BasicBlock, conv, stage
 from tinynet.models.vgg import DEPTHS, classifier, features
 from tinynet.nn.pool import fused
+from tinynet.vision.models.mobilenet import MobileNetV2
 
 __all__ = [
-    "VGG", "ResNet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "vgg11",
-    "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "VGG", "MobileNetV2", "ResNet", "mobilenet_v2", "resnet18", "resnet34", "resnet50", "resnet101",
+    "resnet152", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
 ]  # fmt: skip
 
 
@@ -40,7 +41,7 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = conv(3, 64, 7, 2, None)
         self.bn1 = nn.BatchNorm2d(64)
-        self.relu = nn.ReLU()
+        self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         width = 64
         for k, (n, planes) in enumerate(zip(layers, (64, 128, 256, 512), strict=True)):
@@ -99,10 +100,12 @@ resnet101 = _net("resnet101", ResNet, Bottleneck, (3, 4, 23, 3))
 resnet152 = _net("resnet152", ResNet, Bottleneck, (3, 8, 36, 3))
 vgg11, vgg13, vgg16, vgg19 = (_net(plan, _vgg, plan, False) for plan in DEPTHS)
 vgg11_bn, vgg13_bn, vgg16_bn, vgg19_bn = (_net(f"{p}_bn", _vgg, p, True) for p in DEPTHS)
-resnet = vgg = sys.modules[__name__]  # torchvision's modules of them
+mobilenet_v2 = _net("mobilenet_v2", MobileNetV2)
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("feature_extraction", "resnet", "vgg"):
+        return importlib.import_module(f"{__name__}.{name}")
     if name.endswith("_Weights"):  # which many scripts import; a model refuses to be made with them
         return Missing(f"vision.models.{name}", NOT_HERE["hub"])
     raise no_attribute(__name__, name, __all__)
