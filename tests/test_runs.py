@@ -371,6 +371,7 @@ def test_what_is_wrong_with_a_schedule_is_said_with_a_folder_too(tmp_path, sched
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("default:the report is not written")
 def test_files_of_others_in_a_folder_stay_and_are_not_advised(here, capsys):
     Path("mine").mkdir()
     Path("mine/report.html").write_text("mine")

@@ -737,6 +737,10 @@ def test_a_list_an_integer_and_a_tensor_of_another_kind_are_as_the_array(run):
     assert model.batch(x[0, 0], invert=True).done == ["dark and light exchanged"]
     large = model.batch(x.repeat(2, 2).repeat(2, 3), invert=True).done[0]
     assert large == "dark and light exchanged; resized to 8x8"
+    ids = np.arange(12).reshape(4, 3)
+    embedding = nn.Sequential(nn.Embedding(12, 2), nn.Flatten())
+    training.fit(embedding, ids, [0, 1, 2, 3], epochs=1, out="ids", progress=False)
+    assert len(tinynet.load("ids", embedding).predict(ids)) == 4
     with pytest.raises(DataError, match="its values run from 0 to 255"):
         model.predict(np.arange(256, dtype=np.uint16).reshape(16, 16))
 

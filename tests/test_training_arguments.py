@@ -470,8 +470,8 @@ def test_arrays_are_measured_as_they_are_trained_on():
     ("options", "told"),
     [
         ({"metrics": {"mine": lambda o, t: o.numpy().mean()}}, "'mine' gets NumPy arrays, and no"),
-        ({"transform": lambda x: None}, r"an array of shape \(60, 4\).*; it gave a NoneType"),
-        ({"transform": lambda x: x[:5]}, r"as many examples; it gave a ndarray of shape \(5, 4\)"),
+        ({"transform": lambda x: None}, r"an array of shape \(60, 4\).*; it gave NoneType"),
+        ({"transform": lambda x: x[:5]}, r"as many examples; it gave ndarray of shape \(5, 4\)"),
         ({"about": {"author": "me"}}, "fit: about: unknown key 'author'"),
     ],
 )

@@ -38,7 +38,7 @@ COMMANDS = {
 WITH_FILES = ("train", "resume", "export")
 """What these are asked for is in their files: they go on where their output cannot be written."""
 
-PYTHON = r"root=, |, or pass strict=False[^.]*| \(resume=False\)"
+PYTHON = r"root=, |(, or pass|; in Python) strict=False[^.]*| \(resume=False\)"
 """What errors say to pass in Python, where they say the option too, or where there is none."""
 
 OVERVIEW = """\

@@ -26,7 +26,7 @@ from tinynet.utils.data.dataset import (
     part_sizes,
     split_generator,
 )
-from tinynet.vision.transforms.base import check_transform, of_batch
+from tinynet.vision.transforms.base import apply_transform, check_transform
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -87,7 +87,7 @@ class ArrayDataset(Dataset):
         rows = tuple(a[indices] for a in self.arrays)
         if self.transform is None:
             return rows
-        return (of_batch(self.transform, rows[0], rng), *rows[1:])
+        return (apply_transform(self.transform, rows[0], rng), *rows[1:])
 
     def __repr__(self) -> str:
         arrays = ", ".join(f"{a.dtype}{list(a.shape)}" for a in self.arrays)

@@ -85,7 +85,9 @@ def load_folder(
     if images.shape[1] == 1 and any(map(_is_colour, others)):
         images = np.repeat(images, 3, axis=1)  # as all parts are to have the same channels
     dataset = ArrayDataset(images, labels, classes=classes)
-    dataset.files, dataset.fit = tuple(map(str, files)), None if size is None else fit
+    dataset.files = tuple(map(str, files))
+    if size is not None or fit != FITS[0]:
+        dataset.fit = fit
     return dataset
 
 

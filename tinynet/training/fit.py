@@ -51,7 +51,7 @@ from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss, name_of, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
-from tinynet.training.preparation import Images, known_of
+from tinynet.training.preparation import ENOUGH, Images, known_of
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -158,7 +158,7 @@ def fit(
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
     out, checkpoint, init_from, resume = (  # type: ignore[assignment]
-        as_path(path) if isinstance(path, (str, os.PathLike)) else path
+        as_path(path) if path and isinstance(path, (str, os.PathLike)) else path
         for path in (out, checkpoint, init_from, resume)
     )
     train = as_examples(train, targets, model, loss=loss)
@@ -418,7 +418,8 @@ def _one_epoch(run: Run) -> Record:
             note = None if run.findings is None else run.findings.add
             held_out = run.ranks.own_batches(run.validate, run.findings)
             if not run.history and run.ranks.first and known is None:
-                held_out = looked_at(held_out, at_validation)
+                enough = ENOUGH if run.ranks.whole else 1  # findings counts those of other ranks
+                held_out = looked_at(held_out, at_validation, enough)
             measured = evaluate(
                 run.model,
                 held_out,

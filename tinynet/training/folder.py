@@ -62,12 +62,12 @@ class RunFolder(Callback):
         self.keep_every = keep_every
         self.save_every = save_every
         self.signals = StopSignals()
-        self.before: dict[Path, os.stat_result] = {}  # what this run is to replace
+        self.before: dict[Path, tuple[int, int]] = {}  # what this run is to replace
 
     def on_train_begin(self, run: Run) -> None:
         if not run.resumed:
             if run.ranks.first:
-                self.before = {path: path.stat() for path in left_in(self.folder)}
+                self.before = {path: _stamp(path) for path in left_in(self.folder)}
             if not kept_in(self.folder):  # fails now, and not after the first epoch
                 self._save(run)
         self.signals.listen(heed=run.ranks.first)
@@ -93,8 +93,7 @@ class RunFolder(Callback):
     def _save(self, run: Run) -> None:
         save_run(self.folder / LAST, run)
         for path, was in self.before.items():  # only now: there may have been no room for it
-            now = path.stat()
-            if (was.st_ino, was.st_mtime_ns) == (now.st_ino, now.st_mtime_ns):
+            if path.exists() and _stamp(path) == was:
                 path.unlink()
         self.before = {}
         if self.signals.caught and not run.finished():
@@ -208,6 +207,11 @@ def check_free(folder: str | os.PathLike[str]) -> None:
             f"{folder} holds a run ({', '.join(path.name for path in found)}). Go on with it: "
             f"resume={last!r}; replace it: overwrite=True; or train in another folder: out="
         )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What is another once the file was written anew."""
+    return path.stat().st_ino, path.stat().st_mtime_ns
 
 
 def left_in(folder: str | os.PathLike[str]) -> list[Path]:

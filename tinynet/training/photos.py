@@ -127,7 +127,7 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
         each = [x for image in images if (x := _of_form(image, shape)) is not None]
         alike = len(each) == len(images) and len({x.dtype for x in each}) == 1
         return np.concatenate(each) if alike else None
-    array = _array_of(images)
+    array = _array_of(images, shape)
     if array is None or (len(shape) == 3 and array.dtype.kind != "f" and array.dtype != np.uint8):
         return None
     if len(shape) == 3 and array.shape[1:] != shape:
@@ -146,15 +146,15 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     return array
 
 
-def _array_of(images: Any) -> np.ndarray | None:
-    """The array of an array or a tensor, with bytes for integers from 0 to 255, and for those of 16
-    bits beyond; None for anything else.
+def _array_of(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The array of an array or a tensor, of images with bytes for integers from 0 to 255, and for
+    those of 16 bits beyond; None for anything else.
     """
     images = ours(images)
     if not isinstance(images, (np.ndarray, Tensor)):
         return None
     array = np.asarray(images)
-    if array.dtype.kind in "iu" and array.size and array.min() >= 0:
+    if len(shape) == 3 and array.dtype.kind in "iu" and array.size and array.min() >= 0:
         if array.dtype == np.uint16 and array.max() > 255:
             return bytes_of_16_bits(array)
         if array.dtype != np.uint16 and array.max() <= 255:
@@ -185,7 +185,7 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
             yield str(file), file
     elif vision_images.is_pil(images):
         yield "", images
-    elif (array := _array_of(images)) is not None:
+    elif (array := _array_of(images, shape)) is not None:
         is_one = array.ndim <= 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
         is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
         for image in [array] if is_one else array:

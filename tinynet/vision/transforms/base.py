@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import check_function
-from tinynet.nn.checks import with_article
 from tinynet.nn.module import Module
 from tinynet.ops.checks import within
 from tinynet.random import default_rng, use_rng
@@ -35,18 +34,6 @@ def apply_transform(transform: Callable[..., Any], image: Any, rng: Rng) -> Any:
     """transform(image), in which `rng` is the default generator."""
     with use_rng(default_rng(rng)):
         return transform(image)
-
-
-def of_batch(transform: Callable[..., Any], batch: np.ndarray, rng: Rng) -> np.ndarray:
-    """`apply_transform` of a batch of examples (N, ...). TypeError unless it gives N of them."""
-    made = apply_transform(transform, batch, rng)
-    if not isinstance(made, np.ndarray) or made.shape[:1] != batch.shape[:1]:
-        shape = f" of shape {tuple(made.shape)}" if hasattr(made, "shape") else ""
-        raise TypeError(
-            f"the transform gets a batch as an array of shape {batch.shape}, and is to give one of "
-            f"as many examples; it gave {with_article(type(made).__name__)}{shape}"
-        )
-    return made
 
 
 def check_transform(owner: str, name: str, value: Any) -> Any:
