@@ -515,6 +515,16 @@ def test_the_graph_has_relu_and_the_pool_in_their_order(kept):
     assert pool.next_functions[0][0] is relu
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [[nn.ReLU(), nn.MaxPool2d(2)], [nn.Conv2d(1, 2, 3)], [nn.Linear(4, 2)], [nn.Conv1d(1, 2, 1)]],
+)
+def test_layers_take_an_array_as_a_constant(layers):
+    shape = (1, 1, 4) if isinstance(layers[0], nn.Conv1d) else (1, 1, 4, 4)
+    model, x = nn.Sequential(*layers), rng().standard_normal(shape).astype(np.float32)
+    np.testing.assert_array_equal(model(x).array, model(tinynet.tensor(x)).array)
+
+
 def test_a_relu_in_place_that_comes_first_changes_what_it_is_given():
     for layers in ([nn.ReLU(inplace=True), nn.MaxPool2d(2)], [nn.ReLU(inplace=True)]):
         x = tinynet.tensor(np.array([[[[-1.0, 2.0], [3.0, -4.0]]]]))

@@ -56,7 +56,7 @@ class MaxPool2d(Module):
     def forward(self, x: Tensor, relu: bool = False) -> Any:
         """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
         windows = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        if x.array.ndim == 4 and not self.return_indices:
+        if getattr(x, "array", x).ndim == 4 and not self.return_indices:
             y = ops.max_pool2d(x, *windows, relu)
             if relu and y.node is not None and y.node.call is None:
                 y.node.name = "relu_max_pool2d"  # which did the work of both
@@ -89,6 +89,8 @@ def fused(layers: Iterable[Module]) -> list[Callable[[Any], Any]]:
 
 def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing, unless it is kept how each result was computed."""
+    if not isinstance(x, Tensor):
+        return relu(x)  # type: ignore[no-any-return]
     node, shape = x.node, x.array.shape
     if x.requires_grad and (x.keeps if node is None else node.call is not None):
         return relu(x)  # type: ignore[no-any-return]
