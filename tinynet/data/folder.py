@@ -199,7 +199,7 @@ def grey_or_rgb(image: Any) -> Any:
             raise ValueError(f"its pixels are {wide.min()} to {wide.max()}, expected 0 to 65535")
         if isinstance(transparent, int):
             wide[wide == transparent] = 65535
-        return vision_images.as_pil(bytes_of_16_bits(wide)[None])
+        return vision_images.as_pil(as_bytes(wide)[None])
     grey = image.mode in GREY_MODES
     if image.mode[-1] in "Aa" or transparent is not None:
         image = image.convert("RGBA")
@@ -209,8 +209,8 @@ def grey_or_rgb(image: Any) -> Any:
     return image.convert("L" if grey else "RGB")
 
 
-def bytes_of_16_bits(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of 0 to 65535 as uint8."""
+def as_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of 16 bits, 0 to 65535, as uint8."""
     return ((pixels.astype(np.int32) + 128) // 257).astype(np.uint8)
 
 

@@ -384,7 +384,7 @@ def _one_epoch(run: Run) -> Record:
         for callback in run.callbacks:
             callback.on_step_end(run, means)
 
-    run.so_far.peak = peak = max((record["lr"] for record in run.history), default=0.0)
+    run.so_far.peak = max((record["lr"] for record in run.history), default=0.0)
     if not run.so_far.steps:
         run.start_clock()
         run.epoch += 1
@@ -412,7 +412,7 @@ def _one_epoch(run: Run) -> Record:
         run.model.checkpoint = replace(known, inputs=run.about.get("inputs"), untold=None)
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
-    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps, peak=max(lr, peak)):
+    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps, peak=run.so_far.peak):
         check_weights(run.model)
         if run.validate is not None:
             note = None if run.findings is None else run.findings.add

@@ -18,15 +18,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.files import as_path, open_file
-from tinynet.data.folder import (
-    SUFFIXES,
-    bytes_of_16_bits,
-    decoded,
-    fitted,
-    grey_or_rgb,
-    kind_of,
-    no_images,
-)
+from tinynet.data.folder import SUFFIXES, as_bytes, decoded, fitted, grey_or_rgb, kind_of, no_images
 from tinynet.data.npz import images_from_npz
 from tinynet.data.table import read_table
 from tinynet.errors import DataError
@@ -156,7 +148,7 @@ def _array_of(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     array = np.asarray(images)
     if len(shape) == 3 and array.dtype.kind in "iu" and array.size and array.min() >= 0:
         if array.dtype == np.uint16 and array.max() > 255:
-            return bytes_of_16_bits(array)
+            return as_bytes(array)
         if array.dtype != np.uint16 and array.max() <= 255:
             return array.astype(np.uint8)
     return array
