@@ -189,13 +189,6 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
 def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
     monkeypatch.setattr(tinynet.cli, "make_parser", Mock(side_effect=KeyboardInterrupt))
     assert main([]) == 130
-    code = (
-        "import sys, tinynet_command; sys.meta_path.insert(0, tinynet_command)\n"
-        "def find_spec(*_): raise KeyboardInterrupt\n"
-        "tinynet_command.find_spec = find_spec; sys.exit(tinynet_command.main())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout + done.stderr) == (130, "")
 
 
 def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tiny, here, monkeypatch, capsys):
@@ -206,13 +199,11 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tiny, here, monkeyp
     assert {"run", "a.json", "w.safetensors", "state.pt"} < {path.name for path in here.iterdir()}
 
 
-def test_errors_speak_of_options_where_python_has_arguments(trained, here, capsys):
-    (here / "net.py").write_text("from tinynet import nn\nNet = lambda: nn.Linear(2, 2)\n")
-    picture(here / "a.png", "left")
-    assert main(["predict", str(trained), "a.png", "--model", "net.py:Net"]) == 1
-    error = capsys.readouterr().err
-    assert "with the arguments it was saved with.\n" in error
-    assert "strict" not in error
+def test_what_was_typed_is_in_the_error_as_it_was(here, capsys):
+    assert main(["evaluate", "runs/batch_size=32"]) == 2
+    assert "runs/batch_size=32 does not exist" in capsys.readouterr().err
+    assert main(["summary", ""]) == 2
+    assert "unknown model ''" in capsys.readouterr().err
 
 
 def test_evaluate_shows_every_class_and_the_confusion_matrix(trained, capsys):

@@ -292,13 +292,16 @@ def test_a_graph_whose_weights_have_moved_since_is_refused():
         tinynet.explain(loss, model[0].weight, (0, 0))
 
 
-def test_a_relu_that_leaves_its_work_to_a_pool_stands_before_it():
+def test_a_pool_that_does_the_work_of_the_relu_before_it_has_the_rules_of_both():
     layers = {"conv": nn.Conv2d(1, 2, 3), "relu": nn.ReLU(), "pool": nn.MaxPool2d(2)}
     model = nn.Sequential({**layers, "flat": nn.Flatten(), "out": nn.Linear(18, 3)})
     loss = F.cross_entropy(model(tinynet.randn(4, 1, 8, 8)), labels(4))
     explanation = check(loss, "conv.weight", (0, 0, 1, 1), model=model)
     names = [step.name for step in explanation.steps]
-    assert names[:5] == ["conv.weight", "conv", "relu", "max_pool2d", "reshape"]
+    assert names[:4] == ["conv.weight", "conv", "relu_max_pool2d", "reshape"]
+    shown = "\n".join(explanation.steps[1].lines())
+    assert "relu: y = max(x, 0)" in shown
+    assert "max_pool2d: y = the largest" in shown
 
 
 def test_every_operation_of_tinynet_carries_its_rule():

@@ -57,7 +57,10 @@ def train(few, model=None, batch_size=96):
         ("conv2d", "\n  raised in layer '0' (Conv2d)"),
         ("conv2d_dw_db", ", in the backward pass of conv2d\n  raised in layer '0' (Conv2d)"),
         ("max_pool2d", "\n  raised in layer '3' (MaxPool2d)"),
-        ("max_pool2d_dx", ", in the backward pass of max_pool2d after layer '1' (BatchNorm2d)"),
+        (
+            "max_pool2d_dx",
+            ", in the backward pass of relu_max_pool2d after layer '1' (BatchNorm2d)",
+        ),
     ],
 )
 def test_the_layer_is_named_forward_and_backward(few, monkeypatch, kernel, where):

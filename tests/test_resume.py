@@ -199,10 +199,19 @@ def test_a_run_that_looked_at_something_else_is_not_resumed(few, tmp_path, befor
     assert (tmp_path / "last.safetensors").read_bytes() == kept
 
 
-def test_a_setting_of_0_is_that_of_0_0(few, tmp_path):
-    options = {"out": tmp_path, "seed": 0, "progress": False}
-    fit(make_model(), few, 2, weight_decay=0.0, **options)
-    assert len(fit(make_model(), few, 3, weight_decay=0, resume=True, **options)) == 3
+@pytest.mark.parametrize(("whole", "point"), [(0, 0.0), (1, 1.0)])
+def test_a_setting_is_the_same_with_and_without_a_point(few, tmp_path, whole, point):
+    def go_on(epochs, value, **options):
+        model = make_model()
+        optimizer = optim.AdamW(model.parameters(), betas=(0.9, 0.5 * value), weight_decay=value)
+        flip = data.RandomHorizontalFlip(value)
+        options |= {"out": tmp_path, "seed": 0, "progress": False}
+        return fit(model, few, epochs, optimizer=optimizer, augment=flip, **options)
+
+    go_on(2, whole)
+    assert len(go_on(3, point, resume=True)) == 3
+    with pytest.raises(CheckpointError, match="betas was"):
+        go_on(4, 0.7, resume=True)
 
 
 def test_without_a_seed_a_run_goes_on_to_the_bit_too(few, tmp_path):

@@ -219,6 +219,11 @@ def test_what_was_moved_is_found_where_the_user_says_it_is(here, capsys):
     assert main(["verify", "run", *there]) == 0
     assert main(["train", "--resume", "run", "--epochs", "2", *there]) == 0
     assert main(["resume", "run", "--epochs", "3"]) == 0  # it knows by now
+    with open("else/net.py", "a") as file:
+        file.write("\nOther = Net\n")
+    capsys.readouterr()
+    assert main(["resume", "run", "--epochs", "4", "--model", "else/net.py:Other"]) == 2
+    assert "net.py:Other: the run to resume has" in capsys.readouterr().err
     np.savez("of2.npz", x=examples()[0], y=1 - examples()[1], classes=np.array(["a", "b"]))
     capsys.readouterr()
     for command in (["train", "--resume", "run"], ["resume", "run"]):

@@ -16,15 +16,15 @@ MOST = {
     "kernels": 4181,
     "lab": 2097,
     "models": 397,
-    "nn": 5806,
+    "nn": 5811,
     "onnx": 2273,
     "ops": 3686,
     "optim": 2458,
-    "teaching": 3594,
-    "training": 7400,
+    "teaching": 3600,
+    "training": 7412,
     "utils": 895,
     "vision": 1902,
-    "its own files": 5393,
+    "its own files": 5392,
 }
 """The most lines of each package, blank ones and docstrings included."""
 

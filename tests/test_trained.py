@@ -144,6 +144,10 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     np.savez("two.npz", a=x, b=x)
     with pytest.raises(DataError, match="holds a, b; expected one array of images, x"):
         model.predict("two.npz")
+    assert main(["predict", "run", "two.npz", "new.npz"]) == 1
+    told = capsys.readouterr()
+    assert "new.npz row 0" in told.out
+    assert "left out: two.npz: holds a, b" in told.err
 
 
 def test_an_unknown_fit_is_told_before_any_image(run):

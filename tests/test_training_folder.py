@@ -16,7 +16,7 @@ import pytest
 from tinynet import data, nn
 from tinynet.cli import main
 from tinynet.training import Callback, checkpoint, fit
-from tinynet.training.folder import LOCK, locked
+from tinynet.training.folder import LOCK, kept_in, locked
 
 HOLD = """
 import sys
@@ -207,3 +207,11 @@ def test_a_run_in_the_folder_is_kept_unless_it_is_to_be_overwritten(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         "last.safetensors", "best.safetensors", "report.html", "notes.txt",
     }  # fmt: skip
+
+
+def test_the_newest_checkpoint_besides_the_last_comes_at_the_end(tmp_path):
+    for age, name in enumerate(("best", "epoch-0010", "last")):
+        path = tmp_path / f"{name}.safetensors"
+        path.touch()
+        os.utime(path, (0, 100 - age))
+    assert [path.stem for path in kept_in(tmp_path)] == ["last", "epoch-0010", "best"]

@@ -434,6 +434,10 @@ def test_dark_strokes_on_light_are_turned_where_they_are_measured(tmp_path):
                 turned = loaded.evaluate(images, y)
             found = [int(each.label) for each in loaded.predict(images)]
             assert turned["accuracy"] == np.mean(found == y)
+            rows = np.arange(0, len(y), 3)
+            with pytest.warns(UserWarning, match="made as `predict` makes them: dark strokes"):
+                part = loaded.evaluate(data.Subset(data.ArrayDataset(images, y), rows))
+            assert part["accuracy"] == np.mean(found == y, where=np.isin(np.arange(len(y)), rows))
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

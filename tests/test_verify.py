@@ -149,6 +149,9 @@ def test_where_there_is_no_run_it_says_so(run, capsys):
     checkpoint.save(tinynet.nn.Linear(2, 2), "model.safetensors")
     with pytest.raises(CheckpointError, match="holds a model, but no run"):
         verify("model.safetensors", tinynet.nn.Linear(2, 2), [], 1)
+    rewrite(run, lambda state: state.update(losses=[], history=[]))  # as of one that was killed
+    assert main(["verify", "run"]) == 1
+    assert "stopped before a step of it was saved" in capsys.readouterr().err
 
 
 def test_the_environment_names_what_numbers_depend_on():

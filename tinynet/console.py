@@ -264,9 +264,8 @@ class Console:
             shown = painted(shown) if takes_escapes() and not os.environ.get("NO_COLOR") else shown
         if self.isatty() and takes_escapes() and (again if is_bar else Console.bar):
             shown = shown.rstrip(" ") if is_bar else shown
-            rows_above = max(Console.bar - 1, 0) // columns(
-                self._stream
-            )  # in a window that became smaller
+            wide = columns(self._stream)
+            rows_above = max(Console.bar - 1, 0) // wide  # in a window that became smaller
             again = "\x1b[A" * rows_above + "\r\x1b[J"
             Console.bar = len(shown) if is_bar else 0
         self._try("write", again + shown)

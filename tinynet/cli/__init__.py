@@ -38,9 +38,6 @@ COMMANDS = {
 WITH_FILES = ("train", "resume", "export")
 """What these are asked for is in their files: they go on where their output cannot be written."""
 
-PYTHON = r"root=, |(, or pass|; in Python) strict=False[^.]*| \(resume=False\)"
-"""What errors say to pass in Python, where they say the option too, or where there is none."""
-
 OVERVIEW = """\
 tinynet: train, use and understand small convolutional networks.
 
@@ -159,8 +156,8 @@ def _guarded(args: argparse.Namespace) -> int:
 
 def _told(error: Exception, args: argparse.Namespace) -> str:
     """What went wrong: the message alone for errors that are made for reading."""
-    told = re.sub(PYTHON, "", str(error)).replace("batch_size=", "--batch-size ")
     if isinstance(error, MemoryError):
+        told = str(error).replace("batch_size=", "--batch-size ")
         smaller = "batch_size" in args and "--batch-size" not in told
         return (told or "out of memory") + "\nA smaller --batch-size needs less." * smaller
     if isinstance(error, FileNotFoundError) and not _has_folder():
@@ -170,7 +167,7 @@ def _told(error: Exception, args: argparse.Namespace) -> str:
     where = python_file.place(error)
     meant = isinstance(error, (ValueError, OSError, ImportError, ArithmeticError)) and str(error)
     if meant and (not where or type(error).__module__.startswith("tinynet.")):
-        return f"{where}{told}"
+        return f"{where}{error}"
     return f"{where}{type(error).__name__}: {error} (--debug shows where)"
 
 

@@ -226,7 +226,9 @@ def resumed_settings(
     if asked.get("data", "").startswith("folder:") and "?" not in asked["data"]:
         asked["data"] += "".join(recorded["data"].partition("?")[1:])
     for name, now in asked.items():
-        is_free = name in ("data", *KEEPING) or (name == "model" and is_own(now))
+        is_free = name in ("data", *KEEPING)
+        if name == "model" and is_own(now):  # the same class, wherever its file lies by now
+            is_free = now.rpartition(".py:")[2] == recorded[name].rpartition(".py:")[2]
         goes_on = name == "epochs" and finished and now > recorded[name]
         if now != recorded[name] and not is_free and not goes_on:
             raise BadArgument(

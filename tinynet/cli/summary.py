@@ -30,9 +30,10 @@ OPTIONS = [
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
+    from tinynet.data.files import as_path
     from tinynet.nn.summary import summary
 
-    if is_run(path := rows.a_path(args.what)):
+    if is_run(path := as_path(args.what)):
         trained = open_run(path, args.model)
         known = args.shape or trained.checkpoint.input_shape
         if known is None:

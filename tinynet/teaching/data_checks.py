@@ -310,9 +310,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
         return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
     exact = 1e-5 if left.min() < 1e-5 else 0.02
-    leaks = left < (
-        1e-9 if wide else exact
-    )  # of all, as the last values of a series, it is natural
+    leaks = left < (1e-9 if wide else exact)
+    # of all, as the last values of a series, it is natural
     apart = leaks.any() and left[~leaks].min(initial=1) > 10 * left[leaks].max()
     if leaks.any() and (left.min() < 1e-5 or (apart and not wide)):
         axis = int(np.argmax(shape)) + 1

@@ -24,6 +24,7 @@ from tinynet.accumulation import Gradients, sum_to_shape
 from tinynet.autograd import Node
 from tinynet.derivatives import kernels
 from tinynet.derivatives.traced import Traced
+from tinynet.grad_fn import FIRST
 from tinynet.grad_mode import enable_grad
 from tinynet.nn import Module
 from tinynet.teaching.derivation import Explanation, Index, Step, Term
@@ -142,7 +143,7 @@ class _Graph:
             name=self.names[target],
             index=place,
             value=float(self.gradients[target][place]),
-            uses=[(self.names[node], node.name, _rule(node.name)) for node in nodes],
+            uses=[(self.names[node], op, _rule(op)) for node in nodes for op in _ops(node.name)],
             terms=terms,
             rest_count=int(rest),
             rest_sum=left if rest else 0.0,
@@ -165,6 +166,12 @@ class _Graph:
                     + (". The unit is dead" if closed == unit.size else "")
                 )
         return ""
+
+
+def _ops(name: str) -> list[str]:
+    """The operations in one: a pool may do the work of the ReLU before it."""
+    first = FIRST.get(name)
+    return [name] if first is None else [first, name.removeprefix(f"{first}_")]
 
 
 def _rule(op: str) -> str:

@@ -181,20 +181,15 @@ def description(given: Mapping[str, Any], optimizer: Optimizer) -> dict[str, str
     early, parts = given["early_stopping"], given["reproducible_for"]
     return {
         **({} if parts is None else {"reproducible_for": str(parts)}),
-        **{k: ", ".join(dict.fromkeys(map(_number_told, v))) for k, v in settings.items()},
+        **{k: ", ".join(dict.fromkeys(map(str, v))) for k, v in settings.items()},
         "seed": str(given["seed"]),
-        "clip_grad_norm": _number_told(given["clip_grad_norm"]),
+        "clip_grad_norm": str(given["clip_grad_norm"]),
         "loss": _told(given["loss"]),
         "metrics": ", ".join(given["metrics"]) or "none",
         "early_stopping": str(getattr(early, "patience", early)),
         **{name: _told(given[name]) for name in ("transform", "augment")},
         **{name: _data_told(given[name]) for name in ("train", "validate")},
     }
-
-
-def _number_told(value: Any) -> str:
-    """A setting, which is the same as 0 and as 0.0."""
-    return str(float(value) if type(value) is int else value)
 
 
 def _told(function: Any) -> str:

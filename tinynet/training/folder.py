@@ -193,10 +193,11 @@ def _unlock(file: int, path: Path) -> None:
 
 
 def kept_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """The checkpoints of a run that lies in a folder, the last first."""
+    """The checkpoints of a run in a folder: the last first, then the others, the newest behind."""
     folder = Path(folder)
-    kept = [folder / LAST, folder / BEST, *sorted(folder.glob(f"epoch-[0-9]*{SUFFIX}"))]
-    return [path for path in kept if path.is_file()]
+    paths = [folder / LAST, folder / BEST, *folder.glob(f"epoch-[0-9]*{SUFFIX}")]
+    kept = [path for path in paths if path.is_file()]
+    return sorted(kept, key=lambda path: (path.name != LAST, path.stat().st_mtime_ns))
 
 
 def check_free(folder: str | os.PathLike[str]) -> None:

@@ -96,7 +96,7 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         try:
             pixels, note = _one(image, look)
         except (DataError, OSError) as error:
-            if not isinstance(image, Path) or (broken is None and not in_folder):
+            if not isinstance(image, (Path, Exception)) or (broken is None and not in_folder):
                 raise
             left_out.append(str(error))
             continue
@@ -168,7 +168,12 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     if isinstance(images, (str, os.PathLike)):
         path = as_path(images)
         if path.is_file() and path.suffix.lower() in OF_ARRAYS:
-            for row, image in enumerate(OF_ARRAYS[path.suffix.lower()](path)):
+            try:
+                rows = OF_ARRAYS[path.suffix.lower()](path)
+            except (DataError, OSError) as error:  # as of any file that cannot be read
+                yield str(path), error
+                return
+            for row, image in enumerate(rows):
                 yield f"{path} row {row}", image
             return
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -190,7 +195,9 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
-    """One image as bytes (C, H, W), and what was done to it."""
+    """One image as bytes (C, H, W), and what was done to it; an error is raised."""
+    if isinstance(image, Exception):
+        raise image
     if isinstance(image, Path):
         if image.is_dir():
             left = Counter(kind_of(path) for path in image.rglob("*") if path.is_file())

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,11 +187,16 @@ def setup_of(run: Run) -> dict[str, str]:
 def _check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
     """Raise CheckpointError where the run was set up in another way than the saved one."""
     for name in {**then, **now}:
-        if then.get(name) != now.get(name):
+        if _alike(then.get(name)) != _alike(now.get(name)):
             raise CheckpointError(
                 f"cannot resume: {name} was {then.get(name)!s:.120} in the run, now it is "
-                f"{now.get(name)!s:.120}. Pass what it was, or train anew (resume=False)"
+                f"{now.get(name)!s:.120}. Pass what it was, or train anew (in Python resume=False)"
             )
+
+
+def _alike(told: Any) -> str:
+    """A setting in words, the same with 1 and with 1.0 in it."""
+    return re.sub(r"(?<![\w.])(\d+)\.0(?![\w.])", r"\1", str(told))
 
 
 def _count(value: Any) -> int:

@@ -320,16 +320,17 @@ class Trained(Module):
         """A data set whose images have another size, or colours, than the model's, or a light
         ground where its own have a dark one, made as `predict` makes them, with a warning; any
         other as it is."""
-        shape = self.checkpoint.input_shape
-        if not isinstance(dataset, ArrayDataset) or dataset.transform is not None:
+        shape, (whole, rows) = self.checkpoint.input_shape, source(dataset)
+        is_ours = isinstance(whole, ArrayDataset) and is_dataset(dataset)
+        if not is_ours or whole.transform is not None:
             return dataset
-        theirs = dataset.images.shape[1:]
-        if shape is None or not len(shape) == len(theirs) == 3 or dataset.labels.ndim > 1:
+        theirs = whole.images.shape[1:]
+        if shape is None or not len(shape) == len(theirs) == 3 or whole.labels.ndim > 1:
             return dataset
-        batch = self.batch(dataset.images)
+        batch = self.batch(whole.images if whole is dataset else whole.images[rows])
         _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
-        made_so = copy.copy(dataset)
-        made_so.arrays = (batch.pixels, *dataset.arrays[1:])
+        made_so = copy.copy(whole)
+        made_so.arrays = (batch.pixels, *(array[rows] for array in whole.arrays[1:]))
         return made_so
 
 

@@ -100,6 +100,8 @@ def verify(
         replay, phase = Replay(recorded.run, tell or (lambda line: None)), recorded.run["phase"]
     except Exception as error:  # a file can be whole and its content nonsense
         raise CheckpointError(f"cannot verify: the run's state is damaged: {error!r}") from error
+    if not replay.losses:
+        raise CheckpointError("cannot verify: the run was stopped before a step of it was saved")
     if phase and start is None:
         raise CheckpointError(
             f"cannot verify from the seed: the run was finished after epoch {phase}, and went on "
