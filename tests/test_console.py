@@ -17,7 +17,7 @@ from tqdm import tqdm
 import tinynet
 from tinynet import data, models, nn
 from tinynet.cli import main
-from tinynet.console import Console, is_terminal, say, shortened, visible, watched
+from tinynet.console import Console, announced, is_terminal, say, shortened, visible, watched
 from tinynet.errors import DataError
 from tinynet.training import checkpoint, fit
 
@@ -549,3 +549,19 @@ def test_a_bar_gives_way_to_lines_and_is_erased_where_the_window_became_smaller(
     lines.write("another\n")
     redrawn = "\x1b[A\r\x1b[J" + 39 * "y"  # the old one stands in two lines by now
     assert under.getvalue() == "\r\x1b[J" + 79 * "x" + redrawn + "\r\x1b[Ja note\nanother\n"
+
+
+def test_what_takes_more_than_a_second_is_said(capsys, monkeypatch):
+    waits = []
+
+    class Timer:
+        def __init__(self, seconds, function, args, kwargs):
+            waits.append(seconds)
+            self.start, self.cancel = lambda: function(*args, **kwargs), lambda: None
+
+    monkeypatch.setattr("threading.Timer", Timer)
+    for seen in (False, True):
+        monkeypatch.setattr("tinynet.console.is_watched", lambda seen=seen: seen)
+        with announced("looking"):
+            assert capsys.readouterr().err == "looking ...\n" * seen
+    assert waits == [1, 1]

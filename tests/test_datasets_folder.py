@@ -529,3 +529,11 @@ def test_a_folder_of_different_sizes_is_refused_before_all_of_it_is_allocated(cl
     put(classes / "cat" / "0.png", np.zeros((3000, 3000), np.uint8))  # 9 MB, and 20 of them
     with pytest.raises(DataError, match=r"1\.png is 6x4 pixels, but .*0\.png is 3000x3000"):
         load_folder(classes, test_fraction=0)
+
+
+def test_runs_that_were_saved_beside_the_classes_are_no_class(classes):
+    for run in ("runs/first", "second"):
+        (classes / run).mkdir(parents=True)
+        (classes / run / "last.safetensors").touch()
+    with pytest.warns(UserWarning, match="not read: 2 folders of runs"):
+        assert load(f"folder:{classes}").classes == ("cat", "dog")

@@ -280,7 +280,7 @@ def test_what_was_meant_is_named_in_two_lines(here, capsys, arguments, told):
     assert err.count("\n") == 2
 
 
-def test_a_run_is_replaced_once_the_next_has_made_a_step(here, capsys):
+def test_a_run_is_replaced_once_the_next_has_made_an_epoch(here, capsys):
     assert train("--out", "run", "--keep-every", "1") == 0
     before = {path.name: path.read_bytes() for path in Path("run").iterdir()}
     Path("net.py").write_text(
@@ -299,6 +299,7 @@ def test_a_run_is_replaced_once_the_next_has_made_a_step(here, capsys):
     with pytest.raises(RuntimeError, match="no loss"):
         fit(model, data.ArrayDataset(*examples()), 1, loss=failing, out="run", overwrite=True,
             progress=False)  # fmt: skip
+    assert train("--out", "run", "--overwrite", "--lr", "1e12", "--batch-size", "8") == 1
     assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
     assert train("--out", "run", "--overwrite", "--seed", "3") == 0
     assert json.loads(Path("run/run.json").read_text())["settings"]["seed"] == 3
@@ -373,3 +374,19 @@ def test_what_is_wrong_with_a_schedule_is_said_with_a_folder_too(tmp_path, sched
         fit(model, np.zeros((8, 4), np.float32), np.arange(8) % 2, 1, optimizer=one, out=tmp_path,
             schedule=given, monitor=schedule and "loss", progress=False)  # fmt: skip
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("default:the report is not written")
+def test_files_of_others_in_a_folder_stay_and_are_not_advised(here, capsys):
+    Path("mine").mkdir()
+    Path("mine/report.html").write_text("mine")
+    assert train("--out", "mine") == 0
+    shown = capsys.readouterr()
+    assert "no report of ours" in shown.err
+    assert "report.html  " not in shown.out
+    Path("theirs").mkdir()
+    Path("theirs/run.json").write_text('{"my": 1}')
+    for more in ([], ["--overwrite"]):
+        assert train("--out", "theirs", *more) == 2
+    assert "run.json is there, and of no run" in capsys.readouterr().err
+    assert [path.name for path in Path("theirs").iterdir()] == ["run.json"]

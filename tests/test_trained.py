@@ -14,6 +14,7 @@ from tinynet import data, models, nn, training
 from tinynet.cli import main
 from tinynet.errors import DataError
 from tinynet.training import strokes
+from tinynet.vision.transforms import images as vision_images
 
 NET = """
 from tinynet import nn
@@ -112,7 +113,7 @@ def test_images_of_any_origin_give_the_same_answer(run):
         (3, "an int is no image"),
         (np.full((1, 8, 8), np.nan), "image 0 has a NaN or an infinity"),
         (np.full((4, 4), -5.0), "; its values run from -5 to -5$"),
-        (np.full((4, 4), 200), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
+        (np.full((4, 4), 200.0), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
         ([], "there is no image in a list"),
         (".", r"has no images \(.*\); not read: .*1 \*\.json"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
@@ -707,3 +708,51 @@ def test_a_model_that_has_changed_is_told_by_its_layers(here, capsys):
 def test_one_row_is_no_image(run):
     with pytest.raises(tinynet.DataError, match=r"an array float64\[784\] is no image"):
         tinynet.load(run).predict(np.zeros(784))
+
+
+def test_what_training_did_to_the_images_is_what_predict_does(here):
+    pytest.importorskip("PIL")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 40), ("test", 20)):
+        for i in range(count):
+            stroke, place = np.zeros((16, 16), np.uint8), rng.integers(3, 13)
+            stroke[(slice(2, 14), place) if i % 2 else (place, slice(2, 14))] = 255
+            file = Path("set", part, "ab"[i % 2], f"{i:02}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            vision_images.as_pil(stroke[None]).save(file)
+    assert main(["train", "--data", "folder:set", "--size", "12", "--epochs", "1"]) == 0
+    model = tinynet.load("runs/set-digits_cnn")
+    assert model.checkpoint.box is not None
+    test = data.load("folder:set?size=12", "test")
+    np.testing.assert_array_equal(model.batch("set/test").pixels, test.images)
+    photo = np.full((60, 60), 230, np.uint8)
+    photo[10:50, 30:34] = 40
+    assert "the figure scaled" in model.batch(photo).done[0]
+
+
+def test_a_list_an_integer_and_a_tensor_of_another_kind_are_as_the_array(run):
+    model, x = tinynet.load(run), np.load("tiny.npz")["x"][:3]
+    same = model.predict_proba(x)
+    for images in (list(x), list(x[:, 0]), x.astype(np.int64), x.astype(np.uint16) * 257):
+        np.testing.assert_array_equal(model.predict_proba(images), same)
+    floats = (x / 255).astype(np.float32)
+    np.testing.assert_array_equal(model.predict_proba([*floats]), model.predict_proba(floats))
+    assert model.batch(x, invert=True).done == ["dark and light exchanged"] * 3
+    assert model.batch(x[0, 0], invert=True).done == ["dark and light exchanged"]
+    large = model.batch(x.repeat(2, 2).repeat(2, 3), invert=True).done[0]
+    assert large == "dark and light exchanged; resized to 8x8"
+    ids = np.arange(12).reshape(4, 3)
+    embedding = nn.Sequential(nn.Embedding(12, 2), nn.Flatten())
+    training.fit(embedding, ids, [0, 1, 2, 3], epochs=1, out="ids", progress=False)
+    assert len(tinynet.load("ids", embedding).predict(ids)) == 4
+    with pytest.raises(DataError, match="its values run from 0 to 255"):
+        model.predict(np.arange(256, dtype=np.uint16).reshape(16, 16))
+
+
+def test_a_model_that_was_moved_is_made_with_the_arguments_of_its_run(here, capsys):
+    np.savez("plain.npz", x=np.load("tiny.npz")["x"], y=np.arange(80) % 3)
+    Path("a_net.py").write_text(NET.replace("num_classes=2", "num_classes=10"))
+    name = "a_net.py:Net(width=5)"
+    assert main(["train", "--data", "npz:plain.npz", "--model", name, "--out", "run"]) == 0
+    Path("a_net.py").rename("b_net.py")
+    assert main(["evaluate", "run", "--model", "b_net.py:Net"]) == 0

@@ -579,3 +579,15 @@ def test_a_model_of_float64_is_shown_data_of_float64():
     evaluate(model, data.ArrayDataset(x, y), "mse")
     np.testing.assert_array_equal(predict(model, x), model(tinynet.tensor(x)).array)
     assert all(np.isin(batch, x).all() for batch in seen)
+
+
+def test_the_rate_that_is_named_is_the_highest_so_far():
+    class Explode(Callback):
+        def on_epoch_begin(self, run):
+            if run.epoch == 2:
+                run.model.weight.array[...] = np.inf
+
+    x = np.ones((64, 3), np.float32)
+    with pytest.raises(DivergenceError, match=r"learning rate was at most 0\.[34]\d*; try a tenth"):
+        fit(nn.Linear(3, 2), x, np.arange(64) % 2, epochs=2, batch_size=4, lr=0.4, seed=0,
+            callbacks=[Explode()], progress=False)  # fmt: skip

@@ -464,3 +464,56 @@ def test_a_text_is_no_data(text):
 def test_arrays_are_measured_as_they_are_trained_on():
     model = nn.Linear(4, 3)
     assert evaluate(model, (X, Y)) == evaluate(model, data.ArrayDataset(X, Y))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"metrics": {"mine": lambda o, t: o.numpy().mean()}}, "'mine' gets NumPy arrays, and no"),
+        ({"transform": lambda x: None}, r"an array of shape \(60, 4\).*; it gave NoneType"),
+        ({"transform": lambda x: x[:5]}, r"as many examples; it gave ndarray of shape \(5, 4\)"),
+        ({"about": {"author": "me"}}, "fit: about: unknown key 'author'"),
+    ],
+)
+def test_what_functions_and_dicts_of_ones_own_must_be_is_told(options, told):
+    with pytest.raises(TypeError, match=told):
+        fit(nn.Linear(4, 3), X, Y, epochs=1, batch_size=60, progress=False, **options)
+
+
+def test_times_and_paths_are_no_numbers():
+    days = np.full(60, "2020-01-01", "datetime64[D]")
+    with pytest.raises(DataError, match=r"y: row 0 is datetime.*from which nothing is learnt"):
+        fit(nn.Linear(4, 1), X, days, epochs=1, loss="mse", progress=False)
+    with pytest.raises(DataError, match=r"row 0 is 'a\.PNG'.*read by data\.read_images\(paths\)"):
+        fit(nn.Flatten(), ["a.PNG", "b.png"], [0, 1], epochs=1, progress=False)
+
+
+class Focal(nn.Module):
+    def __init__(self, gamma):
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, output, target):
+        each = F.cross_entropy(output, target, reduction="none")
+        return ((1 - (-each).exp()) ** self.gamma * each).mean()
+
+
+def focal(gamma):
+    return lambda output, target: Focal(gamma)(output, target)
+
+
+@pytest.mark.parametrize("make", [Focal, focal])
+def test_a_run_goes_on_with_the_settings_of_a_loss_of_ones_own(tmp_path, make):
+    given = {"out": tmp_path, "seed": 0, "progress": False}
+    fit(nn.Linear(4, 3), X, Y, epochs=1, loss=make(2.0), **given)
+    with pytest.raises(CheckpointError, match=r"loss was .*gamma=2\.0 in .*gamma=5\.0"):
+        fit(nn.Linear(4, 3), X, Y, epochs=2, loss=make(5.0), resume=True, **given)
+    fit(nn.Linear(4, 3), X, Y, epochs=2, loss=make(2.0), resume=True, **given)
+
+
+def test_a_column_of_the_history_has_its_name():
+    history = fit(nn.Linear(4, 3), X, Y, epochs=2, progress=False)
+    assert history["loss"] == history.column("loss")
+    assert history[-1]["epoch"] == len(history[:2]) == 2
+    with pytest.raises(KeyError, match="the history has no 'los'"):
+        history["los"]

@@ -503,3 +503,16 @@ def test_a_single_output_of_two_classes_has_an_accuracy_and_a_matrix(tmp_path):
     history = fit(one, BYTES, Y.astype(np.float32), 2, **options, **QUIET)
     assert history[-1]["validation_accuracy"] > 0.9
     assert "48 validation examples, after epoch" in (tmp_path / "report.html").read_text()
+
+
+def test_small_batches_are_looked_at_together(tmp_path):
+    x = SCALED[:, :1]
+    transform = data.standardize(data.ArrayDataset(x, Y))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    fit(model, data.ArrayDataset(x, Y), 1, transform=transform, out=tmp_path, **QUIET)
+    loaded = tinynet.load(tmp_path, model)
+    for size in (1, 5, 96):
+        loader = data.DataLoader(data.ArrayDataset(x, Y), size)
+        found, warned = said(lambda batches=loader: loaded.evaluate(batches))
+        assert warned, size
+        assert found["confusion_matrix"].sum() == len(x)

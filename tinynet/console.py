@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
@@ -187,6 +188,18 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> Any:
 def watched(items: Iterable[Any], what: str) -> Iterable[Any]:
     """The same items, with a bar that says what is done where it takes more than a second."""
     return cast(Iterable[Any], progress_bar(items, desc=what, delay=1)) if is_watched() else items
+
+
+@contextlib.contextmanager
+def announced(what: str) -> Iterator[None]:
+    """Within it a line on standard error says what is done, where it takes more than a second."""
+    timer = threading.Timer(1, say, (f"{what} ...",), {"error": True})
+    if is_watched():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def is_command(line: str) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 from tinynet.cli import rows
 from tinynet.cli.options import BadArgument, choose, write_result
 from tinynet.cli.plan import DEFAULT_DATA, asked_for, load_data, make_plan, new_settings
+from tinynet.console import announced
 
 HELP = "find what is wrong with a training before it starts"
 
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from tinynet.teaching import doctor
 
     given = _from_file(args) if args.file else _known(args)
-    report = doctor(**given, probe_steps=args.steps)
+    with announced(f"looking at the training, with up to {args.steps} steps on trial"):
+        report = doctor(**given, probe_steps=args.steps)
     print(report)
     write_result(args.json, report.to_dict())
     return 0 if report else 1

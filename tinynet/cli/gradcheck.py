@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from tinynet.cli import rows
 from tinynet.cli.options import STDOUT, BadArgument, write_result
+from tinynet.console import announced
 
 if TYPE_CHECKING:
     from tinynet.gradcheck import Report
@@ -77,7 +78,9 @@ def _model(args: argparse.Namespace) -> Report:
     name = check_model(args.model or "digits_cnn")
     manual_seed(args.seed)
     model, shape = built(name, args.shape, num_classes=10)
-    report = gradcheck_model(model, (randn(4, *shape), randint(0, 10, (4,))), seed=args.seed)
+    batch = (randn(4, *shape), randint(0, 10, (4,)))
+    with announced(f"comparing the gradients of {name} with finite differences"):
+        report = gradcheck_model(model, batch, seed=args.seed)
     report.op = name
     return report
 

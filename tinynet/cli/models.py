@@ -132,6 +132,7 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
     if own is None and stored.is_buildable():
         return Trained(stored.build(), stored)
     name = stored.name if own is None else check_model(own)
+    arguments = {key: as_tuples(value) for key, value in (stored.arguments or {}).items()}
     cure = f"--model FILE.py:CLASS, {EXAMPLE}"
     if name is None:
         raise BadArgument(
@@ -146,9 +147,9 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
             )
         warn_of_change(stored.settings)
         name = f"{file}:{_name_of(call)}"
-        settings = {key: as_tuples(value) for key, value in (stored.arguments or {}).items()}
+        settings = arguments
     else:
-        settings = _sizes(stored)
+        settings = _sizes(stored) | (arguments if is_own(name) else {})
     model, _ = build_model(name, **settings)
     model.load_state_dict(stored.weights)
     return Trained(model, stored)

@@ -140,6 +140,8 @@ def check_folder(out: Path, data: str = "", json_file: Path | None = None) -> No
     for name in (LAST, BEST, RECORD):
         if refused := _in_the_way(out / name, source):
             raise BadArgument(f"cannot write {out / name}: {refused}; give another folder, --out")
+    if (out / RECORD).is_file() and not is_run(out) and not _is_ours(out / RECORD, "JSON"):
+        raise BadArgument(f"{out / RECORD} is there, and of no run; give another folder, --out")
 
 
 def _in_the_way(file: Path, *inputs: Path | None) -> str:
@@ -177,11 +179,7 @@ def _is_kept(file: Path, kind: str) -> str:
             return f"its name is not that of a {kind} file"
         if not file.exists():
             return ""
-        with file.open("rb") as stream:
-            head = stream.read(1 << 16).decode("utf-8", "replace")
-        return (
-            "" if re.match(OURS[kind], head) else f"a file is there that is no {kind} of `tinynet`"
-        )
+        return "" if _is_ours(file, kind) else f"a file is there that is no {kind} of `tinynet`"
     is_npz = kept.suffix == ".npz" and any(n.endswith("weight.npy") for n in names_in(file))
     is_onnx = kept.suffix == ".onnx" and file.exists() and read_head(file, 1) == b"\x08"
     if file.exists() and not is_npz and not is_onnx:
@@ -191,6 +189,12 @@ def _is_kept(file: Path, kind: str) -> str:
             return f"a file is there that is no model ({error})"
         return "it is a checkpoint of a run" if run is not None else ""
     return ""
+
+
+def _is_ours(file: Path, kind: str) -> bool:
+    """Whether a command wrote this file of JSON or CSV."""
+    with file.open("rb") as stream:
+        return bool(re.match(OURS[kind], stream.read(1 << 16).decode("utf-8", "replace")))
 
 
 def is_run(path: Path) -> bool:

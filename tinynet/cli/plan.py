@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from tinynet.cli.models import build_model, check_model, file_sha256, is_own, warn_of_change
 from tinynet.cli.options import (
-    FITS,
     LAST,
     BadArgument,
     check_data,
@@ -116,12 +115,6 @@ def sized(name: str | None, size: str | None, fit: str | None) -> str | None:
         if re.search(rf"[?&]{option.partition('=')[0]}=", name):
             raise BadArgument(f"{name} has its own {option.partition('=')[0]}: give it once")
     return f"{name}{'&' if '?' in name else '?'}{'&'.join(options)}"
-
-
-def fit_of(name: str) -> str:
-    """How the images of a data set were resized, as far as its name says it."""
-    options = name.rpartition("?")[2].split("&")
-    return next((option[len("fit=") :] for option in options if option.startswith("fit=")), FITS[0])
 
 
 def asked_for(args: argparse.Namespace) -> dict[str, Any]:

@@ -44,7 +44,6 @@ from tinynet.cli.plan import (
     DEFAULT_DATA,
     Plan,
     asked_for,
-    fit_of,
     load_data,
     make_plan,
     new_settings,
@@ -242,7 +241,6 @@ def _train(plan: Plan, out: Path, resume: bool | Path, detect_anomaly: bool) -> 
                 "name": settings["model"],
                 "arguments": plan.model_arguments,
                 "settings": settings,
-                "fit": fit_of(settings["data"]),
             },
         )
     except KeyboardInterrupt as stop:
@@ -318,10 +316,12 @@ def _announce(plan: Plan, last: Path | None, finished: bool | None) -> None:
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
-    run, start = shlex.quote(str(out)), program()
+    from tinynet.training.folder import is_foreign
+
+    run, start, foreign = shlex.quote(str(out)), program(), is_foreign(out / REPORT)
     went_on = state_of(out).get("phase")  # where no replay from the seed comes to
     rows = [
-        (f"  {out / REPORT}", "to look at in a browser"),
+        *([] if foreign else [(f"  {out / REPORT}", "to look at in a browser")]),
         (f"  {start} evaluate {run}", "what is mistaken for what"),
         (f"  {start} predict {run} IMAGE.png", "what it sees in your images"),
         *([] if went_on else [(f"  {start} verify {run}", "does it come out the same?")]),

@@ -37,7 +37,8 @@ class ArrayDataset(Dataset):
     arrays: images (N, C, H, W) and labels (N,) as a rule, but any number of arrays of any shape
     will do. Nothing is copied, except that a one-dimensional array of integers (labels) becomes
     int64. classes: the name of each label. transform: applied to batches of the first array.
-    files: what each example was read from, and columns: the names of a table's, where known.
+    files: what each example was read from, columns: the names of a table's, and fit: how images
+    were resized, where known.
 
     Raises ValueError if the lengths differ or there is no array.
 
@@ -58,6 +59,7 @@ class ArrayDataset(Dataset):
         check_lengths("ArrayDataset", self.arrays)
         self.classes = None if classes is None else tuple(classes)
         self.files: tuple[str, ...] = ()
+        self.fit: str | None = None
         self.columns: tuple[str, ...] = ()
         self.transform = check_transform("ArrayDataset", "transform", transform)
 

@@ -41,8 +41,10 @@ PIXELS_PER_BYTE = 8 * 1032  # one bit a pixel, and deflate's best: no PNG, JPEG 
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "eval", "evaluation", "val", "valid", "validation", "dev")  # by rank
 OUTSIDE, LINKED, EMPTY = "image outside the class folders", "linked folder", "empty folder"
+RUN = "folder of runs"
 SEVERAL = {
     OUTSIDE: "images outside the class folders", LINKED: "linked folders", EMPTY: "empty folders",
+    RUN: "folders of runs",
 }  # fmt: skip
 PARTS = (*TRAIN, *TEST, "tests", "holdout", "heldout", "unlabeled", "unlabelled")
 SHORT = {"tr", "te", "trn", "tst", "ts"}  # parts where there are two folders, and both are such
@@ -84,6 +86,8 @@ def load_folder(
         images = np.repeat(images, 3, axis=1)  # as all parts are to have the same channels
     dataset = ArrayDataset(images, labels, classes=classes)
     dataset.files = tuple(map(str, files))
+    if size is not None or fit != FITS[0]:
+        dataset.fit = fit
     return dataset
 
 
@@ -195,7 +199,7 @@ def grey_or_rgb(image: Any) -> Any:
             raise ValueError(f"its pixels are {wide.min()} to {wide.max()}, expected 0 to 65535")
         if isinstance(transparent, int):
             wide[wide == transparent] = 65535
-        return vision_images.as_pil(((wide + 128) // 257).astype(np.uint8)[None])
+        return vision_images.as_pil(as_bytes(wide)[None])
     grey = image.mode in GREY_MODES
     if image.mode[-1] in "Aa" or transparent is not None:
         image = image.convert("RGBA")
@@ -203,6 +207,11 @@ def grey_or_rgb(image: Any) -> Any:
         white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
         image = pillow.alpha_composite(white, image)
     return image.convert("L" if grey else "RGB")
+
+
+def as_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of 16 bits, 0 to 65535, as uint8."""
+    return ((pixels.astype(np.int32) + 128) // 257).astype(np.uint8)
 
 
 def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> Any:
@@ -265,6 +274,8 @@ def _folders(folder: Path, left: Counter[str]) -> list[Path]:
     for path in sorted(folder.iterdir(), key=lambda path: path.name):
         if _is_junk(path.name) or not path.is_dir() or here.is_relative_to(path.resolve()):
             left[kind_of(path)] += 1
+        elif any(next(path.glob(f"{inside}last.safetensors"), None) for inside in ("", "*/")):
+            left[RUN] += 1  # that were saved beside the classes
         else:
             folders.append(path)
     if len({path.resolve() for path in folders}) < len(folders):

@@ -82,6 +82,12 @@ class DataLoader(dataloader.DataLoader):
         array = part.array
         if place == 0 and self.transform is not None:
             array = apply_transform(self.transform, array, rng)
+            if not isinstance(array, np.ndarray) or array.shape[:1] != part.shape[:1]:
+                shape = f" of shape {tuple(array.shape)}" if hasattr(array, "shape") else ""
+                raise TypeError(
+                    f"the transform gets a batch as an array of shape {tuple(part.shape)}, and is "
+                    f"to give one of as many examples; it gave {type(array).__name__}{shape}"
+                )
         if place == 0 and array.dtype == np.uint8 and array.ndim > 1:
             scale = self.dtype.type(1 / 255 if array.ndim > 2 else 1)
             return wrap(np.multiply(array, scale, dtype=self.dtype))

@@ -24,7 +24,7 @@ from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
 from tinynet.training.batches import check_no_name, is_dataset, not_a_pair, source
 from tinynet.training.callbacks import EarlyStopping
-from tinynet.training.checkpoint import weights_sha256
+from tinynet.training.checkpoint import KINDS, weights_sha256
 from tinynet.training.distributed import Ranks
 from tinynet.training.metrics import check_takes
 from tinynet.training.run import Callback
@@ -90,6 +90,12 @@ def _folder(name: str, value: Any) -> None:
         raise NotADirectoryError(f"fit: {name} is a folder, and {os.fspath(value)} is a file")
 
 
+def _about(name: str, value: Any) -> None:
+    _a((Mapping,), "a dict")(name, value)
+    for key in value.keys() - KINDS.keys():
+        raise TypeError(f"fit: {name}: {unknown_name('key', key, KINDS)}")
+
+
 def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
     """A function of the images alone; one that draws random numbers is a Transform."""
     if isinstance(value, Transform):
@@ -119,7 +125,7 @@ MUST_BE: dict[str, Check] = {
     "init_from": _path,
     "resume": _a((bool, str, os.PathLike), "True, False or the path of a checkpoint"),
     "overwrite": _a((bool,), "True or False"),
-    "about": _a((Mapping,), "a dict"),
+    "about": _about,
     "progress": _a((bool,), "True, False or None"),
     "detect_anomaly": _a((bool,), "True or False"),
     "comm": _comm,
@@ -187,7 +193,8 @@ def description(given: Mapping[str, Any], optimizer: Optimizer) -> dict[str, str
 
 
 def _told(function: Any) -> str:
-    """A function by its name, one without a name by the names in it; an object as it prints."""
+    """A function by its name, one without a name by the names in it; an object as it prints; and of
+    the user's own the numbers and texts that they hold."""
     text = getattr(function, "__qualname__", None) or repr(function)
     if isinstance(function, Module) and (state := function.state_dict()):
         text += f" with SHA-256 {weights_sha256(state)[:8]}"
@@ -195,6 +202,12 @@ def _told(function: Any) -> str:
     if "<lambda>" in text and code is not None:
         constants = [repr(c) for c in code.co_consts if isinstance(c, (int, float, str))]
         text = f"a lambda of {', '.join([*code.co_names, *constants]) or 'no names'}"
+    if not str(getattr(function, "__module__", "")).startswith("tinynet."):
+        held = getattr(function, "__dict__", {})
+        if inspect.isfunction(function):
+            held = inspect.getclosurevars(function).nonlocals
+        plain = [f"{k}={v!r}" for k, v in held.items() if isinstance(v, (Real, str, tuple))]
+        text += f" with {', '.join(plain)}" if plain else ""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 

@@ -25,12 +25,14 @@ from tinynet.data import (
     random_split,
     stratified_split,
 )
+from tinynet.data.folder import SUFFIXES, grey_or_rgb
 from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
 from tinynet.tensor import Tensor
 from tinynet.training.losses import as_loss, name_of, settings_of
 from tinynet.training.preparation import (
+    ENOUGH,
     Images,
     apart,
     check_moved,
@@ -45,6 +47,7 @@ from tinynet.training.preparation import (
 )
 from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
+from tinynet.vision.transforms.images import is_pil, pixels_of
 
 Batches: TypeAlias = Iterable[Any]
 """Whatever yields (x, target) pairs of tensors: a DataLoader, a list, a generator."""
@@ -199,6 +202,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "toarray"):
         raise DataError(f"{name} is a sparse matrix, and dense arrays are taken: give .toarray()")
     try:
+        if isinstance(value, list) and value and is_pil(value[0]):
+            return np.stack([pixels_of(grey_or_rgb(image)) for image in value])
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
             return np.stack([np.asarray(part) for part in value])
         return np.asarray(value)
@@ -243,11 +248,14 @@ def as_numbers(
     if numbers.dtype.kind != "f" or not x.size or np.isfinite([numbers.min(), numbers.max()]).all():
         return numbers
     wrong = tuple(map(int, np.unravel_index(np.isfinite(numbers).argmin(), x.shape)))
+    cure = "leave the row or the column out, or put a number in its place"
+    if str(x.item(*wrong)).lower().endswith(SUFFIXES):
+        cure = "images in files are read by data.read_images(paths)"
     names = list(getattr(value, "columns", range(x.shape[-1])))
     column = f", column {names[wrong[1]]!r}" if x.ndim == 2 else ""
     raise DataError(
         f"{name}: row {wrong[0]}{column} is {x.item(*wrong)!r:.60}, from which nothing is learnt: "
-        "leave the row or the column out, or put a number in its place"
+        f"{cure}"
     )
 
 
@@ -319,7 +327,7 @@ def as_examples(
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
     if y.dtype.kind not in "USO":
-        if y.dtype.kind == "f" and name_of(loss) is not None:
+        if y.dtype.kind in "mM" or (y.dtype.kind == "f" and name_of(loss) is not None):
             as_numbers(f"{of}y", targets)
         names = [str(name) for name in classes]
         if y.dtype.kind in "iu" and names != [str(k) for k in range(len(names))]:
@@ -442,15 +450,29 @@ def training_batches(
     return batches
 
 
-def looked_at(batches: Any, look: Callable[[np.ndarray], None]) -> Iterator[Any]:
-    """The same batches; `look` gets the inputs of the first, if these are floats."""
-    for i, batch in enumerate(batches):
-        if i == 0:
-            x = ours(batch[0] if isinstance(batch, (tuple, list)) and batch else batch)
-            x = getattr(x, "array", x)
-            if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.size:
-                look(x)
-        yield batch
+def looked_at(
+    batches: Iterable[Any], look: Callable[[np.ndarray], None], enough: int = ENOUGH
+) -> Iterator[Any]:
+    """The same batches; `look` gets the inputs of the first, if these are floats, or of as many
+    as hold `enough` examples, if they are equally large.
+    """
+    rest, first = iter(batches), []
+    inputs: list[np.ndarray] = []
+    for batch in rest:
+        first.append(batch)
+        x = ours(batch[0] if isinstance(batch, (tuple, list)) and batch else batch)
+        x = getattr(x, "array", x)
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.ndim or not x.size:
+            break
+        if inputs and x.shape[1:] != inputs[0].shape[1:]:
+            break
+        inputs.append(x)
+        if sum(map(len, inputs)) >= enough:
+            break
+    if inputs:
+        look(np.concatenate(inputs))
+    yield from first
+    yield from rest
 
 
 def look_at_training(x: np.ndarray, train: Any, about: dict[str, Any]) -> None:
@@ -522,6 +544,7 @@ def about_data(
     about["loss_settings"] = settings_of(loss) if name_of(loss) else None
     about |= getattr(model, "built_as", {})
     about["columns"] = getattr(images, "columns", None) or None
+    about["fit"] = getattr(images, "fit", None)
     if getattr(images, "classes", None) is not None:
         about["classes"] = images.classes
     (inner, by_loader), is_ours = transforms_of(train), isinstance(images, ArrayDataset)

@@ -61,10 +61,12 @@ def naming_divergence(
     epoch: int,
     step: int,
     find: Callable[[], AnomalyError | None] = lambda: None,
+    peak: float = 0.0,
 ) -> Iterator[None]:
     """Add to a FloatingPointError from inside when it happened and what helps as a rule.
 
-    find: looks for the operation where it began, and is called only then.
+    find: looks for the operation where it began, and is called only then. peak: the highest
+    learning rate before this step.
     NumPy's warnings are silent inside: what overflows ends in such an error, what underflows is 0.
     """
     try:
@@ -72,12 +74,13 @@ def naming_divergence(
             yield
     except FloatingPointError as error:
         lr = float(optimizer.param_groups[0]["lr"])
+        lr, was = (peak, "was at most") if peak > lr else (lr, "is")
         anomaly = error if isinstance(error, AnomalyError) else find()
         reason = "an operation went bad" if anomaly is error else str(error).rstrip(".")
         began = f"\nWhere it began: {anomaly}" if anomaly else ""
         raise DivergenceError(
-            f"training diverged in epoch {epoch}, step {step}: {reason}. The learning rate is "
-            f"{lr:.4g}; try a tenth of it, or in Python clip_grad_norm=1.0. If it "
+            f"training diverged in epoch {epoch}, step {step}: {reason}. The learning rate "
+            f"{was} {lr:.4g}; try a tenth of it, or in Python clip_grad_norm=1.0. If it "
             f"is the very first step, look for NaN or unscaled values in the data.{began}",
             epoch,
             step,

@@ -46,12 +46,12 @@ from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
-from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, clear, locked
+from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, left_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
 from tinynet.training.losses import as_loss, name_of, watched
 from tinynet.training.metrics import DEFAULT_METRICS, VALIDATION, as_metrics, of_matrix
-from tinynet.training.preparation import Images, known_of
+from tinynet.training.preparation import ENOUGH, Images, known_of
 from tinynet.training.report.writer import ReportWriter
 from tinynet.training.run import Callback, Run
 from tinynet.training.setup import make_optimizer, make_schedule
@@ -136,7 +136,7 @@ def fit(
     CheckpointError names the one that differs): weights and history come out as if the run had
     never stopped, bit for bit. A run that is finished goes on for more with a larger number of
     epochs, its schedule from the beginning. overwrite: begin anew in place of a run that lies in
-    `out`, which else is kept; it is removed once the first step is done.
+    `out`, which else is kept; it is removed once the first epoch is done, or what is saved before.
 
     init_from: a run's folder or a checkpoint, with whose weights a new run begins, as far as they
     fit: where the classes are others, the last layer begins anew.
@@ -158,7 +158,7 @@ def fit(
     targets, epochs = targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
     out, checkpoint, init_from, resume = (  # type: ignore[assignment]
-        as_path(path) if isinstance(path, (str, os.PathLike)) else path
+        as_path(path) if path and isinstance(path, (str, os.PathLike)) else path
         for path in (out, checkpoint, init_from, resume)
     )
     train = as_examples(train, targets, model, loss=loss)
@@ -236,7 +236,8 @@ def fit(
             return train_run(run, extra, start)
         except Exception:
             if out and ranks.first and run and run.saved and not run.step and start is None:
-                clear(out)  # the first step failed: nothing is left to go on with
+                for path in left_in(out):  # the first step failed: nothing is left to go on with
+                    path.unlink()
             raise
         finally:
             if isinstance(schedule, str):  # its course is this training's alone
@@ -261,7 +262,11 @@ def _notes(
         )
     of_all = [name for name, metric in run.metrics.items() if of_matrix(metric)]
     if of_all and run.validate is None:
-        yield f"{', '.join(of_all)}: measured on validation data, and there is none"
+        warnings.warn(
+            f"fit: {', '.join(of_all)}: measured on validation data alone, and there is none; pass "
+            "validate= or validation_split=",
+            stacklevel=3,
+        )
     if schedule is not None and not isinstance(schedule, str):
         yield str(run.schedule)
     if stopping is not None and schedule == "onecycle":
@@ -379,6 +384,7 @@ def _one_epoch(run: Run) -> Record:
         for callback in run.callbacks:
             callback.on_step_end(run, means)
 
+    run.so_far.peak = max((record["lr"] for record in run.history), default=0.0)
     if not run.so_far.steps:
         run.start_clock()
         run.epoch += 1
@@ -392,7 +398,7 @@ def _one_epoch(run: Run) -> Record:
     at_validation = functools.partial(look_at_validation, about=run.about)
     trained = train_epoch(
         run.model,
-        batches if run.step or not run.ranks.first else looked_at(batches, at_training),
+        batches if run.step or not run.ranks.first else looked_at(batches, at_training, 1),
         run.optimizer,
         run.loss if run.step else watched(run.loss),
         metrics=run.metrics,
@@ -406,13 +412,14 @@ def _one_epoch(run: Run) -> Record:
         run.model.checkpoint = replace(known, inputs=run.about.get("inputs"), untold=None)
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
-    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps):
+    with naming_divergence(run.optimizer, run.epoch, run.so_far.steps, peak=run.so_far.peak):
         check_weights(run.model)
         if run.validate is not None:
             note = None if run.findings is None else run.findings.add
             held_out = run.ranks.own_batches(run.validate, run.findings)
             if not run.history and run.ranks.first and known is None:
-                held_out = looked_at(held_out, at_validation)
+                enough = ENOUGH if run.ranks.whole else 1  # findings counts those of other ranks
+                held_out = looked_at(held_out, at_validation, enough)
             measured = evaluate(
                 run.model,
                 held_out,

@@ -46,7 +46,7 @@ class RunFolder(Callback):
     The last is written at the start (of a run that is not resumed), after every epoch, after every
     `save_every` steps, and when the run is stopped; one of its own after every `keep_every` epochs.
     What lies in the folder already is not touched before there is something new: a run that is not
-    resumed is replaced once the first step is done.
+    resumed is replaced once its successor's first epoch is done, or it is saved before.
 
     Raises Interrupted, which is a KeyboardInterrupt, once a stopped run is saved; OSError where
     that fails, with what was saved last left as it was.
@@ -62,14 +62,14 @@ class RunFolder(Callback):
         self.keep_every = keep_every
         self.save_every = save_every
         self.signals = StopSignals()
-        self.replaces = False
+        self.before: dict[Path, tuple[int, int]] = {}  # what this run is to replace
 
     def on_train_begin(self, run: Run) -> None:
-        self.replaces = not run.resumed and bool(kept_in(self.folder))
-        if not run.resumed and not self.replaces:  # fails now, and not after the first epoch
-            save_run(self.folder / LAST, run)
+        if not run.resumed:
             if run.ranks.first:
-                clear(self.folder, but=LAST)
+                self.before = {path: _stamp(path) for path in left_in(self.folder)}
+            if not kept_in(self.folder):  # fails now, and not after the first epoch
+                self._save(run)
         self.signals.listen(heed=run.ranks.first)
 
     def on_resume(self, run: Run) -> None:
@@ -79,7 +79,7 @@ class RunFolder(Callback):
 
     def on_step_end(self, run: Run, means: Record) -> None:
         due = self.save_every is not None and run.step % self.save_every == 0
-        if due or self.replaces or self.signals.caught:
+        if due or self.signals.caught:
             self._save(run)
 
     def on_epoch_end(self, run: Run, record: Record) -> None:
@@ -92,9 +92,10 @@ class RunFolder(Callback):
 
     def _save(self, run: Run) -> None:
         save_run(self.folder / LAST, run)
-        if self.replaces and run.ranks.first:  # only now: there may have been no room for it
-            clear(self.folder, but=LAST)
-        self.replaces = False
+        for path, was in self.before.items():  # only now: there may have been no room for it
+            if path.exists() and _stamp(path) == was:
+                path.unlink()
+        self.before = {}
         if self.signals.caught and not run.finished():
             place = f"epoch {run.epoch}"
             if run.so_far.steps:
@@ -209,11 +210,15 @@ def check_free(folder: str | os.PathLike[str]) -> None:
         )
 
 
-def clear(folder: str | os.PathLike[str], but: str = "") -> None:
-    """Remove what a run left in a folder, `but` one file; what else is in it stays."""
-    for path in (*kept_in(folder), Path(folder) / REPORT):
-        if path.name != but and (path.name != REPORT or not is_foreign(path)):
-            path.unlink(missing_ok=True)
+def _stamp(path: Path) -> tuple[int, int]:
+    """What is another once the file was written anew."""
+    return path.stat().st_ino, path.stat().st_mtime_ns
+
+
+def left_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """What a run left in a folder, which the next one replaces."""
+    report = Path(folder) / REPORT
+    return [*kept_in(folder), *([report] if report.exists() and not is_foreign(report) else [])]
 
 
 def is_foreign(path: Path) -> bool:

@@ -36,6 +36,10 @@ class History(list[Record]):
         """As a list prints, with five digits of every number."""
         return repr([{k: float(f"{v:.5g}") if v % 1 else v for k, v in r.items()} for r in self])
 
+    def __getitem__(self, index: Any) -> Any:
+        """The record of an epoch, several as a list, or of a name the column of the quantity."""
+        return self.column(index) if isinstance(index, str) else super().__getitem__(index)
+
     def column(self, name: str) -> list[float]:
         """One quantity over the epochs. Raises KeyError that lists the quantities there are."""
         self._check(name)

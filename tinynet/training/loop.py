@@ -55,12 +55,13 @@ Loss: TypeAlias = Callable[[Any, Any], Tensor]
 class EpochSoFar:
     """Where an epoch stands: its steps so far, and the means over what counts in them.
 
-    loss: that of the last step. lr: the highest learning rate.
+    loss: that of the last step. lr: the highest learning rate; peak: that of all epochs so far.
     """
 
     steps: int = 0
     loss: float = math.nan
     lr: float = 0.0
+    peak: float = 0.0
     means: Means = field(default_factory=Means)
 
 
@@ -100,14 +101,15 @@ def train_epoch(
             first_anomaly, model, x, target, lambda y, t: loss(y, fitted(y, t, loss))
         )
         with (
-            naming_divergence(optimizer, epoch, so_far.steps + 1, find),
+            naming_divergence(optimizer, epoch, so_far.steps + 1, find, so_far.peak),
             naming_batch(model, x, target),
         ):
             so_far.loss, means = gradients(model, x, target, loss, metrics, optimizer)
             _check_gradient(optimizer)
             if clip_grad_norm is not None:
                 clip_grad_norm_(parameters_of(optimizer), clip_grad_norm)
-            so_far.lr = max(so_far.lr, float(optimizer.param_groups[0]["lr"]))
+            lr = float(optimizer.param_groups[0]["lr"])
+            so_far.lr, so_far.peak = max(so_far.lr, lr), max(so_far.peak, lr)
             optimizer.step()
 
         so_far.steps += 1

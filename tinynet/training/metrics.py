@@ -163,7 +163,13 @@ def measured(metrics: Metrics, output: Tensor, target: Tensor, loss: Any) -> dic
     for name, metric in metrics.items():
         if not of_matrix(metric):
             x, t = scores if metric is accuracy else (output, target)
-            found[name] = as_number(f"the metric {name!r}", metric(x.array, t.array))
+            try:
+                value = metric(x.array, t.array)
+            except AttributeError as error:
+                raise TypeError(
+                    f"the metric {name!r} gets NumPy arrays, and no tensors as a loss does: {error}"
+                ) from error
+            found[name] = as_number(f"the metric {name!r}", value)
     return found
 
 

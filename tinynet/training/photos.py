@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.files import as_path, open_file
-from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
+from tinynet.data.folder import SUFFIXES, as_bytes, decoded, fitted, grey_or_rgb, kind_of, no_images
 from tinynet.data.npz import images_from_npz
 from tinynet.data.table import read_table
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
+from tinynet.training.batches import ours
 from tinynet.training.strokes import WORKING, are_dark_around, is_dark_around, like_strokes
 from tinynet.vision.transforms import images as vision_images
 from tinynet.vision.transforms.base import Transform
@@ -35,6 +36,7 @@ OF_ARRAYS: dict[str, Callable[[Path], np.ndarray]] = {
 }
 """What reads files of many images."""
 AS_THEY_ARE, AS_IN_TRAINING = "taken as they are", "made as those of the training"
+EXCHANGED = "dark and light exchanged"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Look:
     shape: (C, H, W), or (F,) for rows of features. box: see `strokes.box_of`. fit: see
     `data.folder.fitted`. as_is: no more is done than to resize. invert: dark and light are
     exchanged before anything else. steps: what was done to the training images, see `preparation`.
+    resized: whether these came in other sizes, and were brought to this one.
     """
 
     shape: tuple[int, ...]
@@ -52,6 +55,7 @@ class Look:
     as_is: bool = False
     invert: bool = False
     steps: Transform | None = None
+    resized: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         ready = white - array if look.invert else array
         if _are_alike(ready, look):
             names = [f"image {i}" for i in range(len(ready))]
-            return Batch(ready, names, [AS_THEY_ARE] * len(ready))
+            return Batch(ready, names, [EXCHANGED if look.invert else AS_THEY_ARE] * len(ready))
         images = array
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
         raise DataError(
@@ -98,7 +102,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
             continue
         found.append(pixels)
         names.append(name or f"image {len(names)}")
-        done.append(note)
+        exchanged = EXCHANGED if note == AS_THEY_ARE else f"{EXCHANGED}; {note}"
+        done.append(exchanged if look.invert else note)
     if not found:
         raise DataError("\n".join(left_out or [f"there is no image in {_told(images)}"]))
     for told in left_out if broken is None else ():
@@ -107,12 +112,16 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
 
 
 def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """An array of examples of this shape (N, *shape), wherever the channels of images stand; None
-    for anything else.
+    """An array of examples of this shape (N, *shape), wherever the channels of images stand, or
+    of a list of such arrays; None for anything else.
     """
-    if not isinstance(images, (np.ndarray, Tensor)):
+    if isinstance(images, (list, tuple)):
+        each = [x for image in images if (x := _of_form(image, shape)) is not None]
+        alike = len(each) == len(images) and len({x.dtype for x in each}) == 1
+        return np.concatenate(each) if alike else None
+    array = _array_of(images, shape)
+    if array is None or (len(shape) == 3 and array.dtype.kind != "f" and array.dtype != np.uint8):
         return None
-    array = np.asarray(images)
     if len(shape) == 3 and array.shape[1:] != shape:
         C, H, W = shape
         if array.shape[-3:] == (H, W, C):
@@ -126,6 +135,22 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = np.isfinite(array.reshape(len(array), -1)).all(1).argmin()
         raise DataError(f"image {row} has a NaN or an infinity")
+    return array
+
+
+def _array_of(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The array of an array or a tensor, of images with bytes for integers from 0 to 255, and for
+    those of 16 bits beyond; None for anything else.
+    """
+    images = ours(images)
+    if not isinstance(images, (np.ndarray, Tensor)):
+        return None
+    array = np.asarray(images)
+    if len(shape) == 3 and array.dtype.kind in "iu" and array.size and array.min() >= 0:
+        if array.dtype == np.uint16 and array.max() > 255:
+            return as_bytes(array)
+        if array.dtype != np.uint16 and array.max() <= 255:
+            return array.astype(np.uint8)
     return array
 
 
@@ -157,8 +182,7 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
             yield str(file), file
     elif vision_images.is_pil(images):
         yield "", images
-    elif isinstance(images, (np.ndarray, Tensor)):
-        array = np.asarray(images)
+    elif (array := _array_of(images, shape)) is not None:
         is_one = array.ndim <= 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
         is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
         for image in [array] if is_one else array:
@@ -191,13 +215,15 @@ def _made(opened: Any, look: Look) -> tuple[np.ndarray, str]:
         image = image.point(lambda value: 255 - value)
     found = ""
     if look.box is not None and not look.as_is:
-        if image.size == (W, H) and is_dark_around(np.asarray(image)):
+        is_dark = is_dark_around(np.asarray(image))
+        if image.size == (W, H) and is_dark:
             return vision_images.pixels_of(image), AS_THEY_ARE
-        photo = image.copy()
-        photo.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
-        strokes, found = like_strokes(np.asarray(photo) / 255, (H, W), look.box)
-        if strokes.any():
-            return (strokes[None] * 255).round().astype(np.uint8), found
+        if not (is_dark and look.resized):  # as those of the training were
+            photo = image.copy()
+            photo.thumbnail((4 * WORKING, 4 * WORKING))  # in place, and nothing where it is smaller
+            strokes, found = like_strokes(np.asarray(photo) / 255, (H, W), look.box)
+            if strokes.any():
+                return (strokes[None] * 255).round().astype(np.uint8), found
     resized = AS_THEY_ARE
     if look.steps is not None:
         image = look.steps(grey_or_rgb(opened).convert("RGB") if not look.invert else image)

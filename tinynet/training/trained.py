@@ -45,6 +45,7 @@ from tinynet.training.batches import (
     dtype_of,
     is_array,
     is_dataset,
+    ours,
     own_transform,
     source,
 )
@@ -181,11 +182,13 @@ class Trained(Module):
                 "classes=..., mean=..., std=...); an array (N, ...) is taken as it is"
             )
         steps = made(stored.steps or ()) if fit is None else None
-        fit = fit or stored.fit or FITS[0]
-        return prepare(images, Look(shape, stored.box, fit, as_is, invert, steps), broken)
+        resized, fit = bool(stored.fit or stored.steps), fit or stored.fit or FITS[0]
+        look = Look(shape, stored.box, fit, as_is, invert, steps, resized)
+        return prepare(images, look, broken)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
+        images = ours(images)
         if not is_dataset(images) or isinstance(images, (str, np.ndarray, Tensor)):
             images = self.batch(images, **options).pixels
         return probabilities_of(loop.predict(self, images), self._loss)
