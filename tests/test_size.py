@@ -8,8 +8,8 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 2976,
-    "data": 2323,
+    "cli": 2979,
+    "data": 2342,
     "derivatives": 1178,
     "functions": 2200,
     "gradcheck": 5851,
@@ -21,10 +21,10 @@ MOST = {
     "ops": 3685,
     "optim": 2458,
     "teaching": 3600,
-    "training": 7412,
+    "training": 7504,
     "utils": 895,
     "vision": 1902,
-    "its own files": 5392,
+    "its own files": 5405,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
