@@ -154,7 +154,8 @@ def test_the_size_of_images_in_a_folder_is_an_option_too(tmp_path, monkeypatch, 
     for name in ("a", "b"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(5):
-            image.fromarray(np.full((9, 12), 20 * i, np.uint8)).save(f"photos/{name}/{i}.png")
+            grey = np.full((9, 12), 20 * i + 10 * (name == "a"), np.uint8)
+            image.fromarray(grey).save(f"photos/{name}/{i}.png")
     options = ["--data", "folder:photos", "--size", "8", "--fit", "pad", "--epochs", "1"]
     assert main(["train", *options, "--out", "run"]) == 0
     assert "of 1x8x8" in capsys.readouterr().out
