@@ -305,7 +305,7 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
 
 def check_labels(labels: np.ndarray, where: str) -> None:
     """Raise DataError for the first label that is missing."""
-    for row, label in enumerate(labels.flat):
+    for row, label in enumerate(labels.ravel().tolist()):
         if label is None or str(label).strip() in MISSING:
             raise DataError(
                 f"{where}: the label of example {row} is missing, {label!r}: leave the example out"

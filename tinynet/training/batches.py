@@ -20,6 +20,7 @@ import numpy as np
 
 from tinynet import nn
 from tinynet.autograd import wrap
+from tinynet.console import some
 from tinynet.data import (
     ArrayDataset,
     Compose,
@@ -207,7 +208,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "toarray"):
         raise DataError(f"{name} is a sparse matrix, and dense arrays are taken: give .toarray()")
     if np.ma.is_masked(value):
-        return np.asarray(value.astype(object).filled(None))
+        return np.asarray(np.where(np.ma.getmaskarray(value), None, value.data))  # type: ignore
     kind = with_article(type(value).__name__)
     try:
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
@@ -543,7 +544,7 @@ def compare_outputs(model: nn.Module, classes: Sequence[str] | None, loss: Any) 
         count = shape[1]
         if count < len(names):
             raise DataError(
-                f"the model has {count} outputs, and there are {len(names)} classes, "
+                f"the model has {some(count, 'output')}, and there are {len(names)} classes, "
                 f"{listed(names)}: give its last layer an output for each; is one misspelt?"
             )
         if count > len(names):
