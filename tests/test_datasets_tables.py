@@ -170,7 +170,7 @@ def test_the_size_of_images_in_a_folder_is_an_option_too(tmp_path, monkeypatch, 
 
 def test_a_row_without_a_label_is_no_class(tmp_path):
     (tmp_path / "a.csv").write_text("label,a,b,c,d\nx,1,2,3,4\n,1,2,3,4\ny,4,3,2,1\n")
-    with pytest.raises(DataError, match="the label of row 1 is missing, ''"):
+    with pytest.raises(DataError, match="the label of example 1 is missing, ''"):
         data.load(f"csv:{tmp_path}/a.csv", held_out=0)
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 2)), y=["a", "", "b", "b"])
     with pytest.raises(DataError, match="the label of example 1 is missing, ''"):

@@ -12,6 +12,7 @@ import pytest
 
 import tinynet
 from tinynet import data, nn
+from tinynet.cli import main
 from tinynet.errors import CheckpointError, DataError, ShapeError
 from tinynet.nn import functional as F
 from tinynet.training import Callback, EarlyStopping, accuracy, evaluate, fit, predict, top_k
@@ -497,13 +498,19 @@ def test_columns_of_targets_are_known_by_their_names(tmp_path, loss):
         loaded.evaluate(X, Columns({"u": columns["u"], "w": columns["v"]}))
 
 
-def test_a_regression_is_measured_on_a_file(tmp_path):
+def test_a_regression_is_measured_on_a_file(tmp_path, capsys):
     model = nn.Linear(4, 1)
     trained(X, X[:, 0], epochs=1, model=model, loss="mse", out=tmp_path / "run")
     np.savez(tmp_path / "a.npz", x_train=X, y_train=X[:, 0], x_test=X[:20], y_test=X[:20, 0])
     loaded = tinynet.load(tmp_path / "run", nn.Linear(4, 1))
     expected = evaluate(model, X[:20], X[:20, 0], "mse")["loss"]
     assert loaded.evaluate(f"npz:{tmp_path}/a.npz")["loss"] == pytest.approx(expected)
+    (tmp_path / "own.py").write_text(
+        "from tinynet import nn\n\n\ndef net():\n    return nn.Linear(4, 1)\n"
+    )
+    command = ["evaluate", f"{tmp_path}/run", "--data", f"npz:{tmp_path}/a.npz"]
+    assert main([*command, "--model", f"{tmp_path}/own.py:net"]) == 0
+    assert f"loss {expected:.4f}"[:-1] in capsys.readouterr().out
     for options in ({"split": "val"}, {"split": ""}, {"split": None}):
         with pytest.raises(ValueError, match="unknown split"):
             loaded.evaluate(f"npz:{tmp_path}/a.npz", **options)

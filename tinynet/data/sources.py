@@ -64,7 +64,9 @@ def load(
     root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
     missing ones are downloaded. Where a folder, .npz or .csv has no test part, `held_out` of
-    every class is it, always the same; with 0 both are all. Pixels of named sets: 0 to 255.
+    every class is it, always the same; with 0 both are all.
+    numbers: whether the targets of an .npz or .csv are numbers and no labels. Pixels of named sets:
+    0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 

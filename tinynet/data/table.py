@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from tinynet.data.files import read_content
-from tinynet.data.npz import MISSING
 from tinynet.errors import DataError
 
 CURE = "of another table save arrays, np.savez('a.npz', x=x, y=y), and say npz:a.npz"
@@ -83,11 +82,6 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
     if pixels.min() < 0 or pixels.max() > 255:
         wrong = pixels.min() if pixels.min() < 0 else pixels.max()
         raise DataError(f"{path}: a pixel of {wrong}, expected 0 to 255")
-    if place is not None and (missing := [label for label in found if label in MISSING]):
-        row = int((rows[:, place] == found[missing[0]]).argmax())
-        raise DataError(
-            f"{path}: the label of row {row} is missing, {missing[0]!r}: leave the row out"
-        )
     labels: np.ndarray = np.array(list(found))
     for kind in (np.float64, np.int64):  # which they are, if they can be
         with contextlib.suppress(ValueError):

@@ -219,6 +219,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
             f"{name} is {kind} whose parts have different shapes; one array is needed, with an "
             "example in each row"
         ) from error
+    if array.dtype.kind == "O" and array.ndim == 1 and array.size and np.ndim(array[0]):
+        return as_array(name, list(array))  # an array of arrays
     if not array.ndim:
         raise DataError(f"{name} is {kind}; give an array, a list or a table, an example a row")
     return array
@@ -238,8 +240,6 @@ def as_numbers(
             raise DataError(f"{name}: there is no column {missing[0]!r:.60}, as in the training")
         value = value[list(columns)]
     x = as_array(name, value)
-    if x.dtype.kind == "O" and x.ndim == 1 and x.size and np.ndim(x[0]):
-        x = as_array(name, list(x))  # an array of arrays
     as_known = x.shape == getattr(known_of(model), "input_shape", None)
     if x.ndim == 1 and _takes_rows(model) and not as_known:
         cure = "table[['a']]" if hasattr(value, "to_numpy") else "x[:, None]"
@@ -396,8 +396,6 @@ def as_targets(name: str, value: Any, loss: Any = None) -> np.ndarray:
     y, kind = as_array(name, value), name_of(loss)
     if y.dtype.kind in "US" and isinstance(value, (list, tuple)):
         y = np.array(value, object)  # in which numbers are no text yet
-    if y.dtype.kind == "O" and y.ndim == 1 and y.size and np.ndim(y[0]):
-        y = as_array(name, list(y))  # an array of arrays
     if y.shape[1:] == (1,) and (y.dtype.kind in "bUSO" or kind in OF_CLASSES):
         y = y[:, 0]  # a column of labels
     if y.dtype.kind == "O":
@@ -467,10 +465,16 @@ def targets_and_epochs(more: Sequence[Any], epochs: Any) -> tuple[Any, Any]:
     return (given[0] if len(given) == 2 else None), given[-1]
 
 
-def as_augment(augment: Any, train: Any) -> Any:
-    """The changes of these names for the images of `train`; what is no name stays as it is."""
-    if augment is not None and not is_dataset(train):
-        raise _for_a_dataset(train)
+def as_augment(augment: Any, train: Any, batch_size: int | None) -> Any:
+    """The changes of these names for the images of `train`; what is no name stays as it is.
+
+    Raises ValueError for these, and for a batch_size, where batches are made already.
+    """
+    if not is_dataset(train) and (augment is not None or batch_size is not None):
+        raise ValueError(
+            "fit: batch_size and augment are for a dataset; train is "
+            f"{with_article(type(train).__name__)}, with batches made already"
+        )
     if not isinstance(augment, (str, list, tuple)) or not all(isinstance(n, str) for n in augment):
         return augment
     example: Any = train[0] if len(train) else 0
@@ -499,13 +503,6 @@ def _targets(data: Any) -> np.ndarray:
     return arrays[1] if len(arrays) > 1 else np.array([], object)
 
 
-def _for_a_dataset(train: Any) -> ValueError:
-    return ValueError(
-        "fit: batch_size and augment are for a dataset; train is "
-        f"{with_article(type(train).__name__)}, with batches made already"
-    )
-
-
 def training_batches(
     train: Any,
     batch_size: int | None,
@@ -519,8 +516,6 @@ def training_batches(
         size = 64 if batch_size is None else batch_size
         made = Compose(steps) if steps else None
         batches: Any = DataLoader(train, size, shuffle=True, seed=seed, transform=made, dtype=dtype)
-    elif batch_size is not None:
-        raise _for_a_dataset(train)
     else:
         batches = as_batches(train, 1)
     if not hasattr(batches, "__len__"):

@@ -169,7 +169,7 @@ def fit(
     check_goes_on(model, train)
     validate = as_examples(validate, None, model, whole, loss, "validate: ")
     check_classes(getattr(whole, "classes", None), validate, "validate: ")
-    augment = as_augment(augment, train)
+    augment = as_augment(augment, train, batch_size)
     check_arguments(locals())
     if validation_split is not None:
         if validate is not None:
