@@ -413,7 +413,7 @@ def as_targets(name: str, value: Any, loss: Any = None) -> np.ndarray:
             )
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
-    if y.dtype.kind == "f" and kind is not None:
+    if y.dtype.kind in "mM" or (y.dtype.kind == "f" and kind is not None):
         as_numbers(name, y)
         if kind in OF_CLASSES and y.ndim == 1 and (y == np.floor(y)).all():
             y = y.astype(np.int64)
