@@ -68,9 +68,12 @@ def trained(tiny: str, home: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 
 
 def picture(path: Path, bright: str) -> str:
-    """Write a 16x16 RGB image with a bright side, and return its path."""
+    """Write a 16x16 RGB image with a bright side, one for each path, which is returned."""
     image = pytest.importorskip("PIL.Image")
     pixels = np.full((16, 16, 3), 20, np.uint8)
+    pixels[0] += np.random.default_rng(list(str(path).encode())).integers(
+        9, size=(16, 3), dtype="u1"
+    )
     pixels[:, slice(8) if bright == "left" else slice(8, 16)] = 200
     image.fromarray(pixels).save(path)
     return str(path)
@@ -265,6 +268,7 @@ def test_predict_names_the_broken_image(trained, here, capsys):
 
 def test_a_warning_is_one_line_and_comes_once(here):
     x, y = np.zeros((60, 1, 8, 8), np.uint8), np.arange(60) % 3
+    x[:, 0, 0, 0] = np.arange(60)
     np.savez(here / "more.npz", x=x, y=y, z=y)
     command = [sys.executable, "-m", "tinynet", "train", "--data", "npz:more.npz", "--epochs", "1"]
     environment = {**os.environ, "TINYNET_KERNELS": "numpy"}

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from small_sets import gz, idx
 
-from tinynet import DataError, data
+from tinynet import DataError, data, nn
 from tinynet.cli import main
+from tinynet.data.dataset import warn_of_twins
+from tinynet.training import fit
 
 X = np.random.default_rng(0).integers(0, 256, (20, 3, 3), np.uint8)
 Y = (np.arange(20) % 4).astype(np.uint8)
@@ -154,7 +156,8 @@ def test_the_size_of_images_in_a_folder_is_an_option_too(tmp_path, monkeypatch, 
     for name in ("a", "b"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(5):
-            image.fromarray(np.full((9, 12), 20 * i, np.uint8)).save(f"photos/{name}/{i}.png")
+            grey = np.full((9, 12), 20 * i + 10 * (name == "a"), np.uint8)
+            image.fromarray(grey).save(f"photos/{name}/{i}.png")
     options = ["--data", "folder:photos", "--size", "8", "--fit", "pad", "--epochs", "1"]
     assert main(["train", *options, "--out", "run"]) == 0
     assert "of 1x8x8" in capsys.readouterr().out
@@ -163,3 +166,34 @@ def test_the_size_of_images_in_a_folder_is_an_option_too(tmp_path, monkeypatch, 
     assert main(["verify", "run"]) == 0
     assert main(["train", "--size", "8"]) == 2
     assert "--size and --fit are for images in folders" in capsys.readouterr().err
+
+
+def test_a_row_without_a_label_is_no_class(tmp_path):
+    (tmp_path / "a.csv").write_text("label,a,b,c,d\nx,1,2,3,4\n,1,2,3,4\ny,4,3,2,1\n")
+    with pytest.raises(DataError, match="the label of example 1 is missing, ''"):
+        data.load(f"csv:{tmp_path}/a.csv", held_out=0)
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 2)), y=["a", "", "b", "b"])
+    with pytest.raises(DataError, match="the label of example 1 is missing, ''"):
+        data.load(f"npz:{tmp_path}/a.npz", held_out=0)
+
+
+def test_images_that_are_there_twice_are_said():
+    x = np.random.default_rng(0).integers(0, 255, (40, 1, 4, 4), np.uint8)
+    one = data.ArrayDataset(x, np.arange(40) % 2)
+    warn_of_twins("a", one, data.ArrayDataset(x[::-1] // 2, one.labels))
+    with pytest.warns(UserWarning, match="b: 20 of 20 test images are training images too"):
+        warn_of_twins("b", one, data.ArrayDataset(x[:20], one.labels[:20]))
+    with pytest.warns(UserWarning, match="c: 3 images are there with more than one label"):
+        warn_of_twins(
+            "c",
+            data.ArrayDataset(x[[1, 2, 3] * 2], [0, 0, 0, 1, 1, 1]),
+            data.ArrayDataset(x[9:], one.labels[9:]),
+        )
+    with pytest.warns(UserWarning, match="validation is on training data, 20 of its examples"):
+        fit(
+            nn.Sequential(nn.Flatten(), nn.Linear(16, 2)),
+            one,
+            1,
+            validate=one.__class__(x[20:], one.labels[20:]),
+            progress=False,
+        )

@@ -446,7 +446,7 @@ def test_a_label_that_is_missing_is_no_class_of_its_own(missing):
     [
         (np.where(X[3] == X, np.nan, X), Y, "validate: x: row 3, column 0 is nan"),
         (X, np.where(Y[0] == Y, np.nan, Y), "validate: y: row 0 is nan"),
-        (X, np.full(60, "z"), "validate: the label 'z' is none of the training's"),
+        (X, np.full(60, "z"), "validate: y: the label 'z' is none of the classes"),
     ],
 )
 def test_an_error_says_that_it_is_in_the_validation_data(x, y, told):

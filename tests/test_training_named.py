@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import re
+import warnings
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 import tinynet
 from tinynet import data, nn
+from tinynet.cli import main
 from tinynet.errors import CheckpointError, DataError, ShapeError
 from tinynet.nn import functional as F
 from tinynet.training import Callback, EarlyStopping, accuracy, evaluate, fit, predict, top_k
@@ -33,6 +37,19 @@ class Table:
 
     def __getitem__(self, rows):
         return Table(self.values[rows])
+
+
+class Columns:
+    """What `fit` asks of a DataFrame, whose columns have names."""
+
+    def __init__(self, columns):
+        self.by_name, self.columns = columns, list(columns)
+
+    def to_numpy(self):
+        return np.stack(list(self.by_name.values()), axis=1)
+
+    def __getitem__(self, names):
+        return Columns({name: self.by_name[name] for name in names})
 
 
 class Pair(nn.Module):
@@ -154,8 +171,8 @@ def test_text_labels_have_the_numbers_of_the_training(y, kept):
 @pytest.mark.parametrize(
     ("y", "validate", "told"),
     [
-        (NAMES[Y], ["foo"] * 60, "'foo' is none of the training's: ash, birch, cedar"),
-        (Y, NAMES[Y], "'ash' is none of the training's: these have no names"),
+        (NAMES[Y], ["foo"] * 60, "'foo' is none of the classes: ash, birch, cedar"),
+        (Y, NAMES[Y], "'ash', and the training's classes have no names"),
         (np.array([None, *NAMES[Y][1:]], object), None, "the label of example 0 is missing"),
         ((Y, Y[:30]), None, "y is a tuple whose parts have different shapes"),
     ],
@@ -213,7 +230,7 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
     ]:  # fmt: skip
         assert evaluate(model, *arguments) == expected
     assert evaluate(loaded, X, NAMES[Y]) == expected
-    for arguments in [((X, NAMES[Y]),), (X, NAMES[Y]), (data.ArrayDataset(X, Y),)]:
+    for arguments in [((X, NAMES[Y]),), (X, NAMES[Y]), (data.ArrayDataset(X, Y, classes=NAMES),)]:
         assert loaded.evaluate(*arguments)["loss"] == pytest.approx(expected["loss"])
     assert np.array_equal(predict(model, X.tolist()), predict(model, X))
 
@@ -358,7 +375,147 @@ def test_a_loaded_model_answers_as_its_loss_says(tmp_path, loss, y, numbers):
         right = (probabilities.argmax(1) == y[:, 0]).mean()
         assert measured["accuracy"] == pytest.approx(right)
     assert loaded.predict_proba(X) == pytest.approx(probabilities, abs=1e-6)
-    assert [int(p.label) for p in found] == probabilities.argmax(1).tolist()
+    if loss != "cross_entropy" and outputs == 2:  # each by itself
+        assert {p.label for p in found} <= {"", "0", "1", "0, 1", "1, 0"}
+        assert [len(p.label.split()) for p in found] == (probabilities > 0.5).sum(1).tolist()
+        assert found[0].probability == pytest.approx(probabilities[0].max())
+    else:
+        assert [int(p.label) for p in found] == probabilities.argmax(1).tolist()
+
+
+def refitted(tmp_path, labels, outputs=3, **options):
+    """A loaded model of ash, birch and cedar that is trained further; with another last layer,
+    unless it has three outputs.
+    """
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    trained(X, NAMES[Y], epochs=1, model=model, out=tmp_path / "first")
+    loaded = tinynet.load(tmp_path / "first", model)
+    if outputs != 3:
+        loaded.network[2] = nn.Linear(8, outputs)
+    for part in (labels, labels[labels != labels[0]]):  # and once more on some of the classes
+        trained(X[: len(part)], part, epochs=1, model=loaded, **options)
+    return loaded
+
+
+@pytest.mark.filterwarnings("ignore:fit. .* take their places", "ignore:fit. the model has 4")
+@pytest.mark.parametrize(
+    ("labels", "outputs", "classes"),
+    [
+        (NAMES[Y], 3, NAMES),
+        (NAMES[Y % 2 + 1], 3, NAMES),
+        (np.array(["oak", "pine"])[Y % 2], 3, ["oak", "pine"]),
+        (np.array(["oak", "ash", "pine"])[Y], 4, ["ash", "oak", "pine"]),
+        (Y % 2, 2, None),
+    ],
+)
+def test_a_loaded_model_keeps_its_classes_as_long_as_they_are_its_own(
+    tmp_path, labels, outputs, classes
+):
+    with warnings.catch_warnings():
+        if outputs == 3 and classes is not NAMES:
+            warnings.filterwarnings("ignore", message="fit: the model has 3 outputs for 2")
+        loaded = refitted(tmp_path, labels, outputs)
+    assert loaded.classes == (None if classes is None else tuple(classes))
+    tinynet.save(loaded, tmp_path / "again")
+    assert tinynet.load(tmp_path / "again", loaded.network).classes == loaded.classes
+    assert not loaded.figures  # those of the first training
+
+
+def test_a_loaded_model_says_what_becomes_of_other_labels(tmp_path):
+    with pytest.raises(DataError, match="'oak' is none of the classes: ash, birch, cedar"):
+        refitted(tmp_path, np.array(["ash", "birch", "oak"])[Y])
+    loaded = tinynet.load(
+        tmp_path / "first", nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    )
+    with pytest.warns(UserWarning, match="oak, pine, yew are none of the model's classes, ash"):
+        trained(X, np.array(["oak", "pine", "yew"])[Y], epochs=1, model=loaded)
+    with pytest.warns(UserWarning, match="place of a class, 0 is 'oak'"):
+        trained(X, Y, epochs=1, model=loaded)
+    with pytest.raises(
+        DataError, match=r"has yew, pine, oak; to learn others, train model\.network"
+    ):
+        trained(data.ArrayDataset(X, Y, classes=["yew", "pine", "oak"]), epochs=1, model=loaded)
+
+
+TEXTS = [f"{value:.2f}" for value in X[:, 0]]
+
+
+@pytest.mark.parametrize("y", [X[:, 0].astype(object), [Decimal(text) for text in TEXTS]])
+def test_objects_that_are_numbers_are_these(y):
+    usual = trained(X, np.asarray(y, np.float32), epochs=2, model=nn.Linear(4, 1), loss="mae")
+    assert trained(X, y, epochs=2, model=nn.Linear(4, 1), loss="mae")[-1]["loss"] == pytest.approx(
+        usual[-1]["loss"], abs=1
+    )
+    twelve = np.arange(60) % 12
+    numbered = [
+        trained(X, labels, epochs=1, model=nn.Linear(4, 12, rng=np.random.default_rng(0)))
+        for labels in (twelve, twelve.astype(object), twelve.astype(np.float32))
+    ]
+    assert len({history[-1]["loss"] for history in numbered}) == 1
+
+
+@pytest.mark.parametrize(
+    ("y", "loss", "told"),
+    [
+        (TEXTS, "mae", "y is text, such as '0.13', and mae compares numbers"),
+        (NAMES[Y], nn.MSELoss(), "y is text, such as 'ash', and mse compares numbers"),
+        (TEXTS, lambda x, t: F.mse_loss(x, t), "a loss of your own compares numbers"),
+        (TEXTS, "bce_with_logits", "bce_with_logits compares numbers"),
+        ([1, "1"] * 30, "cross_entropy", "y: 1 is a number, and '1' is none"),
+        (["", "a"] * 30, "cross_entropy", "label of example 0 is missing, ''"),
+        (["a", float("nan")] * 30, "cross_entropy", "label of example 1 is missing, nan"),
+        (["B\xe4r", "Ba\u0308r"] * 30, "cross_entropy", "look the same"),
+        (["a", "a "] * 30, "cross_entropy", "'a' and 'a ' look the same"),
+        (np.ma.masked_equal(Y, 2), "cross_entropy", "label of example 2 is missing, None"),
+        (np.ma.masked_equal(X[:, 0], X[2, 0]), "mse", "label of example 2 is missing, None"),
+        (dict(enumerate(Y)).values(), "cross_entropy", "y is a dict_values; give an array"),
+        (list("abcd") * 15, "cross_entropy", "3 outputs, and there are 4 classes, a, b, c, d"),
+    ],
+)
+def test_labels_that_are_none_are_refused(y, loss, told):
+    with pytest.raises(DataError, match=re.escape(told)):
+        trained(X, y, epochs=1, loss=loss)
+
+
+def test_more_outputs_than_classes_are_said():
+    with pytest.warns(UserWarning, match="the model has 3 outputs for 2 classes, ash, birch"):
+        trained(X, NAMES[Y % 2], epochs=1)
+
+
+@pytest.mark.parametrize("loss", ["mse", "bce_with_logits"])
+def test_columns_of_targets_are_known_by_their_names(tmp_path, loss):
+    columns = {"u": (X[:, 0] > 0).astype(np.float32), "v": (X[:, 1] > 1).astype(np.float32)}
+    table, turned = Columns(columns), Columns({name: columns[name] for name in "vu"})
+    validate = (X[:9], Columns({name: columns[name][:9] for name in "vu"}))
+    model = nn.Linear(4, 2, rng=np.random.default_rng(0))
+    history = trained(X, table, epochs=9, model=model, loss=loss, validate=validate, out=tmp_path)
+    expected = evaluate(model, X[:9], np.stack(list(columns.values()), 1)[:9], loss)["loss"]
+    assert history[-1]["validation_loss"] == pytest.approx(expected)
+    loaded = tinynet.load(tmp_path, nn.Linear(4, 2))
+    assert loaded.classes == ("u", "v")
+    assert loaded.evaluate(X, turned) == loaded.evaluate(X, table)
+    with pytest.raises(DataError, match="y: there is no column 'v', as in the training"):
+        loaded.evaluate(X, Columns({"u": columns["u"], "w": columns["v"]}))
+
+
+def test_a_regression_is_measured_on_a_file(tmp_path, capsys):
+    model = nn.Linear(4, 1)
+    trained(X, X[:, 0], epochs=1, model=model, loss="mse", out=tmp_path / "run")
+    np.savez(tmp_path / "a.npz", x_train=X, y_train=X[:, 0], x_test=X[:20], y_test=X[:20, 0])
+    loaded = tinynet.load(tmp_path / "run", nn.Linear(4, 1))
+    expected = evaluate(model, X[:20], X[:20, 0], "mse")["loss"]
+    assert loaded.evaluate(f"npz:{tmp_path}/a.npz")["loss"] == pytest.approx(expected)
+    (tmp_path / "own.py").write_text(
+        "from tinynet import nn\n\n\ndef net():\n    return nn.Linear(4, 1)\n"
+    )
+    command = ["evaluate", f"{tmp_path}/run", "--data", f"npz:{tmp_path}/a.npz"]
+    assert main([*command, "--model", f"{tmp_path}/own.py:net"]) == 0
+    assert f"loss {expected:.4f}"[:-1] in capsys.readouterr().out
+    for options in ({"split": "val"}, {"split": ""}, {"split": None}):
+        with pytest.raises(ValueError, match="unknown split"):
+            loaded.evaluate(f"npz:{tmp_path}/a.npz", **options)
+    with pytest.raises(ValueError, match="split and root are of a data set by name"):
+        loaded.evaluate(X, X[:, 0], split="train")
 
 
 def test_metrics_by_name_are_the_functions():

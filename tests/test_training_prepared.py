@@ -124,7 +124,7 @@ def test_validation_of_another_scale_is_said(x):
         for loader in (lambda part: part, lambda part: data.DataLoader(part, 48)):
             with pytest.warns(UserWarning, match="is one of them scaled, and not the other"):
                 fit(net(), loader(first), 1, validate=loader(second), **QUIET)
-    fit(net(), parts[0], 1, validate=(x[::-1], Y), **QUIET)
+    fit(net(), parts[0], 1, validate=(x[..., ::-1], Y), **QUIET)
 
 
 def test_a_data_set_that_prepares_its_images_itself_is_prepared(tmp_path):

@@ -27,7 +27,7 @@ from tinynet.tensor import Tensor
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
-    from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
+    from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
@@ -239,7 +239,14 @@ class CNNClassifier(ClassifierMixin, _CNN):
 
         classes: all that there will be; needed the first time, and the same ever after.
         """
-        _check_partial_fit_first_call(self, classes)
+        known = getattr(self, "classes_", None)
+        if known is None and classes is None:
+            raise self._wrong("classes must be passed on the first call to partial_fit")
+        if known is not None and classes is not None and set(known) != set(classes):
+            raise self._wrong(
+                f"classes={list(classes)!r:.80} is not the same as on last call to partial_fit, "
+                f"{known.tolist()!r:.80}"
+            )
         return self._learn(X, y, sample_weight, classes, partial=True)
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -72,15 +72,19 @@ def run(args: argparse.Namespace) -> int:
     if (state := measured.model.checkpoint.run) and is_unfinished(measured.path.parent):
         say(f"not finished: epoch {state['epoch']} of {state['epochs']}; `tinynet resume` goes on")
     say("")
+    known = {"checkpoint": str(measured.path), "data": measured.data, "split": args.split}
+    if not len(found):  # numbers, or several classes at once
+        figures = {**found.figures(), "loss": measured.loss}
+        say(f"{args.split} " + ", ".join(f"{name} {x:.6g}" for name, x in figures.items()))
+        write_result(args.json, {**known, **figures})
+        return 0
     say(*_table(found))
     if args.mistakes:
         say("", "the surest mistakes", *(_mistakes(found) or ["none"]))
     say("", f"{args.split} accuracy {100 * found.accuracy():.2f} %, loss {measured.loss:.4f}")
     if args.json is not None:
         result = {
-            "checkpoint": str(measured.path),
-            "data": measured.data,
-            "split": args.split,
+            **known,
             "accuracy": found.accuracy(),
             "loss": measured.loss,
             "classes": list(found.names),
@@ -118,7 +122,7 @@ def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     else:
         dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
     found, got = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
-    if len(found) < len(dataset):
+    if 0 < len(found) < len(dataset):
         raise ValueError(
             f"only {len(found)} of {len(dataset)} examples of {name} have a class that the "
             f"model knows; it has {len(found.matrix)}"

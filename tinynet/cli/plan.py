@@ -86,6 +86,7 @@ def load_data(
 ) -> tuple[ArrayDataset, ArrayDataset]:
     """The training and the test images of a data set. settings: of the run, if there is one."""
     from tinynet import data
+    from tinynet.data.dataset import warn_of_twins
 
     path = name.partition(":")[2].partition("?")[0]
     if settings and path and name == settings["data"] and not os.path.exists(path):
@@ -101,6 +102,8 @@ def load_data(
             f"{train.images.shape[1]} numbers. Save them as images, x.reshape(-1, HEIGHT, WIDTH), "
             "or train from Python: training.fit(model, x, y)"
         )
+    if path:
+        warn_of_twins(name, train, test)
     return train, test
 
 

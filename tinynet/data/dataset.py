@@ -176,3 +176,29 @@ def _as_column(array: Any) -> np.ndarray:
     if column.ndim == 1 and column.dtype.kind in "iu":
         return column.astype(np.int64, copy=False)
     return column
+
+
+def shared_images(images: np.ndarray, others: np.ndarray) -> int:
+    """How many of the `others` are among the images, byte for byte; 0 for less than one in 100."""
+    if images.shape[1:] != others.shape[1:] or images.dtype != others.dtype:
+        return 0
+    known = set(_hashes(images))
+    count = sum(each in known for each in _hashes(others))
+    return count if 100 * count >= len(others) else 0
+
+
+def _hashes(images: np.ndarray) -> list[int]:
+    return [hash(image.tobytes()) for image in images]
+
+
+def warn_of_twins(where: str, train: ArrayDataset, test: ArrayDataset) -> None:
+    """Warn of images that are in both parts, and of such as have two labels."""
+    if count := shared_images(train.images, test.images):
+        warn(
+            f"{where}: {count} of {len(test)} test images are training images too, and the figures "
+            "too good for images not seen: leave them out of one part"
+        )
+    hashes = [*_hashes(train.images), *_hashes(test.images)]
+    labelled = {*zip(hashes, [*train.labels.tolist(), *test.labels.tolist()])}
+    if count := len(labelled) - len({*hashes}):
+        warn(f"{where}: {count} images are there with more than one label: leave out what is wrong")

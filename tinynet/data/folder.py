@@ -26,6 +26,7 @@ import numpy as np
 from tinynet.console import watched
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
+from tinynet.data.npz import check_different
 from tinynet.errors import DataError, integer, unknown_name
 from tinynet.vision.transforms import images as vision_images
 
@@ -329,6 +330,7 @@ def _classes(folder: Path, inside: Sequence[Path]) -> tuple[str, ...]:
     if len(names) < 2:
         found = f"one class folder, {names[0]!r}" if names else "no class folders"
         raise DataError(f"{folder}: has {found}, but two or more are needed; {LAYOUT}")
+    check_different(names, folder)
     return names
 
 

@@ -14,9 +14,10 @@ import itertools
 import math
 import os
 import struct
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +34,7 @@ KEYS = (
     "x_train, y_train, x_test, y_test, or x and y (or images and labels: images_train, ...); "
     "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
 )
+MISSING = ("", "nan", "NaN", "NaT", "<NA>")  # texts that stand for no label
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
 
@@ -58,11 +60,13 @@ def images_from_npz(path: str | Path) -> np.ndarray:
     arrays = read_npz(path)
     names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
     if len(names) != 1:
-        raise DataError(f"{path}: holds {_listed(arrays)}; expected one array of images, x")
+        raise DataError(f"{path}: holds {listed(arrays)}; expected one array of images, x")
     return _checked_inputs(arrays[names[0]], f"{path}: {names[0]}")
 
 
-def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple[str, ...] | None]:
+def arrays_from_npz(
+    stream: BinaryIO, source: str | Path, numbers: bool = False
+) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split, from an open file, and the names of the classes, if it has them.
 
     Keys: x_train, y_train, x_test, y_test; or x and y, returned under "all"; images and labels
@@ -72,13 +76,13 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
     which is numbered. classes: the names in the order of the labels; of labels that are text, by
     default, all there are, sorted.
 
-    source: the file, for messages. Raises DataError that names the array, and warns of arrays that
-    are not read.
+    source: the file, for messages. numbers: whether targets are numbers, of any shape, and no
+    labels. Raises DataError that names the array, and warns of arrays that are not read.
     """
     with _members(stream, source) as members:
         pairs = _pairs(members)
         if not pairs:
-            raise DataError(f"{source}: holds {_listed(members)}; expected the arrays {KEYS}")
+            raise DataError(f"{source}: holds {listed(members)}; expected the arrays {KEYS}")
         classes = _class_names(members["classes"](), source) if "classes" in members else None
         splits = {}
         for split, (x_name, y_name) in pairs.items():
@@ -88,13 +92,15 @@ def arrays_from_npz(stream: BinaryIO, source: str | Path) -> tuple[Splits, tuple
                 raise DataError(
                     f"{source}: {x_name} has {some(len(x), 'row')}, but {y_name} has {len(y)}"
                 )
-            splits[split] = (x, checked_targets(y, f"{source}: {y_name}"))
+            check = checked_numbers if numbers else checked_targets
+            splits[split] = (x, check(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
-        labels, classes = numbered([y for _, y in splits.values()], places, classes)
-        splits = {split: (splits[split][0], y) for split, y in zip(splits, labels)}
+        if not numbers:
+            labels, classes = numbered([y for _, y in splits.values()], places, classes)
+            splits = {split: (splits[split][0], y) for split, y in zip(splits, labels)}
         unread = members.keys() - {"classes", *itertools.chain(*pairs.values())}
     if unread:
-        warn(f"{source}: not read: {_listed(sorted(unread))}")
+        warn(f"{source}: not read: {listed(sorted(unread))}")
     shapes = [x.shape[1:] for x, _ in splits.values()]
     if shapes[0] != shapes[-1]:
         raise DataError(
@@ -229,7 +235,7 @@ def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
             "array of strings"
         )
     if len(np.unique(names)) < len(names):
-        raise DataError(f"{source}: classes has a name twice: {_listed(names.tolist())}")
+        raise DataError(f"{source}: classes has a name twice: {listed(names.tolist())}")
     return tuple(names.tolist())
 
 
@@ -267,6 +273,13 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
     return x
 
 
+def checked_numbers(y: np.ndarray, where: str) -> np.ndarray:
+    """Targets that are numbers, (N,) or of more axes, as float32."""
+    if y.dtype.kind not in "biuf" or not y.ndim or not np.isfinite(y).all():
+        raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected numbers that are finite")
+    return y.astype(np.float32)
+
+
 def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     """Labels (N,) as they stand in the file, as int64 or as text."""
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
@@ -290,6 +303,27 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     return y.astype(np.int64)
 
 
+def check_labels(labels: np.ndarray, where: str) -> None:
+    """Raise DataError for the first label that is missing."""
+    for row, label in enumerate(labels.ravel().tolist()):
+        if label is None or str(label).strip() in MISSING:
+            raise DataError(
+                f"{where}: the label of example {row} is missing, {label!r}: leave the example out"
+            )
+
+
+def check_different(names: Iterable[str], where: str | Path) -> None:
+    """Raise DataError for names of classes that differ in what nobody sees, such as a space."""
+    seen: dict[str, str] = {}
+    for name in names:
+        look = unicodedata.normalize("NFC", " ".join(name.split()))
+        if (other := seen.setdefault(look, name)) != name:
+            raise DataError(
+                f"{where}: {other!a} and {name!a} look the same: make them one, as by "
+                "unicodedata.normalize('NFC', name.strip())"
+            )
+
+
 def numbered(
     labels: list[np.ndarray], places: Sequence[str], classes: tuple[str, ...] | None
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
@@ -301,11 +335,17 @@ def numbered(
     if any(text):
         if not all(text):
             raise DataError(f"{' and '.join(places)}: one is text, the other numbers")
+        for y, where in zip(labels, places):
+            check_labels(y, where)
         names = np.unique(np.concatenate([np.unique(y) for y in labels]))
+        check_different([*names.tolist(), *(classes or ())], places[0])
         classes = tuple(names.tolist()) if classes is None else classes
         numbers = {name: k for k, name in enumerate(classes)}
         if strange := [name for name in names.tolist() if name not in numbers]:
-            raise DataError(f"{places[0]}: {_listed(strange)} is not among the classes")
+            raise DataError(
+                f"{places[0]}: the label {strange[0]!r:.60} is none of the classes: "
+                f"{listed(classes)}"
+            )
         order = np.array([numbers[name] for name in names.tolist()])
         labels = [order[np.searchsorted(names, y)] for y in labels]
     for y, where in zip(labels, places):
@@ -318,6 +358,7 @@ def numbered(
     return labels, classes
 
 
-def _listed(names: Collection[str]) -> str:
-    listed = ", ".join(visible(name) for name in itertools.islice(names, 8))
-    return (listed or "nothing") + (", ..." if len(names) > 8 else "")
+def listed(names: Collection[Any]) -> str:
+    """The first eight names, in a row."""
+    shown = ", ".join(visible(str(name)) for name in itertools.islice(names, 8))
+    return (shown or "nothing") + (", ..." if len(names) > 8 else "")

@@ -24,7 +24,13 @@ from tinynet.data.folder import load_folder
 from tinynet.data.idx import find_idx, pair_idx, parse_cifar, parse_idx
 from tinynet.data.known import KNOWN, KnownSet
 from tinynet.data.mirrors import UnwritableError, obtain
-from tinynet.data.npz import arrays_from_npz, checked_targets, numbered, read_npz
+from tinynet.data.npz import (
+    arrays_from_npz,
+    checked_numbers,
+    checked_targets,
+    numbered,
+    read_npz,
+)
 from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
@@ -36,7 +42,11 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def load(
-    name: str, split: str = "train", root: str | Path | None = None, held_out: float = HELD_OUT
+    name: str,
+    split: str = "train",
+    root: str | Path | None = None,
+    held_out: float = HELD_OUT,
+    numbers: bool = False,
 ) -> ArrayDataset:
     """A split, "train" or "test", of a data set: images uint8 (N, C, H, W), labels int64 (N,).
 
@@ -54,7 +64,9 @@ def load(
     root: the folder that holds `mnist/` and so on; by default $TINYNET_DATA, else
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
     missing ones are downloaded. Where a folder, .npz or .csv has no test part, `held_out` of
-    every class is it, always the same; with 0 both are all. Pixels of named sets: 0 to 255.
+    every class is it, always the same; with 0 both are all.
+    numbers: whether the targets of an .npz or .csv are numbers and no labels. Pixels of named sets:
+    0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 
@@ -67,7 +79,7 @@ def load(
     if kind:
         if not path:
             raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
-        return _load_own(kind, str(as_path(path)), options, split, held_out)
+        return _load_own(kind, str(as_path(path)), options, split, held_out, numbers)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
 
@@ -186,7 +198,9 @@ def folder_options(text: str) -> dict[str, Any]:
     return options
 
 
-def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -> ArrayDataset:
+def _load_own(
+    kind: str, path: str, options: str, split: str, held_out: float, numbers: bool
+) -> ArrayDataset:
     """A split of the user's data, held out where they have none."""
     name, classes = f"{kind}:{path}", None
     if (meant := _form_of(path)) not in (None, kind, "folder" if kind == "idx" else kind):
@@ -195,13 +209,22 @@ def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -
         return load_folder(path, split, test_fraction=held_out, **folder_options(options))
     if kind == "npz":
         with open_file(path) as stream:
-            splits, classes = arrays_from_npz(stream, path)
+            splits, classes = arrays_from_npz(stream, path, numbers)
     elif kind == "csv":
         x, y = read_table(path)
-        (y,), classes = numbered([checked_targets(y, name)], [name], None)
+        if numbers:
+            y = checked_numbers(y, name)
+        else:
+            (y,), classes = numbered([checked_targets(y, name)], [name], None)
         splits = {"all": (x, y)}
     else:
         splits = {split: find_idx(path, split)}
+    images, labels = splits[split if split in splits else "all"]
+    if "all" in splits and held_out:
+        part = hold_out(labels, held_out, 0, name)[SPLITS.index(split)]
+        images, labels = images[part], labels[part]
+    if numbers:
+        return ArrayDataset(images, labels.astype(np.float32))
     every = np.concatenate([y for _, y in splits.values()])
     last = int(every.max(initial=0))
     if classes is None and last > 1000 + 10 * len(every):
@@ -209,10 +232,6 @@ def _load_own(kind: str, path: str, options: str, split: str, held_out: float) -
             f"{name}: label {last} of {len(every)} examples: labels number the classes from 0; of "
             "other numbers take np.unique(y, return_inverse=True)[1]"
         )
-    images, labels = splits[split if split in splits else "all"]
-    if "all" in splits and held_out:
-        part = hold_out(labels, held_out, 0, name)[SPLITS.index(split)]
-        images, labels = images[part], labels[part]
     cure = "; to number those that there are, save np.unique(y, return_inverse=True)[1]"
     whole = len(np.unique(every)) > last  # idx: the other part may have those below
     cure = "" if classes or kind == "idx" or whole else cure

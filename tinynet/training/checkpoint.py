@@ -166,7 +166,7 @@ def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: A
         if isinstance(loaded, Checkpoint):  # what is known of a model that was loaded goes with it
             known = loaded.kept() | {k: v for k, v in known.items() if v is not None}
         arrays |= states.snapshot(obj)
-        about |= _as_kept(known)
+        about |= as_kept(known)
         about["run"] = pack(run, "run", arrays)
     elif any(value is not None for value in (run, *known.values())):
         raise TypeError(f"save: name=, classes= and so on are for a model, not a {type(obj)!r}")
@@ -209,7 +209,7 @@ def save_weights(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
     known = checkpoint.kept()
     if not checkpoint.is_buildable():
         known["name"] = known["arguments"] = None
-    about = {"versions": versions(), **_as_kept(known), "run": None}
+    about = {"versions": versions(), **as_kept(known), "run": None}
     safetensors.write(path, dict(checkpoint.weights), about)
 
 
@@ -237,7 +237,7 @@ def read_any(path: Place) -> Any:
         if "object" not in about:  # the weights are the arrays that the run does not have
             _a(dict, type(None))(content)
             texts = {str(k): str(v) for k, v in about["versions"].items()}
-            return Checkpoint(arrays, **_as_kept(about), versions=texts, run=content, path=where)
+            return Checkpoint(arrays, **as_kept(about), versions=texts, run=content, path=where)
     except CheckpointError as error:
         raise CheckpointError(f"{told(path)}: {what}{error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -293,7 +293,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
 """What each thing that is known of a model is kept as; raises an error for what cannot be it."""
 
 
-def _as_kept(known: Mapping[str, Any]) -> dict[str, Any]:
+def as_kept(known: Mapping[str, Any]) -> dict[str, Any]:
     """All that is known, checked; None for what is not."""
     kept: dict[str, Any] = {name: known.get(name) for name in KINDS}
     for name, value in kept.items():

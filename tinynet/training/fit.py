@@ -31,7 +31,10 @@ from tinynet.training.batches import (
     as_augment,
     as_examples,
     check_classes,
+    check_goes_on,
+    compare_outputs,
     dtype_of,
+    learnt,
     look_at_training,
     look_at_validation,
     looked_at,
@@ -43,7 +46,7 @@ from tinynet.training.batches import (
     validation_batches,
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
-from tinynet.training.checkpoint import Checkpoint, load_fitting, read
+from tinynet.training.checkpoint import Checkpoint, as_kept, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, left_in, locked
@@ -163,9 +166,10 @@ def fit(
     )
     train = as_examples(train, targets, model, loss=loss)
     whole = source(train)[0]
+    check_goes_on(model, train)
     validate = as_examples(validate, None, model, whole, loss, "validate: ")
-    check_classes(getattr(whole, "classes", None), validate)
-    augment = as_augment(augment, train)
+    check_classes(getattr(whole, "classes", None), validate, "validate: ")
+    augment = as_augment(augment, train, batch_size)
     check_arguments(locals())
     if validation_split is not None:
         if validate is not None:
@@ -351,6 +355,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
     train_the_awake(run.model)
     _tell_what_stays(run)
     run.ranks.join(run.model, lambda: told_to_all(run))
+    compared = compare_outputs(run.model, run.about.get("classes"), run.loss)
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)
@@ -368,16 +373,31 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
         error.kept = run.saved if run.step else None
         raise
     finally:
+        compared.remove()
         follow(run.model, False)
         for callback in run.callbacks:
             callback.on_train_end(run)
     return run.history
 
 
+def _known_now(run: Run, then: Checkpoint) -> Checkpoint:
+    """What a loaded model knows of itself once it is trained further, on other data or another loss
+    than before; `then`: what it knew.
+    """
+    of_then = "inputs", "untold", "loss_settings", "chosen_by"
+    about = {**vars(then), "classes": learnt(run.model) or None, **dict.fromkeys(of_then)}
+    about |= {name: value for name, value in run.about.items() if value is not None}
+    weights = {name: tensor.array for name, tensor in run.model.state_dict().items()}
+    return replace(then, **as_kept(about), weights=weights, run=None)
+
+
 def _one_epoch(run: Run) -> Record:
     """Train and validate for one epoch, or the rest of one; its record, also in the history."""
+    known = known_of(run.model)
 
     def after_step(means: Record) -> None:
+        if known is not None and known_of(run.model) is known:
+            run.model.checkpoint = _known_now(run, known)
         run.step += 1
         run.losses.append(run.so_far.loss)
         run.schedule.after_step(run.step - run.phase * len(run.train))
@@ -408,8 +428,6 @@ def _one_epoch(run: Run) -> Record:
         so_far=run.so_far,
         gradients=run.ranks.gradients,
     )
-    if (known := known_of(run.model)) is not None:  # of other data by now
-        run.model.checkpoint = replace(known, inputs=run.about.get("inputs"), untold=None)
     lr = trained.pop("lr")
     record: Record = {"epoch": run.epoch, **trained}
     with naming_divergence(run.optimizer, run.epoch, run.so_far.steps, peak=run.so_far.peak):

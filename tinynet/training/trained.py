@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -52,7 +53,13 @@ from tinynet.training.batches import (
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import Record, from_columns
-from tinynet.training.losses import are_numbers, probabilities_of, with_settings
+from tinynet.training.losses import (
+    BINARY,
+    are_numbers,
+    as_loss,
+    probabilities_of,
+    with_settings,
+)
 from tinynet.training.photos import AS_IN_TRAINING, AS_THEY_ARE, Batch, Look, prepare
 from tinynet.training.preparation import made
 from tinynet.training.report.findings import MISTAKES, Findings, named
@@ -66,7 +73,9 @@ class Prediction:
     """What a model sees in an image.
 
     source: the file, or the image's number. label: the likeliest class. probability: how likely.
-    probabilities: of all classes by name, the likeliest first. Of a model that predicts numbers
+    probabilities: of all classes by name, the likeliest first. Where each class is there or not by
+    itself, as after bce_with_logits, label has all that are likelier than not, or is empty, and
+    probability is still that of the likeliest. Of a model that predicts numbers
     (see `losses`) these are in `values`, `label` has them as text, and there is no probability.
     Of one with a class for each place, these are in `map` (H, W), and `label` is that of most.
     """
@@ -90,7 +99,6 @@ class Trained(Module):
         super().__init__()
         self.network = network
         self.checkpoint = checkpoint
-        self._loss = checkpoint.loss or "cross_entropy"  # which says what the outputs mean
         self.eval()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -121,8 +129,13 @@ class Trained(Module):
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes, in the order of the outputs; None if they have none."""
+        """The names of the classes, or numbers, in the order of the outputs; None without names."""
         return self.checkpoint.classes
+
+    @property
+    def _loss(self) -> str:
+        """The name of its loss, which says what the outputs mean."""
+        return self.checkpoint.loss or "cross_entropy"
 
     @property
     def input_transform(self) -> Compose | None:
@@ -221,7 +234,11 @@ class Trained(Module):
                 found.append(Prediction(name, label, None, {}, map=map_))
             else:
                 ranked = sorted(zip(names, each.tolist()), key=lambda pair: -pair[1])
-                found.append(Prediction(name, *ranked[0], dict(ranked)))
+                best = [ranked[0]]
+                if self._loss in BINARY and outputs[0].size > 1:
+                    best = [pair for pair in ranked if pair[1] > 0.5]
+                label = ", ".join(name for name, _ in best)
+                found.append(Prediction(name, label, ranked[0][1], dict(ranked)))
         return found
 
     def evaluate(
@@ -234,10 +251,12 @@ class Trained(Module):
         see `tinynet.data.load`; evaluate(name, split) will do.
         """
         if isinstance(data, str):
-            data, y = self.dataset(data, y or split, root), None
+            data, y = self.dataset(data, split if y is None else y, root), None
+        elif (split, root) != ("test", None):
+            raise ValueError("evaluate: split and root are of a data set by name; this is the data")
         elif getattr(data, "ndim", 0) == len(self.checkpoint.input_shape or ()) == 3:
             data = np.asarray(data)[:, None]  # grey images without an axis of channels
-        found, measured = self.findings(as_examples(data, y, self, self.checkpoint), 0)
+        found, measured = self.findings(self._examples(data, y), 0)
         if not len(found):
             return measured
         return measured | {"accuracy": found.accuracy(), "confusion_matrix": found.matrix}
@@ -253,29 +272,30 @@ class Trained(Module):
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
         kind, path, options = parts_of(name)
+        load = functools.partial(load_data, root=root, numbers=are_numbers(self._loss))
         if not kind or not path or split not in SPLITS:
-            return load_data(name, split, root=root)
+            return load(name, split)
         own_kind, own_path, own_options = parts_of(str(settings.get("data")))
         is_own = (kind, os.path.abspath(path)) == (own_kind, os.path.abspath(own_path))
         then = own_options if kind == "folder" and (is_own or not options) else options
         as_then = f"{kind}:{path}?{then}" if then else name
         parts: list[ArrayDataset] = []
         if is_own:
-            parts = [load_data(as_then, each) for each in SPLITS]
+            parts = [load(as_then, each) for each in SPLITS]
         elif known:
             with contextlib.suppress(ValueError, OSError), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                parts = [load_data(as_then, each) for each in SPLITS]
+                parts = [load(as_then, each) for each in SPLITS]
         is_same = len(parts) == len(SPLITS) and fingerprint(*parts) == known
         if is_own and not is_same:
             warn_of_change(name)
         if is_own or is_same:
             as_asked = options in ("", then)
-            return parts[SPLITS.index(split)] if as_asked else load_data(name, split)
+            return parts[SPLITS.index(split)] if as_asked else load(name, split)
         held_out = 0.0 if known else HELD_OUT
         asked = folder_options(options)
         if kind != "folder" or "size" in asked or len(shape or ()) != 3:
-            return load_data(name, split, root=root, held_out=held_out)
+            return load(name, split, held_out=held_out)
         files, labels, classes, _ = list_images(as_path(path), split, held_out, 0)
         batch = self.batch(files, **asked)
         _tell_what_was_done(name, batch)
@@ -294,7 +314,7 @@ class Trained(Module):
         watch: gets the batches, and gives them again one by one. Raises DataError for data with
         other classes.
         """
-        dataset = as_examples(dataset, None, self, self.checkpoint)
+        dataset = self._examples(dataset)
         check_classes(self.classes, dataset)
         names = self.classes or getattr(source(dataset)[0], "classes", None)
         found = Findings(names, keep, self._loss, dataset)
@@ -315,6 +335,9 @@ class Trained(Module):
             after_batch=found.add,
         )
         return found, measured
+
+    def _examples(self, data: Any, y: Any = None) -> Any:
+        return as_examples(data, y, self, self.checkpoint, as_loss(self._loss))
 
     def _adapted(self, dataset: Any) -> Any:
         """A data set whose images have another size, or colours, than the model's, or a light
