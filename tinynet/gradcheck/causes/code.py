@@ -25,11 +25,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.accumulation import sum_to_shape
+from tinynet.function import body_of
 from tinynet.gradcheck.causes import harmless
 from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of, slope
 from tinynet.gradcheck.replay import smaller
 from tinynet.gradcheck.subject import TooMuchError
-from tinynet.gradcheck.trace import STATE, called, copied
+from tinynet.gradcheck.trace import STATE, called, copied, written
 
 MOST = 5000  # changes that are tried
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
@@ -122,16 +123,18 @@ class Code:
     """
 
     def __init__(self, clues: Clues) -> None:
-        body: types.FunctionType = inspect.unwrap(clues.call.body)
+        self.written: dict[str, types.FunctionType] = written(clues.call.body)
+        *_, body = self.written.values()
         self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
+        vjps = [self.written.get("_backward", vjp) for vjp in vjps]
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
-        held = dict(inspect.getclosurevars(body).nonlocals)
+        held = {n: v for f in self.written.values() for n, v in _held(f).items()}
         self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
-        found = list(called([body, *vjps]))
+        found = list(called([*self.written.values(), *vjps]))
         self.space = {n: v for _, taken in found for n, v in taken.items()} | held
         self.tree, self.backward, self.lines = ast.Module([], []), list[ast.AST](), list[str]()
-        functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | {"_": body}
+        functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | self.written
         for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f, _ in found)]):
             self.read(file, {n: f for n, f in functions.items() if f.__code__.co_filename == file})
         ast.fix_missing_locations(self.tree)
@@ -195,9 +198,12 @@ class Code:
 
     def compiled(self, empty: bool = False) -> Any:
         """The operation as the code stands."""
-        space = harmless.own_copies(self.space, empty) | {"_at": _at}
+        space = {"np": np} | harmless.own_copies(self.space, empty) | {"_at": _at}
         exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
-        return space["_"]
+        if "_" in space:
+            return space["_"]
+        methods = {name[1:]: staticmethod(space[name]) for name in self.written}
+        return body_of(type(self.clues.call.name, (), {"setup_context": None} | methods))
 
     def holds(self) -> bool:
         """Whether the gradient is right with the elements in another order, other settings, sizes.
@@ -294,6 +300,10 @@ def look(clues: Clues) -> Iterator[Suspect]:
     told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
     cause = " and ".join(change.cause for change in changes)
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
+
+
+def _held(function: types.FunctionType) -> dict[str, Any]:
+    return dict(inspect.getclosurevars(function).nonlocals)
 
 
 def _place(function: types.FunctionType) -> tuple[Any, ...]:
