@@ -265,7 +265,7 @@ class Clues:
             self.call.body(*map(copied, self.call.args), **self.call.settings)
         return lines.total()
 
-    def output(self, x: np.ndarray | None = None, **changed: Any) -> np.ndarray:
+    def output(self, x: np.ndarray | None = None, /, **changed: Any) -> np.ndarray:
         """The function's output, for another value of the argument, or of what is named.
 
         Raises ElsewhereError where the function fails, or gives an output of another shape.

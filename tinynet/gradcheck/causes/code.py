@@ -330,16 +330,17 @@ def constant(clues: Clues) -> Iterator[Suspect]:
     h[t + 1] = a * h[t]     of which da is dy * h[t] alone, as if no earlier step depended on a
     """
     code = clues.once(_running)
-    for place in _places([code.tree], None, code.outside) if code else ():
+    if code is None:
+        return
+    for place in _places([code.tree], None, code.outside):
         if place.function in code.backward or not place.is_value or code.watch.left < 0:
             continue
         name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
         call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
         place.put(ast.fix_missing_locations(call))
         code.held = held = Held()
-        v = np.random.default_rng(8).standard_normal(clues.x.shape)
+        run, v = code.compiled(), np.random.default_rng(8).standard_normal(clues.x.shape)
         with contextlib.suppress(Exception, TooMuchError), code.watch:
-            run = code.compiled()
             args, settings = clues.given()
             run(*args, **settings)
 
@@ -441,9 +442,10 @@ def _places(around: list[Any], function: Any, names: list[str]) -> Iterator[Plac
     for field, value in ast.iter_fields(node):
         for number, part in enumerate(value) if isinstance(value, list) else ((None, value),):
             if isinstance(part, ast.AST) and not isinstance(part, ast.arguments):
-                owners = part, node if field == "value" else part  # of d[i] = ... that is d as well
-                stored = (isinstance(getattr(n, "ctx", None), ast.Store) for n in owners)
-                read = function and not any(stored)
+                owner = node if isinstance(node, ast.Subscript) and field == "value" else part
+                written_to = isinstance(getattr(owner, "ctx", None), ast.Store)  # d of d[i] = ...
+                read = not (isinstance(getattr(part, "ctx", None), ast.Store) or written_to)
+                read = read and function is not None
                 if isinstance(part, (ast.expr, ast.Assign, ast.AugAssign)) and read:
                     yield Place(part, around, field, number, function, names)
                 yield from _places([part, *around], function, names)
@@ -540,10 +542,11 @@ def _renamed(place: Place) -> Iterator[str]:
             if count > 1 and old != new:
                 yield again
     if isinstance(place.node, ast.BinOp) and isinstance(place.node.op, ast.Mult):
-        a, b = place.node.left, place.node.right
-        for by in (1, -1) if isinstance(b, ast.Subscript) and isinstance(a, ast.Name) else ():
-            moved = f"{ast.unparse(b.value)}[{_plus(b.slice, by)}]"
-            yield from (f"({text} + {name} * {moved})" for name in place.names if name != a.id)
+        at: Any = place.node.right
+        factor = ast.unparse(place.node.left)
+        for by in (1, -1) if isinstance(at, ast.Subscript) and factor in place.names else ():
+            moved = f"{ast.unparse(at.value)}[{_plus(at.slice, by)}]"
+            yield from (f"({text} + {name} * {moved})" for name in place.names if name != factor)
 
 
 def _moved(place: Place) -> Iterator[str]:
@@ -687,9 +690,9 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         steps = [p for p in places if p.node in inside and isinstance(p.node, ast.BinOp)]
         nodes = [(place, _parsed(place, f"{ast.unparse(place.node)}[::-1]"))]
         for p in steps:
-            if sign := STEP.match(ast.unparse(p.node)):
-                other = f"{sign[1]} {INSTEAD[sign[2]]} {sign[3]}"
-                nodes += [(p, _parsed(p, other))] * (sign[1] == ast.unparse(place.parent.target))
+            if step := STEP.match(ast.unparse(p.node)):
+                other = f"{step[1]} {INSTEAD[step[2]]} {step[3]}"
+                nodes += [(p, _parsed(p, other))] * (step[1] == ast.unparse(place.parent.target))
         turned = f"{ast.unparse(place.node)} the other way round, with the place at the other side,"
         yield _instead(ast.unparse(place.node), turned, nodes)
     for place in places:
