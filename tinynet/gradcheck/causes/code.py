@@ -33,7 +33,7 @@ from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied, written
 
 CONSTANT = "part of the function treated as a constant"
-MOST = 9000  # changes that are tried
+MOST = 7000  # changes that are tried
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -119,20 +119,6 @@ class Change(NamedTuple):
             place.put(place.node)
 
 
-class Held:
-    """Gives what an expression gave in the first run, in each later one, which begins at 0."""
-
-    def __init__(self) -> None:
-        self.values, self.number = list[Any](), -1
-
-    def __call__(self, value: Any) -> Any:
-        if self.number < 0:
-            self.values.append(copied(value))
-            return value
-        self.number += 1
-        return self.values[self.number - 1]
-
-
 class Code:
     """The source of an operation, and of the functions that it calls, in whichever files.
 
@@ -147,7 +133,9 @@ class Code:
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
         vjps = [self.written.get("_backward", vjp) for vjp in vjps]
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
-        held = {n: v for f in self.written.values() for n, v in _outer(f).items()}
+        held = dict[str, Any]()
+        for function in self.written.values():
+            held |= inspect.getclosurevars(function).nonlocals
         self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
         found = list(called([*self.written.values(), *vjps]))
         self.space = {n: v for _, taken in found for n, v in taken.items()} | held
@@ -158,7 +146,7 @@ class Code:
         ast.fix_missing_locations(self.tree)
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
-        self.watch, self.held = harmless.Watch(self.file), Held()
+        self.watch, self.kept, self.left = harmless.Watch(self.file), list[Any](), list[Any]()
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
         """Add the functions of a file to the tree. Lines are counted through all files."""
@@ -214,10 +202,17 @@ class Code:
             return found if right >= self.right else None
         return None
 
+    def hold(self, value: Any) -> Any:
+        """The values of a first run, in that order, in a later one."""
+        if self.left:
+            return self.left.pop()
+        self.kept.append(copied(value))
+        return value
+
     def compiled(self, empty: bool = False) -> Any:
         """The operation as the code stands."""
         space = {"np": np} | harmless.own_copies(self.space, empty)
-        space |= {"_at": _at, "_held": self.held}
+        space |= {"_at": _at, "_held": self.hold}
         exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
         if "_" in space:
             return space["_"]
@@ -338,17 +333,16 @@ def constant(clues: Clues) -> Iterator[Suspect]:
         name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
         call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
         place.put(ast.fix_missing_locations(call))
-        code.held = held = Held()
         run, v = code.compiled(), np.random.default_rng(8).standard_normal(clues.x.shape)
-        with contextlib.suppress(Exception, TooMuchError), code.watch:
+        code.kept = []
+
+        def f(x: np.ndarray, run: Any = run) -> np.ndarray:
             args, settings = clues.given()
-            run(*args, **settings)
+            args[clues.fault.place], code.left = x, code.kept[::-1]
+            return output_of(run(*args, **settings))
 
-            def f(x: np.ndarray, run: Any = run, held: Held = held) -> np.ndarray:
-                args, settings = clues.given()
-                args[clues.fault.place], held.number = x, 0
-                return output_of(run(*args, **settings))
-
+        with contextlib.suppress(Exception, TooMuchError), code.watch:
+            f(clues.x)
             claimed = float((v * clues.analytic).sum())
             if abs(slope(f, clues.x, v, clues.dy) - claimed) <= 1e-5 * abs(claimed):
                 line = code.lines[place.node.lineno - 1].strip()
@@ -356,10 +350,6 @@ def constant(clues: Clues) -> Iterator[Suspect]:
                 how += f"moves with {clues.name}"
                 yield Suspect(CONSTANT, how, jacobian(f, clues.x))
         place.put(place.node)
-
-
-def _outer(function: types.FunctionType) -> dict[str, Any]:
-    return dict(inspect.getclosurevars(function).nonlocals)
 
 
 def _place(function: types.FunctionType) -> tuple[Any, ...]:
