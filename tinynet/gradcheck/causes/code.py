@@ -28,7 +28,7 @@ from tinynet.accumulation import sum_to_shape
 from tinynet.function import body_of
 from tinynet.gradcheck.causes import harmless
 from tinynet.gradcheck.causes.clues import Clues, Suspect, jacobian, output_of, slope
-from tinynet.gradcheck.replay import other_sizes
+from tinynet.gradcheck.replay import other_sizes, smaller
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied, written
 
@@ -109,6 +109,13 @@ class Change(NamedTuple):
     cure: str
     line: int
     nodes: list[tuple[Place, Any]]
+
+    @property
+    def counts(self) -> bool:
+        """Whether numbers change, of which one may be a size that happens to have that value."""
+        sides = zip(*((ast.unparse(p.node), ast.unparse(node)) for p, node in self.nodes))
+        old, new = (sorted(re.findall(r"\b\d+", " ".join(texts))) for texts in sides)
+        return old != new
 
     def make(self) -> None:
         for place, node in self.nodes:
@@ -219,7 +226,7 @@ class Code:
         methods = {name[1:]: staticmethod(space[name]) for name in self.written}
         return body_of(type(self.clues.call.name, (), {"setup_context": None} | methods))
 
-    def holds(self) -> bool:
+    def holds(self, change: Change) -> bool:
         """Whether the gradient is right with the elements in another order, other settings, sizes.
 
         So a number is told from a setting or a size that has the same value, and these from one
@@ -236,7 +243,7 @@ class Code:
             if self.is_right_at(*here.given(**{name: n + 1})) is False:
                 return False
         found = set[bool | None]()
-        for less in other_sizes(here.call):
+        for less in (other_sizes if change.counts else smaller)(here.call):
             is_right = self.is_right_at(list(less.args), less.settings)
             cut = [np.shape(a) != np.shape(b) for a, b in zip(here.call.args, less.args)]
             if is_right is False and sum(cut) == cut[here.fault.place]:
@@ -305,7 +312,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
                 with contextlib.suppress(Exception):  # whatever the changed code raises
                     there = code.wrong(int(left.sum()) - 1)
                     fewer = there is not None and not (there & ~before).any()
-                    if there is not None and fewer and (there.any() or code.holds()):
+                    if there is not None and fewer and (there.any() or code.holds(change)):
                         best, left = change, there
                 change.undo()
                 if not left.any():
@@ -619,6 +626,9 @@ def _constants(place: Place) -> Iterator[str]:
         for k, part in enumerate(parts):
             for order in itertools.permutations(part) if part.isalpha() and len(part) < 5 else ():
                 yield repr("".join([*parts[:k], *order, *parts[k + 1 :]]))
+    elif isinstance(node, ast.Tuple) and len(node.elts) == 2 and all(map(_is_number, node.elts)):
+        low, high = map(ast.literal_eval, node.elts)  # a padding, on the other side in part
+        yield from (f"({low + by}, {high - by})" for by in (-2, -1, 1, 2))
     elif isinstance(node, ast.Name) and place.is_value:
         yield from (f"{node.id} - 1", f"{node.id} + 1")
 
