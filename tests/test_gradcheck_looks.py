@@ -158,7 +158,7 @@ ROWS = [
     (of(np.sqrt, lambda dy, x, y: dy / x / 2), POSITIVE, "dy / (2 x) in place of dy / (2 y)", ""),
     (of(np.log10, lambda dy, x, y: dy / x), POSITIVE, "constant factor", "ln 10"),
     (of(np.square, lambda dy, x, y: 2 * x * dy * 1.000001), PLANE, "constant factor", "1.000001 x"),
-    (of(elu, lambda dy, x, y: dy * np.where(x > 0, 1, y + 1)), PLANE, "where x < 0", "dy (1 + y)"),
+    (of(elu, lambda dy, x, y: dy * np.where(x > 0, 1, y + 1)), PLANE, "in place of y + 1.7", ""),
     (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * (x < 0)), PLANE,
      "the two branches are exchanged", "where x > 0: analytic = 0, dy is right"),
     (of(lambda x: np.maximum(x, 0), lambda dy, x, y: dy * np.where(x > 0, 2, 0.1)), PLANE,

@@ -76,7 +76,7 @@ class Function:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._operation = staticmethod(_operation(cls))
+        cls._operation = staticmethod(differentiable(body_of(cls)))
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -109,8 +109,8 @@ def _cut(y: Tensor, parts: list[Any]) -> tuple[Tensor, ...]:
     )
 
 
-def _operation(cls: type[Function]) -> Any:
-    """The operation that runs the two methods of a Function on tensors."""
+def body_of(cls: Any) -> Any:
+    """What runs the two methods of a Function on tensors, written as the body of an operation."""
 
     def body(*args: Array) -> tuple[Array, ...]:
         kinds = {type(x) for x in args if hasattr(x, "__array_function__")} - {np.ndarray}
@@ -164,7 +164,8 @@ def _operation(cls: type[Function]) -> Any:
     body.__name__ = body.__qualname__ = cls.__name__
     body.__module__ = cls.__module__
     body.written_as = getattr(cls, "backward", body)  # type: ignore[attr-defined]
-    return differentiable(body)
+    body.written_in = cls  # type: ignore[attr-defined]
+    return body
 
 
 def _tensor(value: Any, kind: Any) -> Any:

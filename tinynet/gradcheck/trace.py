@@ -243,10 +243,27 @@ def called(functions: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
             yield function, held
 
 
+def written(body: Any) -> dict[str, Any]:
+    """The functions that a body is written as: itself, or the methods of an autograd.Function."""
+    body = inspect.unwrap(body)
+    cls = getattr(body, "written_in", None)
+    methods = ("setup_context", "backward", "forward")
+    found = {f"_{name}": inspect.unwrap(getattr(cls, name)) for name in methods if cls}
+    return {name: f for name, f in found.items() if f} or {"_": body}
+
+
+def parameters(body: Any) -> list[inspect.Parameter]:
+    """What an operation takes; of an autograd.Function that is not `ctx`."""
+    functions = written(body)
+    ctx = "_forward" in functions and "_setup_context" not in functions
+    *_, function = functions.values()
+    return list(inspect.signature(function).parameters.values())[ctx:]
+
+
 def parameter_names(body: Callable[..., Any], count: int) -> tuple[str, ...]:
     """The names of the first `count` arguments of an operation's body."""
     names: list[str] = []
-    for parameter in inspect.signature(body).parameters.values():
+    for parameter in parameters(body):
         if parameter.kind is parameter.VAR_POSITIONAL:
             names.extend(f"{parameter.name}[{i}]" for i in range(count - len(names)))
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):

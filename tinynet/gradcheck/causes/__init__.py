@@ -64,6 +64,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     formula.plain,
     inside.look,
     code.look,
+    code.constant,
     formula.look,
     order.without_a_name,
     inside.within,

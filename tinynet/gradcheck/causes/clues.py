@@ -21,7 +21,7 @@ import numpy as np
 from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.differences import Elements
 from tinynet.gradcheck.subject import LONGER, TooMuchError, bounded
-from tinynet.gradcheck.trace import copied, is_array
+from tinynet.gradcheck.trace import copied, is_array, parameters, written
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
@@ -202,8 +202,8 @@ class Clues:
         fault = self.fault
         known: dict[str, Any] = {}
         with contextlib.suppress(TypeError, ValueError):
-            parameters = inspect.signature(fault.call.body).parameters.values()
-            known = {p.name: p.default for p in parameters if p.default is not p.empty}
+            known = {p.name: p.default for p in parameters(fault.call.body)}
+            known = {n: value for n, value in known.items() if value is not inspect.Parameter.empty}
         known |= {self.label(place): value for place, value in enumerate(fault.call.args)}
         known |= fault.call.settings
         floats = set(map(self.label, self.floats))
@@ -228,12 +228,13 @@ class Clues:
     @cached_property
     def variables(self) -> dict[str, np.ndarray]:
         """The float arrays and masks that the function has in variables when it returns."""
-        code = getattr(inspect.unwrap(self.call.body), "__code__", None)
+        *_, function = written(self.call.body).values()
+        code = getattr(function, "__code__", None)
         found: dict[str, Any] = {}
 
         def watch(frame: Any, event: str, _: Any) -> None:
             if event == "return" and frame.f_code is code:
-                found.update(frame.f_locals)
+                found.update({n: getattr(v, "array", v) for n, v in frame.f_locals.items()})
 
         before = sys.getprofile()
         sys.setprofile(watch)
@@ -264,7 +265,7 @@ class Clues:
             self.call.body(*map(copied, self.call.args), **self.call.settings)
         return lines.total()
 
-    def output(self, x: np.ndarray | None = None, **changed: Any) -> np.ndarray:
+    def output(self, x: np.ndarray | None = None, /, **changed: Any) -> np.ndarray:
         """The function's output, for another value of the argument, or of what is named.
 
         Raises ElsewhereError where the function fails, or gives an output of another shape.

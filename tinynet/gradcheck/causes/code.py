@@ -25,13 +25,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.accumulation import sum_to_shape
+from tinynet.function import body_of
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of, slope
-from tinynet.gradcheck.replay import smaller
+from tinynet.gradcheck.causes.clues import Clues, Suspect, jacobian, output_of, slope
+from tinynet.gradcheck.replay import other_sizes, smaller
 from tinynet.gradcheck.subject import TooMuchError
-from tinynet.gradcheck.trace import STATE, called, copied
+from tinynet.gradcheck.trace import STATE, called, copied, written
 
-MOST = 5000  # changes that are tried
+CONSTANT = "part of the function treated as a constant"
+MOST = 7000  # changes that are tried
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -61,6 +63,9 @@ MISSING = (
 )  # fmt: skip
 
 EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
+STEP = re.compile(r"(\w+) ([+-]) (\d+)$")
+SIZE = re.compile(r"(?:len\((\w+)\)|(\w+)\.(?:size|shape\[-?\d\]))$")
+NOTHING = 1e-8  # of the sum over all outputs: a slope that differences do not show
 BRIEF = 24  # letters of an expression that may belong elsewhere too
 
 
@@ -105,6 +110,13 @@ class Change(NamedTuple):
     line: int
     nodes: list[tuple[Place, Any]]
 
+    @property
+    def counts(self) -> bool:
+        """Whether numbers change, of which one may be a size that happens to have that value."""
+        sides = zip(*((ast.unparse(p.node), ast.unparse(node)) for p, node in self.nodes))
+        old, new = (sorted(re.findall(r"\b\d+", " ".join(texts))) for texts in sides)
+        return old != new
+
     def make(self) -> None:
         for place, node in self.nodes:
             place.put(node)
@@ -122,22 +134,26 @@ class Code:
     """
 
     def __init__(self, clues: Clues) -> None:
-        body: types.FunctionType = inspect.unwrap(clues.call.body)
+        self.written: dict[str, types.FunctionType] = written(clues.call.body)
+        *_, body = self.written.values()
         self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
+        vjps = [self.written.get("_backward", vjp) for vjp in vjps]
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
-        held = dict(inspect.getclosurevars(body).nonlocals)
+        held = dict[str, Any]()
+        for function in self.written.values():
+            held |= inspect.getclosurevars(function).nonlocals
         self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
-        found = list(called([body, *vjps]))
+        found = list(called([*self.written.values(), *vjps]))
         self.space = {n: v for _, taken in found for n, v in taken.items()} | held
         self.tree, self.backward, self.lines = ast.Module([], []), list[ast.AST](), list[str]()
-        functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | {"_": body}
+        functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | self.written
         for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f, _ in found)]):
             self.read(file, {n: f for n, f in functions.items() if f.__code__.co_filename == file})
         ast.fix_missing_locations(self.tree)
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
-        self.watch = harmless.Watch(self.file)
+        self.watch, self.kept, self.left = harmless.Watch(self.file), list[Any](), list[Any]()
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
         """Add the functions of a file to the tree. Lines are counted through all files."""
@@ -193,13 +209,24 @@ class Code:
             return found if right >= self.right else None
         return None
 
+    def hold(self, value: Any) -> Any:
+        """The values of a first run, in that order, in a later one."""
+        if self.left:
+            return self.left.pop()
+        self.kept.append(copied(value))
+        return value
+
     def compiled(self, empty: bool = False) -> Any:
         """The operation as the code stands."""
-        space = harmless.own_copies(self.space, empty) | {"_at": _at}
+        space = {"np": np} | harmless.own_copies(self.space, empty)
+        space |= {"_at": _at, "_held": self.hold}
         exec(compile(self.tree, self.file, "exec", dont_inherit=True), space)
-        return space["_"]
+        if "_" in space:
+            return space["_"]
+        methods = {name[1:]: staticmethod(space[name]) for name in self.written}
+        return body_of(type(self.clues.call.name, (), {"setup_context": None} | methods))
 
-    def holds(self) -> bool:
+    def holds(self, change: Change) -> bool:
         """Whether the gradient is right with the elements in another order, other settings, sizes.
 
         So a number is told from a setting or a size that has the same value, and these from one
@@ -216,7 +243,7 @@ class Code:
             if self.is_right_at(*here.given(**{name: n + 1})) is False:
                 return False
         found = set[bool | None]()
-        for less in smaller(here.call):
+        for less in (other_sizes if change.counts else smaller)(here.call):
             is_right = self.is_right_at(list(less.args), less.settings)
             cut = [np.shape(a) != np.shape(b) for a, b in zip(here.call.args, less.args)]
             if is_right is False and sum(cut) == cut[here.fault.place]:
@@ -236,7 +263,7 @@ class Code:
 
         try:
             dy = draw(f(args[own].copy()).shape)
-            right = slope(f, args[own], v, dy)
+            y, right = f(args[own].copy()), slope(f, args[own], v, dy)
         except Exception:
             return None
         run = self.compiled()
@@ -246,7 +273,10 @@ class Code:
                 claimed = (v * _gradient(given, dy, v.shape)).sum()
         except (Exception, TooMuchError):
             return None if v.size < self.clues.x.size else False
-        return bool(abs(right - claimed) <= 1e-5 * (abs(right) + abs(claimed)))
+        size = abs(right) + abs(claimed)
+        if size <= NOTHING * np.abs(dy * y).sum():
+            return None
+        return bool(abs(right - claimed) <= 1e-5 * size)
 
 
 def _running(clues: Clues) -> Code | None:
@@ -282,7 +312,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
                 with contextlib.suppress(Exception):  # whatever the changed code raises
                     there = code.wrong(int(left.sum()) - 1)
                     fewer = there is not None and not (there & ~before).any()
-                    if there is not None and fewer and (there.any() or code.holds()):
+                    if there is not None and fewer and (there.any() or code.holds(change)):
                         best, left = change, there
                 change.undo()
                 if not left.any():
@@ -296,6 +326,39 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
 
 
+def constant(clues: Clues) -> Iterator[Suspect]:
+    """An expression of the forward pass that the backward takes for a constant.
+
+    h[t + 1] = a * h[t]     of which da is dy * h[t] alone, as if no earlier step depended on a
+    """
+    code = clues.once(_running)
+    if code is None:
+        return
+    for place in _places([code.tree], None, code.outside):
+        if place.function in code.backward or not place.is_value or code.watch.left < 0:
+            continue
+        name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
+        call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
+        place.put(ast.fix_missing_locations(call))
+        run, v = code.compiled(), np.random.default_rng(8).standard_normal(clues.x.shape)
+        code.kept = []
+
+        def f(x: np.ndarray, run: Any = run) -> np.ndarray:
+            args, settings = clues.given()
+            args[clues.fault.place], code.left = x, code.kept[::-1]
+            return output_of(run(*args, **settings))
+
+        with contextlib.suppress(Exception, TooMuchError), code.watch:
+            f(clues.x)
+            claimed = float((v * clues.analytic).sum())
+            if abs(slope(f, clues.x, v, clues.dy) - claimed) <= 1e-5 * abs(claimed):
+                line = code.lines[place.node.lineno - 1].strip()
+                how = f"analytic = the gradient with {text} in `{line}` held constant, though it "
+                how += f"moves with {clues.name}"
+                yield Suspect(CONSTANT, how, jacobian(f, clues.x))
+        place.put(place.node)
+
+
 def _place(function: types.FunctionType) -> tuple[Any, ...]:
     """Where a function stands: its file, its name, its first line, and its arguments."""
     code = function.__code__
@@ -304,7 +367,9 @@ def _place(function: types.FunctionType) -> tuple[Any, ...]:
 
 
 def _gradient(vjp: Any, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(sum_to_shape(np.asarray(vjp(dy.copy()), np.float64), shape, "", vjp))
+    dy = dy.copy()
+    dy.flags.writeable = False  # nor one that writes into dy
+    return np.asarray(sum_to_shape(np.asarray(vjp(dy), np.float64), shape, "", vjp))
 
 
 def _at(array: Any, place: Any) -> Any:
@@ -322,24 +387,33 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     backward = [p for p in everywhere if p.function in code.backward]
     halves = backward, [p for p in everywhere if p.function not in code.backward]
     for places in halves:
-        for kind in (_turned, _signs, _left_out, _named, _moved, _reduced, _bound):
+        for kind in (_turned, _signs, _left_out, _named, _renamed, _moved, _reduced, _bound):
             yield from _of_kind(places, kind)
     grown = [ast.walk(p.node) for p in everywhere if harmless.grows(p.node)]
     sizes = {id(n) for nodes in grown for n in list(nodes)[1:]}  # of arrays, and no others
-    values = [place for place in everywhere if place.is_value and id(place.node) not in sizes]
+    values = [p for half in halves for p in half if p.is_value and id(p.node) not in sizes]
     known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
+    for node in (p.node for p in everywhere if isinstance(p.node, ast.BinOp)):
+        if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
+            known[f"({ast.unparse(ast.BinOp(node.left.right, node.op, node.right))})"] = None
     known = {text: None for text in known if len(text) <= BRIEF}
     names = backward[0].names if backward else []
     for name, p in itertools.product(names, code.clues.numbers):
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
-    yield from (_told(place, text) for place in values for text in known)
+    made = {(ast.unparse(p.node.targets[0]), _whole(p.node.value))
+            for p in everywhere if isinstance(p.node, ast.Assign)}  # fmt: skip
+    tried = itertools.product(values, known)  # what a variable is made of would undo its changes
+    yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
     for places in halves:  # a number says less than an expression that stands in the code
         yield from _of_kind(places, _constants)
         yield from _everywhere(places)
-    numbers = {ast.unparse(p.node) for p in everywhere if _is_number(p.node)}
-    limits = dict.fromkeys([*code.clues.numbers, *sorted(numbers)])
+    written_out = [p for p in everywhere if _is_number(p.node)]
+    numbers = sorted({ast.unparse(p.node) for p in written_out})
+    for place, form, n in itertools.product(written_out, ("{}", "(1 / {})"), numbers):
+        yield _told(place, form.format(n))
+    limits = dict.fromkeys([*code.clues.numbers, *numbers])
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
-    for form in (*MISSING, "{0} * {1} ", "{0} / {1} "):
+    for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
         for place in (p for p in values if p.function in code.backward):
             given = [*known, *masks] if form.endswith(" ") else place.names
             for name in given if "{1}" in form else ("",):
@@ -365,7 +439,10 @@ def _places(around: list[Any], function: Any, names: list[str]) -> Iterator[Plac
     for field, value in ast.iter_fields(node):
         for number, part in enumerate(value) if isinstance(value, list) else ((None, value),):
             if isinstance(part, ast.AST) and not isinstance(part, ast.arguments):
-                read = not isinstance(getattr(part, "ctx", None), ast.Store) and function
+                owner = node if isinstance(node, ast.Subscript) and field == "value" else part
+                written_to = isinstance(getattr(owner, "ctx", None), ast.Store)  # d of d[i] = ...
+                read = not (isinstance(getattr(part, "ctx", None), ast.Store) or written_to)
+                read = read and function is not None
                 if isinstance(part, (ast.expr, ast.Assign, ast.AugAssign)) and read:
                     yield Place(part, around, field, number, function, names)
                 yield from _places([part, *around], function, names)
@@ -439,9 +516,34 @@ def _turned(place: Place) -> Iterator[str]:
 
 def _named(place: Place) -> Iterator[str]:
     """Another variable."""
+    text = ast.unparse(place.node)
+    if sized := SIZE.match(text):
+        array = sized[1] or sized[2]
+        yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
     if place.is_value:
-        yield from (name for name in place.names if name != ast.unparse(place.node))
+        yield from (name for name in place.names if name != text)
         yield from (f"{name}[:, None]" for name in place.names)
+
+
+def _renamed(place: Place) -> Iterator[str]:
+    """Another variable at all places of a term; a variable less its mean; a second term as this.
+
+    a1 * g[t + 1] and a2 * g[t + 2] for a1 * g[t + 1]
+    """
+    text = ast.unparse(place.node)
+    if isinstance(place.node, ast.Name):
+        yield f"({text} - {text}.mean(-1, keepdims=True))"
+    if isinstance(place.node, ast.BinOp):
+        for old, new in itertools.product(place.names, repeat=2):
+            again, count = re.subn(rf"\b{old}\b", new, text)
+            if count > 1 and old != new:
+                yield again
+    if isinstance(place.node, ast.BinOp) and isinstance(place.node.op, ast.Mult):
+        at: Any = place.node.right
+        factor = ast.unparse(place.node.left)
+        for by in (1, -1) if isinstance(at, ast.Subscript) and factor in place.names else ():
+            moved = f"{ast.unparse(at.value)}[{_plus(at.slice, by)}]"
+            yield from (f"({text} + {name} * {moved})" for name in place.names if name != factor)
 
 
 def _moved(place: Place) -> Iterator[str]:
@@ -518,11 +620,15 @@ def _constants(place: Place) -> Iterator[str]:
         others = dict.fromkeys([c + 1, c - 1, -c, 2 * c, c / 2, 0, 1, c + 2])
         yield from (repr(other) for other in others if other != c)
         yield from place.names
+        yield from (f"{name}.sum(1)" for name in place.names)
     elif isinstance(c, str) and "->" in c:
         parts = re.split("(,|->)", c)
         for k, part in enumerate(parts):
             for order in itertools.permutations(part) if part.isalpha() and len(part) < 5 else ():
                 yield repr("".join([*parts[:k], *order, *parts[k + 1 :]]))
+    elif isinstance(node, ast.Tuple) and len(node.elts) == 2 and all(map(_is_number, node.elts)):
+        low, high = map(ast.literal_eval, node.elts)  # a padding, on the other side in part
+        yield from (f"({low + by}, {high - by})" for by in (-2, -1, 1, 2))
     elif isinstance(node, ast.Name) and place.is_value:
         yield from (f"{node.id} - 1", f"{node.id} + 1")
 
@@ -579,6 +685,16 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         for axes, *texts in zip(AXES if group else (), *map(_reduced, group)):
             nodes = [(p, _parsed(p, text)) for p, text in zip(group, texts)]
             yield _instead(f"each {name}", f"{name}({axes})", nodes)
+    for place in (p for p in places if isinstance(p.parent, ast.For) and p.field == "iter"):
+        inside = set(ast.walk(place.parent))
+        steps = [p for p in places if p.node in inside and isinstance(p.node, ast.BinOp)]
+        nodes = [(place, _parsed(place, f"{ast.unparse(place.node)}[::-1]"))]
+        for p in steps:
+            if step := STEP.match(ast.unparse(p.node)):
+                other = f"{step[1]} {INSTEAD[step[2]]} {step[3]}"
+                nodes += [(p, _parsed(p, other))] * (step[1] == ast.unparse(place.parent.target))
+        turned = f"{ast.unparse(place.node)} the other way round, with the place at the other side,"
+        yield _instead(ast.unparse(place.node), turned, nodes)
     for place in places:
         node, arguments = place.node, place.function.args.args
         if not (isinstance(node, ast.BinOp) and arguments):

@@ -20,16 +20,17 @@ from typing import Any
 import numpy as np
 
 from tinynet.gradcheck.subject import TooMuchError
+from tinynet.nn import functional
 
 LARGE = 10_000  # elements of an array, or a number, in a variable
 MORE = 4  # times as large
 LONGER = 20  # times as many lines as the code runs as it stands
 LINES = 300_000  # that are run in all tries together
 
-SAFE = np, math, np.linalg, np.fft, np.lib.stride_tricks
+SAFE = np, math, np.linalg, np.fft, np.lib.stride_tricks, functional, sys.modules["tinynet"]
 UNSAFE = re.compile(
-    r"\b(as_strided|ctypes\w*|tofile|dump\w*|save\w*|load\w*|\w*memmap|from(file|regex|pyfunc)"
-    r"|\w+txt|set(?!default)\w+|factorial|comb|perm|vectorize|testing|lib\.(?!stride)|random\.(?!default))"
+    r"\b(as_strided|ctypes\w*|tofile|dump\w*|save(?!d_tensors|_for_backward)\w*|load\w*|\w*memmap|from(file|regex|pyfunc)"
+    r"|\w+txt|set(?!default|up_context)\w+|\w*seed|factorial|comb|perm|vectorize|testing|lib\.(?!stride)|random\.(?!default))"
 )
 GROWING = (
     "zeros ones full empty eye identity tri arange linspace logspace geomspace tile repeat pad "
@@ -95,9 +96,13 @@ def is_harmless(tree: ast.Module, known: dict[str, Any], body: types.FunctionTyp
     known: what they take from outside, by name; a function of the tree is taken from there.
     """
     functions = [name for name, value in known.items() if inspect.isfunction(value)]
+    stored = {n.id for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Store)
+              and isinstance(n, ast.Name)}  # fmt: skip
     for node in ast.walk(tree):
+        owner = getattr(getattr(node, "value", None), "id", "")
         if isinstance(node, ast.Attribute) and (
-            isinstance(node.ctx, ast.Store) or getattr(node.value, "id", "") in functions
+            (isinstance(node.ctx, ast.Store) and (owner != "ctx" or owner in stored))
+            or owner in functions
         ):
             return False
     made = [getattr(n, "name", "") or ast.unparse(vars(n)["targets"][0]) for n in tree.body]
