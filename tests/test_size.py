@@ -8,11 +8,11 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 2979,
-    "data": 2342,
+    "cli": 2986,
+    "data": 2430,
     "derivatives": 1178,
     "functions": 2200,
-    "gradcheck": 5851,
+    "gradcheck": 6007,
     "kernels": 4000,
     "lab": 2097,
     "models": 397,
@@ -21,10 +21,10 @@ MOST = {
     "ops": 3685,
     "optim": 2458,
     "teaching": 3600,
-    "training": 7504,
+    "training": 7661,
     "utils": 895,
     "vision": 1902,
-    "its own files": 5405,
+    "its own files": 5413,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
