@@ -1114,6 +1114,9 @@ def test_integers_meet_floats_and_zero_as_in_pytorch():
     assert torch.finfo().bits == 32
     place = torch.tensor([1])
     assert torch.ones(2).scatter_(0, place, 2.0, reduce="multiply").tolist() == [1, 2]
+    for reduce, value in (("mean", 4), ("amax", 7)):
+        y = m.scatter_reduce(0, torch.tensor([0, 0]), torch.tensor([5, 7]), reduce)
+        assert y.dtype == torch.int64 and y.tolist() == [value, 4]
 
 
 def test_older_names_and_sizes():

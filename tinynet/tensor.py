@@ -769,9 +769,9 @@ class Tensor(Methods):
 
     # ----- beside what methods.py has from tables -----------------------------------------------
 
-    T = property(shaping.transpose, doc="Axes in reverse order.")
-    mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
-    H, mH = T, mT  # noqa: N815 (of real numbers the same)
+    # H and mH first: an error names a property as it was last called. Of real numbers all the same.
+    H = T = property(shaping.transpose, doc="Axes in reverse order.")
+    mH = mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""
