@@ -413,7 +413,7 @@ def test_what_is_remembered_may_be_taken_away_and_not_become_something_else(shap
         assert all("exp_avg" in optimizer.state[p] for p in params)
     for wrong in (None, tinynet.zeros(1), tinynet.zeros(*shape).double()):
         optimizer.state[params[0]]["exp_avg"] = wrong
-        with pytest.raises(ValueError, match="'exp_avg'] is .*, it must be an array of shape"):
+        with pytest.raises(ValueError, match=r"'exp_avg'\] is .*, it must be an array of shape"):
             train(optimizer, params, 1)
 
 

@@ -570,7 +570,7 @@ class Tensor(Methods):
     __sub__, __rsub__ = _binary(ops.sub)
     __mul__, __rmul__ = _binary(ops.mul)
     __truediv__, __rtruediv__ = _binary(pointwise.div)
-    __pow__, __rpow__ = _binary(ops.pow)
+    __pow__, __rpow__ = _binary(pointwise.pow)
     __matmul__, __rmatmul__ = _binary(ops.matmul)
     __neg__ = ops.neg
     __abs__ = ops.abs
@@ -614,6 +614,11 @@ class Tensor(Methods):
         if tracked and grad_mode.recording.get():
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
+            if not self.array.flags.writeable:
+                raise RuntimeError(
+                    "x[...] = value: several elements of x are one in memory, as expand makes "
+                    "them; change x.clone()"
+                )
             try:
                 self.array[index] = arrays_of(value)
             except ValueError as error:

@@ -14,7 +14,8 @@ from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
 from tinynet.functions.common import array_of, check_tensors, named, one_dim, takes, whole_grid
-from tinynet.functions.pointwise import div, where
+from tinynet.functions.pointwise import can_cast, div, where
+from tinynet.functions.reduction import sum as summed
 from tinynet.functions.shaping import movedim
 from tinynet.ops.checks import integer, one_of
 
@@ -251,9 +252,13 @@ def masked_fill(input: Data, mask: Data, value: Data) -> Tensor:
         raise TypeError(f"masked_fill: value must be a real number, got {value}")
     if hasattr(value, "shape") and len(value.shape):
         raise ShapeError(f"masked_fill: value must be a number, got shape {tuple(value.shape)}")
-    if hasattr(value, "dtype") and value.dtype != input.dtype:
-        value = ops.astype(value, input.dtype)
-    return ops.where(array, value, input)
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    if not can_cast(value.dtype, input.dtype) and (
+        array_of(value).item() % 1 or input.dtype == bool
+    ):
+        raise TypeError(f"masked_fill: {value} is no value of {input.dtype}; use x.float() first")
+    return ops.where(array, ops.astype(value, input.dtype), input)
 
 
 def masked_select(input: Data, mask: Data) -> Tensor:
@@ -344,4 +349,4 @@ _diagonal = diagonal
 def trace(input: Data) -> Tensor:
     """The sum of a matrix's diagonal."""
     takes("trace", len(input.shape) == 2, "a matrix", input)
-    return ops.sum(diagonal(input))
+    return summed(diagonal(input))

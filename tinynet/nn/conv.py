@@ -96,9 +96,9 @@ class _Conv(Module):
         return [*horizontal, *vertical][: 2 * self.axes]
 
     def _check(self, x: Tensor) -> None:
-        shape, axes = x.array.shape, self.axes
-        fits = len(shape) in (axes + 1, axes + 2) and shape[-axes - 1] == self.in_channels
-        if not fits or x.array.dtype.kind != "f":
+        array, axes = getattr(x, "array", x), self.axes
+        fits = array.ndim in (axes + 1, axes + 2) and array.shape[-axes - 1] == self.in_channels
+        if not fits or array.dtype.kind != "f":
             checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -58,7 +58,8 @@ class Linear(Module):
         init.default_(self.weight, self.bias, rng)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.array.shape[-1:] != (self.in_features,) or x.array.dtype.kind != "f":
+        array = getattr(x, "array", x)
+        if array.shape[-1:] != (self.in_features,) or array.dtype.kind != "f":
             self._refuse(x)
         return ops.linear(x, self.weight, self.bias)
 

@@ -56,7 +56,7 @@ class MaxPool2d(Module):
     def forward(self, x: Tensor, relu: bool = False) -> Any:
         """relu: the input comes from a ReLU that leaves its work to the pool, see `fused`."""
         windows = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        if x.array.ndim == 4 and not self.return_indices:
+        if getattr(x, "array", x).ndim == 4 and not self.return_indices:
             y = ops.max_pool2d(x, *windows, relu)
             if relu and y.node is not None and y.node.call is None:
                 y.node.name = "relu_max_pool2d"  # which did the work of both

@@ -163,7 +163,7 @@ class Bundle:
         """The positions of those that go together: small, of the first such's dtype and step."""
         kind, inside, size = None, [], 0
         for i, (x, g_dtype, state) in enumerate(self.known):
-            if "step" not in (state or ()):
+            if state is None or "step" not in state:
                 continue
             if not all(_is_like(x, state.get(name)) for name in self.names):
                 continue
@@ -187,7 +187,8 @@ class Bundle:
         for name in names if self.inside else ():
             joined = self.state[name]
             for state in self.own:
-                if getattr(state.get(name), "array", joined).base is not joined:
+                kept: Any = getattr(state.get(name), "array", joined)  # which has no base
+                if kept.base is not joined:
                     return False
         return True
 
@@ -205,5 +206,4 @@ class Bundle:
 
 def _is_like(x: Array, value: Any) -> bool:
     """Whether it is a tensor of the shape and dtype of x."""
-    array = getattr(value, "array", None)
-    return array is not None and (array.shape, array.dtype) == (x.shape, x.dtype)
+    return isinstance(value, Tensor) and (value.shape, value.dtype) == (x.shape, x.dtype)
