@@ -186,6 +186,20 @@ def test_names_that_would_break_the_module_are_refused(name):
         nn.Module().add_module(name, nn.Identity())
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Linear(2, 3), (3, 2)),
+        (nn.Conv2d(1, 2, 3), (1, 1, 5, 5)),
+        (nn.MaxPool2d(2), (1, 1, 4, 4)),
+    ],
+)
+def test_layers_take_arrays_and_refuse_lists(layer, shape):
+    assert layer(np.ones(shape, np.float32)).shape == layer(tinynet.ones(shape)).shape
+    with pytest.raises(TypeError, match=r"takes a tensor, got .*tinynet.tensor"):
+        layer(np.ones(shape).tolist())
+
+
 def test_a_module_without_forward_says_so():
     class Empty(nn.Module):
         pass

@@ -401,6 +401,34 @@ def test_parameters_may_be_given_with_their_names():
     SGD(model.parameters(), lr=0.1).load_state_dict(optimizer.state_dict())
 
 
+@pytest.mark.parametrize("shape", [(3,), (300, 300)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_remembered_may_be_taken_away_and_not_become_something_else(shape, count):
+    params = [parameter(shape) for _ in range(count)]
+    optimizer = Adam(params)
+    for forget in (lambda state: state.clear(), lambda state: state.pop("exp_avg")):
+        train(optimizer, params, 2)
+        forget(optimizer.state[params[0]])
+        train(optimizer, params, 2)
+        assert all("exp_avg" in optimizer.state[p] for p in params)
+    for wrong in (None, tinynet.zeros(1), tinynet.zeros(*shape).double()):
+        optimizer.state[params[0]]["exp_avg"] = wrong
+        with pytest.raises(ValueError, match=r"'exp_avg'\] is .*, it must be an array of shape"):
+            train(optimizer, params, 1)
+
+
+def test_a_formula_that_sets_what_it_should_change_is_refused():
+    class Momentum(Optimizer):
+        required_state = ("velocity",)
+
+        def update(self, p, g, state, settings, t, u):
+            state["velocity"] *= 0.9  # in place
+            state["velocity"] = state["velocity"] + g
+
+    with pytest.raises(TypeError, match=r"change it in place, state\['velocity'\]\[...\] = "):
+        train(Momentum([p := parameter()], {"lr": 0.1}), [p], 1)
+
+
 def test_state_dict_is_a_copy():
     p = parameter()
     optimizer = SGD([p], lr=0.1, momentum=0.9)

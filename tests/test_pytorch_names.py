@@ -1114,6 +1114,30 @@ def test_integers_meet_floats_and_zero_as_in_pytorch():
     assert torch.finfo().bits == 32
     place = torch.tensor([1])
     assert torch.ones(2).scatter_(0, place, 2.0, reduce="multiply").tolist() == [1, 2]
+    for reduce, value in (("mean", 4), ("amax", 7)):
+        y = m.scatter_reduce(0, torch.tensor([0, 0]), torch.tensor([5, 7]), reduce)
+        assert (y.dtype, y.tolist()) == (torch.int64, [value, 4])
+
+
+def test_dtypes_of_tensors_and_numbers_are_those_of_pytorch():
+    x, m, double = torch.tensor([1.0, 5.0]), torch.tensor([1, 5]), torch.tensor(2.5).double()
+    for y in (
+        torch.max(m, x), torch.min(x, double), x.max(double), x.clamp(min=double), m.clamp(max=x),
+        torch.dist(x, double), torch.floor_divide(x, 2), torch.copysign(m, -2), torch.xlogy(x, 2),
+        x.masked_fill(x > 1, double), x.masked_fill(x > 1, -2),
+    ):  # fmt: skip
+        assert y.dtype == torch.float32
+    for y in (torch.tensor([True]) ** 2, torch.tensor([True]).square(), m.byte()[None].trace()):
+        assert (y.dtype, y.tolist()) in [(torch.int64, [1]), (torch.int64, 1)]
+    assert m.masked_fill(m > 1, 2.0).tolist() == [1, 2]
+    for wrong, value in ((m, 1.9), (m, -math.inf), (m > 1, 2)):
+        with pytest.raises(TypeError, match="is no value of"):
+            wrong.masked_fill(m > 1, value)
+    for draw in (torch.rand_like, torch.randn_like):
+        with pytest.raises(TypeError, match="which int64 cannot hold"):
+            draw(m)
+    with pytest.raises(RuntimeError, match=r"change x.clone\(\)"):
+        x.expand(2, 2)[0, 0] = 1
 
 
 def test_older_names_and_sizes():

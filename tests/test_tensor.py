@@ -909,6 +909,8 @@ def through_views(y, w):
     turned = y[None].T
     turned *= 3
     turned[1:] += w[1]
+    corner = y.reshape(-1)[::3]  # the diagonal
+    corner += w[:1]
 
 
 @pytest.mark.parametrize(
@@ -926,6 +928,13 @@ def test_what_an_index_took_is_changed_in_place_in_the_whole(change):
     array, factors = x.array.copy(), w.array
     change(array, factors)
     assert np.array_equal(changed(x, w).array, array * array)
+
+
+def test_a_diagonal_is_a_view_also_of_what_is_recorded():
+    y = leaf([1.0, -2.0], [3.0, 0.5]) * 1
+    y.diagonal().mul_(3)
+    y.diagonal()[1:] += 1
+    assert y.tolist() == [[3.0, -2.0], [3.0, 2.5]]
 
 
 def test_what_looks_like_a_view_but_is_a_copy_may_change():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -298,3 +300,17 @@ WRONG = [
 def test_mistakes_are_named(use, error, told):
     with pytest.raises(error, match=told):
         use()
+
+
+def test_a_transform_has_hooks_and_shows_the_same_in_either_mode():
+    x, seen = tinynet.rand(3, 8, 8), []
+    transform = T.RandomApply([T.CenterCrop(4)], p=1.0)
+    shown = repr(transform)
+    assert "p=1.0" in shown
+    nn.Sequential(transform).eval().train()
+    assert repr(transform) == shown == repr(pickle.loads(pickle.dumps(transform)))
+    transform.register_forward_hook(lambda module, args, y: seen.append(y.shape))
+    assert transform(x).shape == seen[0] == (3, 4, 4)
+    for transforms, p in (([], None), ([T.CenterCrop(4)], [0.5, 0.5])):
+        with pytest.raises(ValueError, match="a p of each"):
+            T.RandomChoice(transforms, p)

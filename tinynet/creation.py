@@ -138,6 +138,13 @@ def _dtype(settings: Settings) -> DTypeLike:
     return settings.get("dtype") or get_default_dtype()
 
 
+def _check_floats(name: str, settings: Settings) -> None:
+    """TypeError for a dtype that cannot hold what is drawn."""
+    dtype = np.dtype(_dtype(settings))
+    if dtype.kind != "f":
+        raise TypeError(f"{name}: draws floats, which {dtype} cannot hold; pass dtype=float32")
+
+
 def _alike(make: Callable[..., Any], what: str) -> Callable[..., Tensor]:
     def alike(input: Tensor | np.ndarray, **settings: Unpack[Settings]) -> Tensor:
         array = make(as_array(arrays_of(input)), settings.get("dtype"))
@@ -205,11 +212,13 @@ def eye(n: int, m: int | None = None, **settings: Unpack[Settings]) -> Tensor:
 
 def randn(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Tensor:
     """Normally distributed numbers, mean 0 and variance 1."""
+    _check_floats("randn", settings)
     return _new_tensor(_generator(settings).standard_normal(call_sizes(args, size)), **settings)
 
 
 def rand(*args: Any, size: Any = None, **settings: Unpack[RandomSettings]) -> Tensor:
     """Uniformly distributed numbers from 0 up to, not including, 1."""
+    _check_floats("rand", settings)
     is_double = np.dtype(_dtype(settings)) == np.float64
     drawn = np.float64 if is_double else np.float32  # rounding would make 1
     values = _generator(settings).random(call_sizes(args, size), dtype=drawn)

@@ -240,7 +240,7 @@ class Methods(Variable):
     def diag_embed(self, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
         """Matrices of zeros with the last axis of x on a diagonal."""
     def diagonal(self, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-        """The diagonal of two axes, as the last axis; a view of two in C order, unless recorded."""
+        """The diagonal of two axes, as the last axis; a view of two in C order."""
     def diff(self, n: int = 1, dim: int = -1, prepend: Data = None, append: Data = None) -> Tensor:
         """Each element along `dim` less the one before, n times over; with more at the two ends."""
     def digamma(self) -> tuple[Array, ...]:
@@ -580,9 +580,9 @@ class Methods(Variable):
     def positive(self) -> Any:
         """The input itself."""
     def pow(self, exponent: Data, *, out: Any = None) -> Tensor:
-        """input ** exponent."""
+        """input ** exponent; bools count as integers."""
     def pow_(self, exponent: Data) -> Tensor:
-        """input ** exponent."""
+        """input ** exponent; bools count as integers."""
     def prod(self, dim: Dim = None, keepdim: bool = False, *, dtype: DTypeLike | None = None, axis: Dim = None, keepdims: bool = False) -> Tensor:
         """Product over `dim` (all axes if None)."""
     def put(self, index: Data, source: Data, accumulate: bool = False) -> Tensor:

@@ -570,7 +570,7 @@ class Tensor(Methods):
     __sub__, __rsub__ = _binary(ops.sub)
     __mul__, __rmul__ = _binary(ops.mul)
     __truediv__, __rtruediv__ = _binary(pointwise.div)
-    __pow__, __rpow__ = _binary(ops.pow)
+    __pow__, __rpow__ = _binary(pointwise.pow)
     __matmul__, __rmatmul__ = _binary(ops.matmul)
     __neg__ = ops.neg
     __abs__ = ops.abs
@@ -614,6 +614,11 @@ class Tensor(Methods):
         if tracked and grad_mode.recording.get():
             self._become("[...] =", lambda x, new: ops.setitem(x, new, index), value)
         else:
+            if not self.array.flags.writeable:
+                raise RuntimeError(
+                    "x[...] = value: several elements of x are one in memory, as expand makes "
+                    "them; change x.clone()"
+                )
             try:
                 self.array[index] = arrays_of(value)
             except ValueError as error:
@@ -769,9 +774,9 @@ class Tensor(Methods):
 
     # ----- beside what methods.py has from tables -----------------------------------------------
 
-    T = property(shaping.transpose, doc="Axes in reverse order.")
-    mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
-    H, mH = T, mT  # noqa: N815 (of real numbers the same)
+    # H and mH first: an error names a property as it was last called. Of real numbers all the same.
+    H = T = property(shaping.transpose, doc="Axes in reverse order.")
+    mH = mT = property(lambda self: shaping.swapaxes(self, -1, -2), doc="The last two swapped.")  # noqa: N815
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """The element itself where `condition` holds, else that of `other`."""

@@ -14,7 +14,8 @@ from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.errors import ShapeError
 from tinynet.functions.common import array_of, check_tensors, named, one_dim, takes, whole_grid
-from tinynet.functions.pointwise import where
+from tinynet.functions.pointwise import can_cast, div, where
+from tinynet.functions.reduction import sum as summed
 from tinynet.functions.shaping import movedim
 from tinynet.ops.checks import integer, one_of
 
@@ -152,7 +153,8 @@ def scatter_reduce(
     np.add.at(count, grid, theirs)
     zero = np.zeros((), input.dtype)
     total = ops.add_at(ops.where(own, input, zero), ops.where(theirs, part, zero), grid)
-    return total if reduce == "sum" else ops.div(total, np.maximum(count, 1))
+    whole = "floor" if count.dtype.kind in "iu" else None
+    return total if reduce == "sum" else div(total, np.maximum(count, 1), rounding_mode=whole)
 
 
 def _multiplied(x: Data, factors: Data, grid: Any) -> Tensor:
@@ -250,9 +252,13 @@ def masked_fill(input: Data, mask: Data, value: Data) -> Tensor:
         raise TypeError(f"masked_fill: value must be a real number, got {value}")
     if hasattr(value, "shape") and len(value.shape):
         raise ShapeError(f"masked_fill: value must be a number, got shape {tuple(value.shape)}")
-    if hasattr(value, "dtype") and value.dtype != input.dtype:
-        value = ops.astype(value, input.dtype)
-    return ops.where(array, value, input)
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    if not can_cast(value.dtype, input.dtype) and (
+        array_of(value).item() % 1 or input.dtype == bool
+    ):
+        raise TypeError(f"masked_fill: {value} is no value of {input.dtype}; use x.float() first")
+    return ops.where(array, ops.astype(value, input.dtype), input)
 
 
 def masked_select(input: Data, mask: Data) -> Tensor:
@@ -302,7 +308,7 @@ def triu(input: Data, diagonal: int = 0) -> Tensor:
 
 
 def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """The diagonal of two axes, as the last axis; a view of two in C order, unless recorded."""
+    """The diagonal of two axes, as the last axis; a view of two in C order."""
     one, two = one_dim("diagonal", input, dim1), one_dim("diagonal", input, dim2)
     fits = one != two and len(input.shape) > 1
     takes("diagonal", fits, f"two different axes, not {dim1} and {dim2}", input)
@@ -313,8 +319,7 @@ def diagonal(input: Data, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tens
     x = ops.permute(input, (*rest, one, two))
     flat = ops.reshape(x, (*x.shape[:-2], n * m))
     along = slice(start, start + count * (m + 1), m + 1)
-    y = ops.getitem(flat, (..., along))
-    return ops.clone(y) if getattr(y, "requires_grad", False) else y  # can be changed in place
+    return ops.getitem(flat, (..., along))
 
 
 def diag_embed(input: Data, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -344,4 +349,4 @@ _diagonal = diagonal
 def trace(input: Data) -> Tensor:
     """The sum of a matrix's diagonal."""
     takes("trace", len(input.shape) == 2, "a matrix", input)
-    return ops.sum(diagonal(input))
+    return summed(diagonal(input))

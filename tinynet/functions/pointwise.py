@@ -137,9 +137,17 @@ def _float(x: Data) -> Data:
     return ops.astype(x, get_default_dtype()) if is_integer else x
 
 
+def _as_floats(x: Data, y: Data) -> tuple[Data, Data]:
+    """The operands as floats of one dtype; a number is an array of it."""
+    x, y = meet(_float(x), _float(y))
+    return x if hasattr(x, "dtype") else np.asarray(x, y.dtype), (
+        y if hasattr(y, "dtype") else np.asarray(y, x.dtype)
+    )
+
+
 def floor_divide(input: Data, other: Data) -> Tensor:
     """floor(input / other); its gradient is 0."""
-    return wrap(floored(*map(array_of, meet(input, other))))
+    return wrap(floored(*(getattr(x, "array", x) for x in meet(input, other))))
 
 
 def floored(x: Any, y: Any) -> Any:
@@ -189,7 +197,7 @@ def _promoting(
             check_tensors(op.__name__, input=x)
         if check is not None:
             check(op.__name__, x, y)
-        return op(*meet(_float(x), _float(y)) if floats else meet(x, y))
+        return op(*_as_floats(x, y) if floats else meet(x, y))
 
     return takes_out(_of_two(op.__name__, doc or op.__doc__, met, tensors))
 
@@ -219,15 +227,16 @@ _pow = _promoting(ops.pow)
 def copysign(input: Data, other: Data) -> Tensor:
     """|input| with the sign of other, whose gradient is 0; that of input is 0 at 0."""
     check_tensors("copysign", input=input)
-    x, y = meet(_float(input), other)
+    x, y = _as_floats(input, other)
     turned = np.copysign(np.sign(array_of(x)), array_of(y)) * np.sign(array_of(x))
     return ops.where(array_of(x) == 0, np.copysign(array_of(x), array_of(y)), ops.mul(x, turned))
 
 
 @takes_out
 def pow(input: Data, exponent: Data) -> Tensor:
-    """input ** exponent."""
-    return _pow(input, exponent)
+    """input ** exponent; bools count as integers."""
+    is_bool = hasattr(input, "requires_grad") and input.array.dtype == bool
+    return _pow(ops.astype(input, np.dtype(int)) if is_bool else input, exponent)
 
 
 def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
@@ -238,6 +247,7 @@ def clamp(input: Data, min: Data = None, max: Data = None) -> Tensor:
     for bound in (min, max):
         if bound is not None:
             y = meet(y, bound)[0]
+    min, max = (None if bound is None else meet(bound, y)[0] for bound in (min, max))
     if any(getattr(bound, "requires_grad", False) for bound in (min, max)):
         y = y if min is None else ops.where(_holds(y, np.greater_equal, min), y, min)
         return y if max is None else ops.where(_holds(y, np.less_equal, max), y, max)
@@ -290,7 +300,10 @@ clamp_max = named(
 is_floating_point = named(
     "is_floating_point", "Whether of floats.", lambda input: array_of(input).dtype.kind == "f"
 )
-square = named("square", "Each element times itself.", lambda input: ops.mul(input, input))
+square = named(
+    "square", "Each element times itself.",
+    lambda input: pow(input, 2) if array_of(input).dtype == bool else ops.mul(input, input),
+)  # fmt: skip
 frac = named(
     "frac", "What stands behind the point.", lambda input: ops.sub(input, ops.trunc(input))
 )

@@ -30,6 +30,7 @@ from tinynet.functions.common import (
     takes,
     whole_grid,
 )
+from tinynet.functions.pointwise import maximum, minimum, sub
 from tinynet.ops.checks import check_float, within
 from tinynet.ops.distance import vector_norm
 from tinynet.return_types import PAIRS, Pair
@@ -214,7 +215,7 @@ def renorm(input: Data, p: float, dim: int, maxnorm: float) -> Tensor:
 
 def dist(input: Data, other: Data, p: float = 2) -> Tensor:
     """The p-norm of input - other."""
-    return norm(ops.sub(input, other), p)
+    return norm(sub(input, other), p)
 
 
 def diff(
@@ -261,7 +262,7 @@ def _extreme(name: str, op: Any, of_two: Any, argument: Any, doc: str) -> Callab
 
 
 max = _extreme(
-    "max", ops.max, ops.maximum, np.argmax,
+    "max", ops.max, maximum, np.argmax,
     """The largest element, in three forms, as in PyTorch.
 
     `max(x)`: of all. `max(x, dim)`: along an axis, the named pair (values, indices), the first
@@ -269,7 +270,7 @@ max = _extreme(
     """,
 )  # fmt: skip
 min = _extreme(
-    "min", ops.min, ops.minimum, np.argmin, "The smallest element, in the three forms of `max`."
+    "min", ops.min, minimum, np.argmin, "The smallest element, in the three forms of `max`."
 )
 
 

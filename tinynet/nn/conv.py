@@ -97,8 +97,7 @@ class _Conv(Module):
 
     def _check(self, x: Tensor) -> None:
         array, axes = getattr(x, "array", x), self.axes
-        shape = array.shape
-        fits = len(shape) in (axes + 1, axes + 2) and shape[-axes - 1] == self.in_channels
+        fits = array.ndim in (axes + 1, axes + 2) and array.shape[-axes - 1] == self.in_channels
         if not fits or array.dtype.kind != "f":
             checks.check_images(type(self).__name__, "in_channels", self.in_channels, x, axes)
 

@@ -62,9 +62,12 @@ def check_initialised(module: Hooked, record: str) -> None:
 def check_name(module: Module, name: str, kind: str, base: type[Module]) -> None:
     """ValueError for a name that no member of a module, a subclass of `base`, may have."""
     owner, why = type(module), ""
+    own = getattr(owner, name, None)
     if not name or "." in name:
         why = "; names are not empty and have no dot, which separates the parts of a path"
-    elif hasattr(base, name) or callable(getattr(owner, name, None)):
+    elif isinstance(own, property):
+        why = ", which is computed whenever it is asked for"
+    elif hasattr(base, name) or callable(own):
         why = f", which is a method or attribute of the class; use another, such as '{name}_'"
     if why:
         raise ValueError(f"{owner.__name__}: a {kind} cannot be named {name!r}{why}")

@@ -163,7 +163,9 @@ class Bundle:
         """The positions of those that go together: small, of the first such's dtype and step."""
         kind, inside, size = None, [], 0
         for i, (x, g_dtype, state) in enumerate(self.known):
-            if state is None or not all(name in state for name in self.names):
+            if state is None or "step" not in state:
+                continue
+            if not all(_is_like(x, state.get(name)) for name in self.names):
                 continue
             kind = kind or (x.dtype, x.dtype, state["step"])
             fits = (x.dtype, g_dtype, state["step"]) == kind and x.flags.c_contiguous
@@ -179,13 +181,14 @@ class Bundle:
         for (p, g), (x, g_dtype, state) in zip(pairs, self.known):
             if p.array is not x or g.dtype is not g_dtype or states.get(p) is not state:
                 return False
-        steps = [state["step"] for state in self.own]
+        steps = [state.get("step") for state in self.own]
         if steps.count(self.state["step"]) < len(steps):
             return False
         for name in names if self.inside else ():
             joined = self.state[name]
             for state in self.own:
-                if state[name].array.base is not joined:
+                kept: Any = getattr(state.get(name), "array", joined)  # which has no base
+                if kept.base is not joined:
                     return False
         return True
 
@@ -199,3 +202,8 @@ class Bundle:
             flat[:] = part
             state["step"] += 1
         self._changed.note()
+
+
+def _is_like(x: Array, value: Any) -> bool:
+    """Whether it is a tensor of the shape and dtype of x."""
+    return isinstance(value, Tensor) and (value.shape, value.dtype) == (x.shape, x.dtype)

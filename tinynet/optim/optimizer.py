@@ -251,8 +251,8 @@ class Optimizer:
                     if name not in state:
                         start: Any = self.initial_state.get(name, 0.0)
                         state[name] = wrap(np.full_like(p.array, settings.get(start, start)))
-                arrays = {name: state[name].array for name in names}
-                self._executor.update(formula, p.array, g, {**arrays, "step": state["step"]}, names)
+                kept = {name: _array_like(p, f"state[p][{name!r}]", state[name]) for name in names}
+                self._executor.update(formula, p.array, g, {**kept, "step": state["step"]}, names)
                 note_change(p.array)
 
     def _formula(
@@ -268,7 +268,7 @@ class Optimizer:
         elif weight_decay:
             np.multiply(p, weight_decay, out=t)
             g = np.add(g, t, out=d, casting="same_kind")
-        self.update(p, g, state, settings, t, u)
+        self.update(p, g, Remembered(state), settings, t, u)
 
     def _too_large(self, error: FloatingPointError) -> FloatingPointError:
         """The error for a number that overflows: where the gradient is largest, and what helps."""
@@ -408,13 +408,8 @@ class Optimizer:
             )
         loaded: dict[str, Any] = {"step": integer(where, "step", entry["step"])}
         for key in [name for name in known[1:] if name in entry]:
-            value = entry[key].array if isinstance(entry[key], Variable) else entry[key]
-            kind = p.shape, p.dtype
-            if not isinstance(value, np.ndarray) or (value.shape, value.dtype) != kind:
-                needed = f"an array of shape {p.shape} and dtype {p.dtype}"
-                raise ValueError(f"{where}[{key!r}] is {_shown(value)}, it must be {needed}")
             loaded[key] = wrap(np.zeros_like(p.array))  # the parameter's memory order
-            loaded[key].array[...] = value
+            loaded[key].array[...] = _array_like(p, f"{where}[{key!r}]", entry[key])
         return loaded
 
     def _all_params(self) -> list[Tensor]:
@@ -432,6 +427,26 @@ class Optimizer:
             for name in sorted(group.keys() - {"params"}):
                 text += f"    {name}: {_plain(group[name])}\n"
         return text + ")"
+
+
+class Remembered(dict[str, Any]):
+    """What a formula finds of a parameter: arrays that it changes in place."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if value is not self.get(name):
+            raise TypeError(
+                f"update: state[{name!r}] is lost if it is set; name it in required_state, and "
+                f"change it in place, state[{name!r}][...] = ..."
+            )
+
+
+def _array_like(p: Tensor, where: str, value: Any) -> Array:
+    """The array of what is remembered of a parameter, of its shape and dtype."""
+    array = getattr(value, "array", value)
+    if not isinstance(array, np.ndarray) or (array.shape, array.dtype) != (p.array.shape, p.dtype):
+        needed = f"an array of shape {p.shape} and dtype {p.dtype}"
+        raise ValueError(f"{where} is {_shown(array)}, it must be {needed}")
+    return array
 
 
 def _copied(value: Any) -> Any:

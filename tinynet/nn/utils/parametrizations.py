@@ -125,7 +125,7 @@ def keep_computed(
 def _renew_class(module: Module) -> None:
     """Give the module a class of its own, which has what is computed as properties."""
     kind: Any = type(module)
-    base = kind.__base__ if "computed" in vars(kind) else kind
+    base = kind.__base__ if "_is_own" in vars(kind) else kind
     made = {name: property(computed) for name, (computed, *_) in vars(module)["_computed"].items()}
-    members = {"__module__": base.__module__, "computed": [*made], **made}
+    members = {"__module__": base.__module__, "_is_own": True, **made}
     module.__class__ = type(base.__name__, (base,), members) if made else base

@@ -75,13 +75,19 @@ class Transform(Module):
     takes_batches = True
     __setattr__ = object.__setattr__  # type: ignore[assignment]  # nothing to be registered
 
+    def __new__(cls, *args: Any, **settings: Any) -> Any:
+        """What a module has, whether or not a transform of one's own calls `super().__init__()`."""
+        self = super().__new__(cls)
+        Module.__init__(self)
+        return self
+
     def __post_init__(self) -> None:
         for name, value in [*vars(self).items()]:
             if name in SETTINGS:
                 setattr(self, name, SETTINGS[name](type(self).__name__, name, value))
 
     def __call__(self, image: Any, rng: Rng = None) -> Any:
-        return apply_transform(self.forward, image, rng)
+        return apply_transform(super().__call__, image, rng)
 
     def forward(self, image: Any) -> Any:
         """The transformed image, or images."""
@@ -101,7 +107,7 @@ class Transform(Module):
         shown = []
         for name, value in vars(self).items():
             value = tuple(value.tolist()) if isinstance(value, np.ndarray) else value
-            if not callable(value) and name[0] != "_":
+            if not callable(value) and name[0] != "_" and name != "training":
                 shown.append(f"{name}={getattr(value, 'value', value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -129,6 +135,7 @@ class Compose(Transform):
 
     def __repr__(self) -> str:
         lines = "".join(f"    {transform}\n" for transform in self.transforms)
+        lines = f"    p={self.p}\n{lines}" if hasattr(self, "p") else lines
         return f"{type(self).__name__}(\n{lines})"
 
 
@@ -154,7 +161,10 @@ class RandomChoice(Compose):
         self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None
     ) -> None:
         super().__init__(transforms)
-        self.p = None if p is None else np.divide(p, np.sum(p))
+        if not self.transforms or len(self.transforms if p is None else p) != len(self.transforms):
+            count = len(self.transforms)
+            raise ValueError(f"RandomChoice: takes transforms, and a p of each; got {count}, p={p}")
+        self.p = None if p is None else np.divide(p, np.sum(p)).tolist()
 
     def forward(self, image: Any) -> Any:
         return self.transforms[default_rng().choice(len(self.transforms), p=self.p)](image)
