@@ -327,7 +327,8 @@ class Search:
         index = _fill(failure, elements, base.gradient, limits)
         if call.node is not self.trace.output.node and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
-        code = getattr(inspect.unwrap(call.body), "__code__", call.body)
+        written = getattr(call.body, "written_as", call.body)
+        code = getattr(inspect.unwrap(written), "__code__", written)
         plain = [is_array(arg, "f") and np.ptp(arg) == 0 for arg in call.args]  # hides much
         key = (code, place, str(sorted(map(str, call.settings.items())) + plain))
         if key not in self.known:

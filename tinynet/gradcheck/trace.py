@@ -87,9 +87,7 @@ class Trace:
         self.applied: dict[tuple[Call, int], np.ndarray] = {}
         self.incidents: list[IncidentError] = []
 
-    def leading_to(
-        self, targets: set[int], without: Container[tuple[Call, int]] = ()
-    ) -> set[Node]:
+    def leading_to(self, targets: set[int], without: Container[tuple[Call, int]] = ()) -> set[Node]:
         """The nodes between the leaves with these ids and the output.
 
         without: calls and places that no gradient passes.
