@@ -31,10 +31,10 @@ OPTIONS = ("order", "mode", "eps", "rtol", "atol", "seed")
 def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: Any) -> Report:
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
-    fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
-    sequence; those that require a gradient are checked, or all floats if none does, except those
-    for which an operation returns no gradient: they are constants, and a note says so. Everything
-    is copied to float64, so the caller's tensors stay as they are.
+    fn: takes the inputs, returns a tensor; or an `autograd.Function`. inputs, more: tensors or
+    arrays, one by one or as one sequence; those that require a gradient are checked, or all floats
+    if none does, except those for which an operation returns no gradient: they are constants, and
+    a note says so. Everything is copied to float64, so the caller's tensors stay as they are.
     settings: arguments of `fn` by name, and the following options of the check. What `fn` has a
     parameter for goes to `fn`, with a note; give the option to a function without it then:
     `gradcheck(lambda x: fn(x), x, eps=1e-4)`.
@@ -83,7 +83,7 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: An
 
 
 def checked(
-    fn: Callable[..., Tensor],
+    fn: Any,
     values: Sequence[Any],
     named: Mapping[str, Any] = MappingProxyType({}),
     *,
@@ -218,9 +218,9 @@ def _kind(value: Any) -> str:
 def _written(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The operation with the name and the parameters of an `autograd.Function`, given its class or
     `apply`; any other function itself."""
-    owner = fn if inspect.isclass(fn) else getattr(fn, "__self__", None)
+    owner: Any = fn if inspect.isclass(fn) else getattr(fn, "__self__", None)
     is_function = inspect.isclass(owner) and issubclass(owner, Function)
-    return owner._operation if is_function else fn
+    return owner._operation if is_function else fn  # type: ignore[no-any-return]
 
 
 def _name(fn: Callable[..., Any]) -> str:
