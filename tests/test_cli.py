@@ -707,6 +707,30 @@ def test_gradcheck_finds_inputs_for_an_operation_in_a_file_and_names_what_is_wro
         assert "agree" in capsys.readouterr().out
 
 
+MY_FUNCTION = """
+from tinynet.autograd import Function
+
+class MyLoss(Function):
+    @staticmethod
+    def forward(ctx, x, target):
+        ctx.save_for_backward(x, target)
+        return ((x - target) ** 2).mean()
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, target = ctx.saved_tensors
+        return dy * 2 * (x - target) / x.numel(), None
+"""
+
+
+def test_gradcheck_takes_a_function_class_from_a_file(here, capsys):
+    Path("my_loss.py").write_text(MY_FUNCTION)
+    for target in ("my_loss.py", "my_loss.py:MyLoss"):
+        assert main(["gradcheck", "--file", target]) == 0
+        assert "gradients of x agree" in (out := capsys.readouterr().out)
+        assert "for target, taken as constant" in out
+
+
 def test_gradcheck_puts_a_kernel_of_the_users_in_place(my_op, capsys):
     assert main(["gradcheck", "--file", f"{my_op}:conv2d_dx"]) == 1
     out = capsys.readouterr().out

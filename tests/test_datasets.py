@@ -434,7 +434,7 @@ def test_own_images_become_channels_first(tmp_path, given, got):
         ),
         (
             {"x": np.zeros((2, 3)), "y": ["a", "c"], "classes": ["a", "b"]},
-            "y: c is not among the classes",
+            "y: the label 'c' is none of the classes: a, b",
         ),
         ({"x": np.zeros((2, 3)), "y": [0, 1], "classes": ["a", "a"]}, "has a name twice: a, a"),
         (

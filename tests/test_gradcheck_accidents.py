@@ -10,7 +10,9 @@ import pytest
 
 import tinynet
 from tinynet import gradcheck, gradcheck_model, kernels, nn
+from tinynet.autograd import Function
 from tinynet.gradcheck import subject
+from tinynet.gradcheck.trace import NO_GRADIENT
 from tinynet.nn import functional as F
 
 rng = np.random.default_rng(3)
@@ -435,3 +437,68 @@ def test_what_an_operation_prints_is_not_shown_while_its_mistake_is_looked_for(c
 
     assert not gradcheck(square, rng.standard_normal((5, 4)))
     assert capsys.readouterr().out.count("here") < 50
+
+
+class Loss(Function):
+    @staticmethod
+    def forward(ctx, x, target):
+        ctx.save_for_backward(x, target)
+        return ((x - target) ** 2).mean()
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, target = ctx.saved_tensors
+        return dy * 2 * (x - target) / x.numel(), None
+
+
+def test_a_function_that_returns_none_for_its_target_has_a_constant_and_names():
+    x, target = rng.standard_normal((2, 5))
+    for loss in (Loss, Loss.apply, lambda x, target: Loss.apply(2 * x, target.reshape(-1))):
+        report = gradcheck(loss, x, target)
+        assert report.checked == {"x": 5}
+        assert report.notes == ["no gradient is returned for target, taken as constant"]
+    assert gradcheck(Loss, x, target).op == "Loss"
+    asked = gradcheck(Loss, x, tinynet.tensor(target, requires_grad=True))
+    assert (only(asked).op, only(asked).input, only(asked).cause) == ("Loss", "target", NO_GRADIENT)
+    used = gradcheck(lambda x, target: Loss.apply(x, target) + (x * target).sum(), x, target)
+    assert (only(used).input, only(used).cause) == ("target", NO_GRADIENT)
+
+
+def test_an_output_whose_gradient_is_not_used_is_named():
+    class MeanAndSquares(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.mean(1), (x * x).mean(1)
+
+        @staticmethod
+        def backward(ctx, dm, ds):
+            (x,) = ctx.saved_tensors
+            return 2 * x * ds.unsqueeze(1) / x.shape[1]
+
+    both = gradcheck(lambda x: tinynet.cat(MeanAndSquares.apply(x)), rng.standard_normal((3, 4)))
+    assert only(both).cause == "the gradient of output 0 is not used"
+
+
+@pytest.mark.parametrize("least", [0.1, 1e-3, 1e-4, 1e-6])
+@pytest.mark.parametrize("of", ["dy", "gradients"])
+def test_a_backward_that_leaves_small_values_out_is_not_linear(least, of):
+    def kept(values):
+        return np.where(np.abs(values) > least, values, 0)
+
+    @tinynet.differentiable
+    def square(x):
+        return x * x, lambda dy: 2 * x * kept(dy) if of == "dy" else kept(2 * x * dy)
+
+    failure = only(gradcheck(square, rng.uniform(1, 2, 12)))
+    assert failure.cause.startswith("not linear in the output gradient: small values are dropped")
+    assert f"{of} smaller than about {least:.1g} become 0" in failure.evidence
+
+
+def test_tiny_gradients_and_float32_inside_are_no_thresholds():
+    @tinynet.differentiable
+    def in_float32(x):
+        return x * x, lambda dy: (2 * x * dy).astype(np.float32)
+
+    assert gradcheck(lambda x: x.exp() * 1e-30, rng.standard_normal(5))
+    assert gradcheck(in_float32, np.array([1.5, -2.25, 0.5]))

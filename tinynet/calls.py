@@ -31,7 +31,9 @@ def explain(error: Any, name: str, arrays: Sequence[Any]) -> None:
 class NoGradientError(RuntimeError):
     """An input requires a gradient that the operation does not give. tensor: the input."""
 
-    tensor: Any = None
+    def __init__(self, text: str, tensor: Any) -> None:
+        super().__init__(text)
+        self.tensor = tensor
 
 
 def chosen(
@@ -40,12 +42,11 @@ def chosen(
     """The gradients of the inputs at these places, and the places of the others."""
     for place in places:
         if place >= len(vjps) or vjps[place] is None:
-            error = NoGradientError(
+            raise NoGradientError(
                 f"{name}: input {place} requires a gradient, but the operation has none for it. "
-                "Pass `.detach()` of that tensor, which is then a constant."
+                "Pass `.detach()` of that tensor, which is then a constant.",
+                args[place],
             )
-            error.tensor = args[place]
-            raise error
     return [vjps[place] for place in places], [i for i in range(len(vjps)) if i not in places]
 
 

@@ -8,6 +8,7 @@ written with operations on tensors, gradients have gradients, see `docs/derivati
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import threading
 from typing import Any
@@ -153,17 +154,23 @@ def body_of(cls: Any) -> Any:
                     f"{cls.__name__}.backward returns {len(found)} gradients, but forward takes "
                     f"{len(args)} arguments; return None for those without one"
                 )
+            none = [i for i, dx in enumerate(found) if dx is None]
+            gradients.without = none  # type: ignore[attr-defined]
             return tuple(
                 np.zeros(np.shape(x)) if dx is None else _array(dx, kind)
                 for x, dx in zip(args, found)
             )
 
-        gradients.written_as = body.written_as  # type: ignore[attr-defined]
+        gradients.written_as, gradients.parts = body.written_as, parts  # type: ignore[attr-defined]
         return (_array(y, kind), *together(gradients, len(args)))
 
     body.__name__ = body.__qualname__ = cls.__name__
     body.__module__ = cls.__module__
     body.written_as = getattr(cls, "backward", body)  # type: ignore[attr-defined]
+    with contextlib.suppress(AttributeError, TypeError, ValueError):  # a class without forward yet
+        signature = inspect.signature(cls.forward)
+        parameters = list(signature.parameters.values())[cls.setup_context is None :]
+        body.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     body.written_in = cls  # type: ignore[attr-defined]
     return body
 

@@ -7,7 +7,8 @@ examples:
   tinynet gradcheck --all                      every operation of tinynet
   tinynet gradcheck --all --order 2            the gradients of their gradients
 
---file takes a function under @tinynet.differentiable, or one that stands in for a kernel, such as
+--file takes a function under @tinynet.differentiable, an autograd.Function, or a function that
+stands in for a kernel, such as
 conv2d_dw(dy, x, kernel, stride, padding, dilation, groups). Without :NAME every operation in the
 file is checked. Inputs are guessed from the names of the parameters (x, w, b, stride, padding,
 kernel_size, target, ...); INPUTS = (x, w, 2) in the file gives them.

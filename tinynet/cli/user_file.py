@@ -16,6 +16,7 @@ from tinynet.cli.file_inputs import CONVENTION, Case, cases, given
 from tinynet.cli.options import BadArgument, choose
 from tinynet.cli.python_file import load
 from tinynet.creation import tensor
+from tinynet.function import Function
 from tinynet.gradcheck import EmptyCheckError, Report, check
 from tinynet.gradcheck.table import table
 from tinynet.lab.adapter import PARAMETERS, in_place
@@ -41,7 +42,7 @@ def check_file(target: str, seed: int) -> Found:
     functions = {
         key: value
         for key, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__
+        if (inspect.isfunction(value) or _is_class(value)) and value.__module__ == module.__name__
     }
     if name:
         chosen = {name: functions[choose("function", name, functions, f"{path}: ")]}
@@ -65,6 +66,11 @@ def check_file(target: str, seed: int) -> Found:
     return sorted(found, key=lambda told: isinstance(told, str))
 
 
+def _is_class(value: Any) -> bool:
+    """Whether a value is an `autograd.Function`."""
+    return inspect.isclass(value) and issubclass(value, Function)
+
+
 def kernel_of(function: Callable[..., Any]) -> str:
     """The kernel that a function stands in for, by its parameters or its name; "" if none."""
     names = list(inspect.signature(function).parameters)
@@ -76,7 +82,15 @@ def kernel_of(function: Callable[..., Any]) -> str:
     return ""
 
 
-def _check(module: ModuleType, name: str, function: Callable[..., Any], seed: int) -> Found:
+def _check(module: ModuleType, name: str, function: Any, seed: int) -> Found:
+    if _is_class(function):
+        parameters = inspect.signature(function._operation)
+
+        def apply(*args: Any, **settings: Any) -> Any:
+            return function.apply(*parameters.bind(*args, **settings).args)
+
+        apply.__signature__ = parameters  # type: ignore[attr-defined]
+        return _check_function(module, name, apply, function._operation, seed)
     if hasattr(function, "forward"):
         return _check_function(module, name, function, function.forward, seed)
     if kernel := kernel_of(function):

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.calls import NoGradientError
+from tinynet.function import Function
 from tinynet.gradcheck.report import EmptyCheckError, Report
 from tinynet.nn import functional as F
 from tinynet.nn.module import Module
@@ -30,10 +31,10 @@ OPTIONS = ("order", "mode", "eps", "rtol", "atol", "seed")
 def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: Any) -> Report:
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
-    fn: takes the inputs, returns a tensor. inputs, more: tensors or arrays, one by one or as one
-    sequence; those that require a gradient are checked, or all floats if none does, except those
-    for which an operation returns no gradient: they are constants, and a note says so. Everything
-    is copied to float64, so the caller's tensors stay as they are.
+    fn: takes the inputs, returns a tensor; or an `autograd.Function`. inputs, more: tensors or
+    arrays, one by one or as one sequence; those that require a gradient are checked, or all floats
+    if none does, except those for which an operation returns no gradient: they are constants, and
+    a note says so. Everything is copied to float64, so the caller's tensors stay as they are.
     settings: arguments of `fn` by name, and the following options of the check. What `fn` has a
     parameter for goes to `fn`, with a note; give the option to a function without it then:
     `gradcheck(lambda x: fn(x), x, eps=1e-4)`.
@@ -82,7 +83,7 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: An
 
 
 def checked(
-    fn: Callable[..., Tensor],
+    fn: Any,
     values: Sequence[Any],
     named: Mapping[str, Any] = MappingProxyType({}),
     *,
@@ -93,6 +94,8 @@ def checked(
     """`gradcheck` of a function with its inputs, some of them by name, and options alone."""
     from tinynet.gradcheck.engine import check
 
+    if inspect.isclass(fn) and issubclass(fn, Function):
+        fn = fn.apply
     names = [*_names(fn, len(values)), *named]
     values = [*values, *named.values()]
     tensors = [_as_float64(value) for value in values]
@@ -124,11 +127,14 @@ def checked(
     while True:
         try:
             run = functools.partial(fn, *tensors)
-            report = check(name, run, targets, handed, model, seed=seed, **options)
+            may_lack = by_default and len(targets) > 1
+            report = check(
+                name, run, targets, handed, model, seed=seed, may_lack=may_lack, **options
+            )
             break
         except NoGradientError as error:
             constant = next((key for key, t in targets.items() if t is error.tensor), None)
-            if constant is None or len(targets) == 1 or not by_default:
+            if constant is None or not may_lack:
                 raise
             targets.pop(constant).requires_grad_(False)
             constants.append(constant)
@@ -209,14 +215,22 @@ def _kind(value: Any) -> str:
     return type(value).__name__ + (f" of {dtype}" if dtype is not None else "")
 
 
+def _written(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The operation with the name and the parameters of an `autograd.Function`, given its class or
+    `apply`; any other function itself."""
+    owner: Any = fn if inspect.isclass(fn) else getattr(fn, "__self__", None)
+    is_function = inspect.isclass(owner) and issubclass(owner, Function)
+    return owner._operation if is_function else fn  # type: ignore[no-any-return]
+
+
 def _name(fn: Callable[..., Any]) -> str:
-    return str(getattr(fn, "__name__", type(fn).__name__))
+    return str(getattr(_written(fn), "__name__", type(fn).__name__))
 
 
 def _parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters of `fn` as it is called; none of a function without a signature."""
     with contextlib.suppress(TypeError, ValueError):
-        called = fn.forward if isinstance(fn, Module) else fn
+        called = fn.forward if isinstance(fn, Module) else _written(fn)
         return list(inspect.signature(called).parameters.values())
     return []
 

@@ -8,9 +8,9 @@
    shows in almost every direction, so this is all that a right gradient costs.
 4. If a slope disagrees, `locate.py` finds out where.
 5. At the end the gradients are computed once more, and again on the same graph: a function that
-   remembers something from call to call, or overwrites what it needs, gives others now. Once for a
-   multiple of u, for which they must be the same multiple: masks made of dy and clipping do not
-   pass. And once in float32, in which nets are trained.
+   remembers something from call to call, or overwrites what it needs, gives others now. Then for a
+   large and a small multiple of u, for which they must be the same multiple: masks made of dy,
+   clipping and thresholds do not pass. And once in float32, in which nets are trained.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.calls import NoGradientError
 from tinynet.gradcheck import kinks, sanity
 from tinynet.gradcheck.differences import (
     EPS,
@@ -64,21 +65,25 @@ def check(
     rtol: float | None = None,
     atol: float | None = None,
     seed: int = 0,
+    may_lack: bool = False,
 ) -> Report:
-    """Check the gradient of every target of `run`; see `Subject` and `gradcheck`."""
+    """Check the gradient of every target of `run`; see `Subject` and `gradcheck`.
+
+    may_lack: whether NoGradientError is raised for a target that no gradient is returned for.
+    """
     if mode not in MODES:
         raise ValueError(f"gradcheck: mode must be auto, elements or directions, got {mode!r}")
     steps = STEPS if eps is None else (eps, eps / 10, eps / 100)
     limits = Limits(steps, 1e-8 if rtol is None else rtol, atol)
     subject = Subject(name, run, targets, handed, model)
     try:
-        report = _Check(subject, mode, limits, seed).run()
+        report = _Check(subject, mode, limits, seed, may_lack).run()
         if report or not subject.hold_draws():
             return report
     except EmptyCheckError:
         if not subject.hold_draws():
             raise
-    report = _Check(subject, mode, limits, seed).run()
+    report = _Check(subject, mode, limits, seed, may_lack).run()
     report.notes.append("the function draws random numbers; they were the same in each run")
     return report
 
@@ -86,8 +91,11 @@ def check(
 class _Check:
     """One check of a subject. report: what was found so far."""
 
-    def __init__(self, subject: Subject, mode: str, limits: Limits, seed: int) -> None:
+    def __init__(
+        self, subject: Subject, mode: str, limits: Limits, seed: int, may_lack: bool
+    ) -> None:
         self.subject, self.mode, self.limits, self.seed = subject, mode, limits, seed
+        self.may_lack = may_lack
         self.rng = np.random.default_rng(seed)
         self.report = Report(subject.name)
 
@@ -119,6 +127,9 @@ class _Check:
             return search.or_else(raised(subject, error))
         if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
             return search.or_else(self.not_finite(u, first, gradients))
+        for name, gradient in gradients.items():
+            if self.may_lack and not gradient.any() and search.is_constant(name):
+                raise NoGradientError(subject.name, subject.targets[name])
         verdicts = self.compare(self.report, first, u, gradients, self.mode)
         found = search.explain(_wrong(verdicts), gradients)
         self.report.notes += search.notes

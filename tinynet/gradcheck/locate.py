@@ -44,6 +44,7 @@ from tinynet.gradcheck.sanity import equal, layer_of
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     DY_OVERWRITTEN,
+    NO_GRADIENT,
     STATE,
     Call,
     IncidentError,
@@ -56,7 +57,8 @@ from tinynet.guard import is_foreign
 
 NOT_FINITE = "the gradient is not finite"
 SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
-MULTIPLE = -1024.0  # of the output gradient: exact, and far beyond what a mask or limit lets pass
+MULTIPLES = -(2.0**10), 2.0**-30
+"""Of the output gradient: exact, and far beyond what a mask, a limit or a threshold lets pass."""
 
 
 class Search:
@@ -127,12 +129,25 @@ class Search:
 
     def not_linear(self, gradients: dict[str, np.ndarray]) -> list[Failure]:
         """The failures of a backward that gives no multiple of its gradient for a multiple of u."""
-        u, self.u = self.u, MULTIPLE * self.u
-        given = self.subject.gradients(self.u)
-        is_same = [same(g, MULTIPLE * gradients[name], NEARLY) for name, g in given.items()]
-        found = [] if all(is_same) else self.operations()
-        self.u = u
-        return found
+        u = self.u
+        for multiple in MULTIPLES:
+            given = self.subject.gradients(multiple * u)
+            if not all(same(g, multiple * gradients[name], NEARLY) for name, g in given.items()):
+                self.u = multiple * u
+                found = self.operations()
+                self.u = u
+                if found:
+                    return found
+        return []
+
+    def is_constant(self, name: str) -> bool:
+        """Whether all gradients on the way to a target are None: no mistake is made, nothing is
+        returned."""
+        self._record()
+        target, output = {id(self.subject.targets[name])}, self.trace.output.node
+        none = {(i.call, i.place) for i in self.trace.incidents if i.cause == NO_GRADIENT}
+        reached, given = (self.trace.leading_to(target, without) for without in ((), none))
+        return output in reached and output not in given
 
     def in_float32(self, names: list[str]) -> list[Failure]:
         """The operations behind gradients of these targets that are wrong in float32 alone."""
@@ -248,9 +263,9 @@ class Search:
             given = replay.backward(place, dys[0])
             if not np.isfinite(given).all():
                 return self._failure(call, place, NOT_FINITE)
-            multiple = MULTIPLE * dys[0]
-            if not same(replay.backward(place, multiple), MULTIPLE * given, NEARLY):
-                dys.append(multiple)
+            for multiple in MULTIPLES:
+                if not same(replay.backward(place, multiple * dys[0]), multiple * given, NEARLY):
+                    dys.append(multiple * dys[0])
             if np.isfinite(arrived).all():
                 dys += [] if is_last else [arrived]
                 here, again = replay.backward(place, arrived), replay.backward(place, arrived)
@@ -312,7 +327,8 @@ class Search:
         index = _fill(failure, elements, base.gradient, limits)
         if call.node is not self.trace.output.node and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
-        code = getattr(inspect.unwrap(call.body), "__code__", call.body)
+        written = getattr(call.body, "written_as", call.body)
+        code = getattr(inspect.unwrap(written), "__code__", written)
         plain = [is_array(arg, "f") and np.ptp(arg) == 0 for arg in call.args]  # hides much
         key = (code, place, str(sorted(map(str, call.settings.items())) + plain))
         if key not in self.known:

@@ -13,7 +13,7 @@ import dis
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -87,13 +87,17 @@ class Trace:
         self.applied: dict[tuple[Call, int], np.ndarray] = {}
         self.incidents: list[IncidentError] = []
 
-    def leading_to(self, targets: set[int]) -> set[Node]:
-        """The nodes between the leaves with these ids and the output."""
+    def leading_to(self, targets: set[int], without: Container[tuple[Call, int]] = ()) -> set[Node]:
+        """The nodes between the leaves with these ids and the output.
+
+        without: calls and places that no gradient passes.
+        """
         reached: set[Node] = set()
         for call in self.calls:
             if call.node is not None and any(
                 source in reached if isinstance(source, Node) else id(source) in targets
-                for _, source in call.sources()
+                for place, source in call.sources()
+                if (call, place) not in without
             ):
                 reached.add(call.node)
         return reached
@@ -125,6 +129,7 @@ def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
 
 
 DY_OVERWRITTEN = "the output gradient is overwritten in place"
+NO_GRADIENT = "no gradient"
 STATE = "state carried from call to call"
 OVERWRITTEN = "a saved value is overwritten in place"
 
@@ -168,8 +173,8 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
         if "read-only" in text:  # the engine refused a write
             cause = DY_OVERWRITTEN if "dy" in text else OVERWRITTEN
         raise incident(cause, text) from error
-    if dx is None:
-        raise incident("no gradient", "the backward returns None: a return is missing")
+    if dx is None or place in getattr(getattr(vjp, "function", None), "without", ()):
+        raise incident(NO_GRADIENT, "the backward returns None: a return is missing")
     array = np.asarray(dx)
     if array.dtype == np.float32 != x.dtype and array.ndim:
         call.single.add(place)  # right to its rounding, it may be

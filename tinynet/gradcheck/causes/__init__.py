@@ -54,6 +54,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     order.of_an_argument,
     inside.overwritten,
     winners.look,
+    terms.without_an_output,
     terms.left_out,
     order.look,
     terms.otherwise,
@@ -72,7 +73,8 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
 """From the simplest explanation to the farthest."""
 
 VAGUE = (
-    "not linear in the output gradient",
+    linearity.NOT_LINEAR,
+    linearity.DROPPED,
     "terms that do not belong into the sum",
     "some terms of the sum are left out",
     "Jacobian not transposed",

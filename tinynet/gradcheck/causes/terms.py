@@ -7,6 +7,7 @@ in terms of the places: of the output's axes, of the input's, of both.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,21 @@ import numpy as np
 from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
+
+
+def without_an_output(clues: Clues) -> Iterator[Suspect]:
+    """Of an `autograd.Function` with several outputs: the gradient of one of them is not used."""
+    call = clues.call
+    backward = getattr(getattr(call, "vjps", {}).get(clues.fault.place), "function", None)
+    parts = getattr(backward, "parts", None) or ()
+    moving = [(k, math.prod(part[0])) for k, part in enumerate(parts) if type(part) is tuple]
+    start = 0
+    for k, size in moving:
+        J = clues.J.copy()
+        J[:, start : start + size] = 0
+        start += size
+        how = f"analytic = numeric without what comes from output {k} of {len(parts)} (from 0)"
+        yield Suspect(f"the gradient of output {k} is not used", how, J)
 
 
 def left_out(clues: Clues) -> Iterator[Suspect]:
