@@ -8,11 +8,11 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 2986,
+    "cli": 3001,
     "data": 2430,
     "derivatives": 1178,
     "functions": 2219,
-    "gradcheck": 6007,
+    "gradcheck": 6104,
     "kernels": 4000,
     "lab": 2097,
     "models": 397,
@@ -24,7 +24,7 @@ MOST = {
     "training": 7661,
     "utils": 895,
     "vision": 1912,
-    "its own files": 5427,
+    "its own files": 5435,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
