@@ -279,6 +279,14 @@ class Case:
             return self.loss(*tensors(output, target)).item()
         return math.nan
 
+    @property
+    def blank(self) -> float:
+        """The loss of outputs that are all 0: with its sums, factors and terms, that of guessing."""
+        output, target = self.trial.output, self.usable[0][1]
+        if output is None or self.trial.several:
+            return math.log(self.classes or 1)
+        return self.asked(np.zeros_like(output.array), target)
+
     def slopes(self, output: np.ndarray, target: np.ndarray | None) -> np.ndarray | None:
         """The gradient of the loss for given outputs; None where it cannot be had."""
         y, wanted = tensors(output, target)

@@ -155,7 +155,7 @@ warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the sam
 warning loss-beyond-its-part (weights): the loss of outputs that are all 0 is {blank:.4g}; without
   weights it is {guessing:.3g}: one of them is far too large
   => take pos_weight = zeros / ones, as many as there are of both
-warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
+warning first-loss-too-high: the loss is {loss:.3g}; the same answer for all gives {blank:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
 error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on

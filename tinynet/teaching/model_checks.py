@@ -407,7 +407,6 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     factor = call.output.grad.item() if part and call.output.grad is not None else 1.0
     part *= max(factor, 1.0)  # a factor makes a large part of it, not a small one
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
-    known = call.op == "cross_entropy" and not call.is_sum
     blank = float(call.at(np.zeros(call.args[0].shape)).mean()) if call.op == BINARY[1] else 0.0
     with preserving(case.model):
         for p in case.parameters.values():
@@ -420,10 +419,10 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
         yield finding("loss-beyond-its-part (penalty)", loss=loss, bare=bare)
     elif blank > 10 * guessing and not call.is_sum:
         yield finding("loss-beyond-its-part (weights)", blank=blank, guessing=guessing)
-    elif known and C and loss > guessing + max(guessing, 1.5):
+    elif call.op == "cross_entropy" and C and loss > case.blank * (1 + max(1, 1.5 / guessing)) > 0:
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
-            yield finding("first-loss-too-high", guessing=guessing, low=low, high=high, **values)
+            yield finding("first-loss-too-high", blank=case.blank, low=low, high=high, **values)
 
 
 def _of_others(case: Case) -> Iterator[Finding]:

@@ -255,7 +255,7 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if _knows_already(case, way.first) or "zero-gradient" in case.found:
         return  # the last is a reason
     given, call = relation.examples(case), case.trial.loss_call
-    guess = math.log(case.classes or 1) if call is not None and call.op == "cross_entropy" else 0
+    guess = case.blank if case.classes and call and call.op == "cross_entropy" else 0.0
     guessed = way.first > guess > 0 and way.best.last > LEARNED * guess
     if way.learned and not (guessed and given and relation.closer_than_chance(given) > SURELY):
         return
