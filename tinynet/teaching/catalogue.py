@@ -201,7 +201,7 @@ error step-ignores-its-batch: from the same weights the step leads to the same p
 error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
-  => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
+  => {cure}
 error loss-with-the-wrong-sign: the loss goes {run}, {seen}
   => turn the sign: the loss must be lowest where outputs and targets agree; F.relu(margin - d)
   keeps outputs apart, 1 - p is not p
@@ -224,6 +224,9 @@ error loss-is-maximized|weight-decay-too-large|eps-too-large|learning-rate-falls
   => use the usual {setting}={usual:g}, or next to it
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
+warning learning-rate-too-low (schedule): in {steps} steps the schedule lets the learning rate get
+  to {most:.2g}, of the {initial:g} that was set, and the loss goes {own}; {other}
+  => let the warm-up end sooner: LambdaLR(optimizer, lambda k: min(1, (k + 1) / 500))
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
   => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are

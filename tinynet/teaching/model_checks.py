@@ -14,7 +14,7 @@ from tinynet.grad_mode import no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BATCH_NORMS, BINARY, Case, Trial, first_of
+from tinynet.teaching.case import BATCH_NORMS, BINARY, TAKES_SCORES, Case, Trial, first_of
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -30,8 +30,6 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
-TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
-"""Operations that make probabilities of scores."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -211,7 +209,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
     """Whether forward pass, loss and backward pass work at all."""
     trial, problem = case.trial, case.trial.error
     if problem is not None:
-        if case.found & REASONS:
+        if case.found & REASONS or (case.own_loss and trial.stage == "forward"):
             return
         cure = "the message says what to change"
         flat = getattr(case.target, "ndim", 0) == 1 and getattr(trial.output, "shape", (1,))[-1] > 1

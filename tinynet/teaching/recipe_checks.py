@@ -64,9 +64,19 @@ def _recipe(case: Case) -> Iterator[Finding]:
     if ready and (optimizer is not None or case.step is not None):
         own = train(case, _at(case) if optimizer else "by your step", step=case.step)
         idle = own.idle
+    initial = max((group.get("initial_lr", 0) for group in groups), default=0)
     if idle and (own is not None or case.step is None):
-        yield finding("learning-rate-zero", idle=idle, groups=len(groups))
+        cure = "a schedule has set it: let a warm-up begin above 0: lambda k: min(1, (k + 1) / 500)"
+        cure = cure if initial else "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam"
+        yield finding("learning-rate-zero", idle=idle, groups=len(groups), cure=cure)
         return
+    if own is not None and own.most < 0.01 * initial:
+        settings = {"lr": initial}
+        held = train(case, f"at lr={initial:g}", held=True, settings=settings, step=case.step)
+        if held.last < LEARNED * min(held.first, own.last):
+            told = {"own": own, "other": held, "initial": initial, "most": own.most}
+            yield finding("learning-rate-too-low (schedule)", steps=case.steps, **told)
+            return
     if not ready or case.steps < ENOUGH:
         if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
@@ -86,18 +96,20 @@ def _recipe(case: Case) -> Iterator[Finding]:
 def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     """A loss that is as low as it gets where the outputs are the targets with the other sign.
 
-    Not where the outputs are distances, which are low where the targets say that two are alike.
+    Not where the outputs are distances, which are low where the targets say that two are alike; and
+    numbers may go against their targets, as hazards go against times.
     """
     along, against = case.sides()
+    known = case.classes != 1 if case.labels is not None else case.is_odd
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
-    if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
+    if way.learned and way.best.recall < 0.5 / max(case.classes or 2, 2):
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
     elif way.best.last < -100 * max(abs(way.first), 1.0) and not opposed:
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
-    elif way.learned and opposed and not case.distances:
+    elif way.learned and opposed and known and not case.distances:
         seen = (
             f"and is {along:.4g} where the outputs go along with the targets, {against:.4g} where "
         )
