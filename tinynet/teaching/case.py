@@ -282,6 +282,28 @@ class Case:
         return math.nan
 
     @property
+    def is_endless(self) -> bool:
+        """Whether the loss falls below 0 in proportion to the outputs, which may grow.
+
+        Not a loss that the targets do not change, or of probabilities: others bound it.
+        """
+        target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
+        bounded = output is None or output.ndim < 2 or self.trial.of(*TAKES_SCORES)
+        if bounded or target is None or not self.asks or np.isfinite(self.limits()).any():
+            return False
+        ways = [rng.standard_normal(output.shape), np.ones(output.shape)]
+        for place in range(min(output.shape[1], 8)):
+            ways.append(np.zeros(output.shape))
+            ways[-1][:, place] = 1
+        for way in (sign * way for way in ways for sign in (1, -1)):
+            near, far, farther = (
+                self.asked((by * way).astype(output.dtype), target) for by in (1e2, 1e3, 1e4)
+            )
+            if -math.inf < farther < 5 * far < 25 * near < 0:
+                return True
+        return False
+
+    @property
     def blank(self) -> float:
         """The loss of outputs that are all 0, which guess: with all its sums and factors."""
         output, target = self.trial.output, self.usable[0][1]

@@ -206,7 +206,8 @@ error loss-with-the-wrong-sign: the loss goes {run}, {seen}
   => turn the sign: the loss must be lowest where outputs and targets agree; F.relu(margin - d)
   keeps outputs apart, 1 - p is not p
 error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
-  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
+  => look at each term: its sign, its exp, its square; a penalty is added, not taken off; what is
+  kept apart needs a margin: F.relu(margin - distance)
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam

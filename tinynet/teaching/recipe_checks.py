@@ -104,7 +104,11 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
     if way.learned and way.best.recall < 0.5 / max(case.classes or 2, 2):
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif way.best.last < -100 * max(abs(way.first), 1.0) and not opposed:
+    elif (
+        not opposed
+        and way.best.last < 0
+        and (way.best.last < -100 * max(abs(way.first), 1.0) or case.is_endless)
+    ):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
