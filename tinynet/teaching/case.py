@@ -288,8 +288,9 @@ class Case:
         Not a loss that the targets do not change, or of probabilities: others bound it.
         """
         target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
-        bounded = output is None or output.ndim < 2 or self.trial.of(*TAKES_SCORES)
-        if bounded or target is None or not self.asks or np.isfinite(self.limits()).any():
+        if output is None or output.ndim < 2 or target is None or not self.asks:
+            return False
+        if self.trial.of(*TAKES_SCORES) or np.isfinite(self.limits()).any():
             return False
         ways = [rng.standard_normal(output.shape), np.ones(output.shape)]
         for place in range(min(output.shape[1], 8)):

@@ -47,12 +47,9 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     other = {f"{k}": p for k, p in enumerate(params) if id(p) not in own | used}
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
     if case.step is not None and (missing or other):  # it may move them by other ways
-        with contextlib.suppress(Exception):  # which `check_step` tells
-            every = {**case.parameters, **other}
-            moved = _after(case, *case.usable[0], every) != _flat(every)
-            moving = {name for name, part in _parts(every, moved) if part.any()}
-            missing = [name for name in missing if name not in moving]
-            other = {name: p for name, p in other.items() if name not in moving}
+        moving = moved_by_step(case, other)
+        missing = [name for name in missing if name not in moving]
+        other = {name: p for name, p in other.items() if name not in moving}
     foreign = [f"{p.shape}" for p in other.values()]
     if missing or foreign:
         names, shapes = (f": {listed(some)}" if some else "" for some in (missing, foreign))
@@ -60,6 +57,15 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
         severity = ERROR if missing else WARNING
         told = {"names": names, "shapes": shapes, **counts}
         yield finding("optimizer-and-model-differ", severity, **told)
+
+
+def moved_by_step(case: Case, other: dict[str, Any] | None = None) -> set[str]:
+    """The names of the parameters, of the model and others, that the user's step changes."""
+    every = {**case.parameters, **(other or {})}
+    with contextlib.suppress(Exception):  # which `check_step` tells
+        moved = _after(case, *case.usable[0], every) != _flat(every)
+        return {name for name, part in _parts(every, moved) if part.any()}
+    return set()
 
 
 @dataclass

@@ -16,6 +16,7 @@ from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
 from tinynet.teaching.case import BATCH_NORMS, BINARY, TAKES_SCORES, Case, Trial, first_of
 from tinynet.teaching.catalogue import finding
+from tinynet.teaching.loop_checks import moved_by_step
 from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
@@ -237,6 +238,9 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
     none = [name for name, g in trial.gradients.items() if g is None and name in case.wanted]
+    if none and case.step is not None:  # it may reach them with a loss of its own
+        moving = moved_by_step(case)
+        none = [name for name in none if name not in moving]
     owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
     for ran, why in (
         (False, ": their layers do not run in forward()"),

@@ -143,7 +143,8 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or case.step is None or own.fell > 0.1:
         return
     held = way.see(train(case, f"{_at(case)} held", held=True, step=case.step))
-    if held.last - way.floor < 0.6 * (own.last - way.floor) and way.learned:
+    far = held.last - way.floor < 0.6 * (own.last - way.floor)
+    if way.learned and (far or way.share(own) < 0.2 * way.share(held)):
         yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
 
 
