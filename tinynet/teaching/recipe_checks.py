@@ -99,26 +99,27 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     Not where the outputs are distances, which are low where the targets say that two are alike; and
     numbers may go against their targets, as hazards go against times.
     """
-    along, against = case.sides()
-    known = case.classes != 1 if case.labels is not None else case.is_odd
+    (along, against), C = case.sides(), case.classes or 1
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
-    if way.learned and way.best.recall < 0.5 / max(case.classes or 2, 2):
+    opposed &= way.learned and not case.distances
+    known = case.classes != 1 if case.labels is not None else case.is_odd
+    endless = way.best.last < -100 * max(abs(way.first), 1.0)
+    if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif (
-        not opposed
-        and way.best.last < 0
-        and (way.best.last < -100 * max(abs(way.first), 1.0) or case.is_endless)
-    ):
+    elif not (opposed and known) and (endless or (way.best.last < 0 and case.is_endless)):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
-    elif way.learned and opposed and known and not case.distances:
+    elif opposed and known:
         seen = (
             f"and is {along:.4g} where the outputs go along with the targets, {against:.4g} where "
         )
         seen += "they go against them"
     else:
+        if opposed:
+            told = f"{against:.4g} where outputs go against the targets, {along:.4g} along with"
+            case.notes.append(f"the loss is {told} them: right for hazards, else turn its sign")
         return
     yield finding("loss-with-the-wrong-sign", run=way.best, seen=seen)
 
