@@ -131,7 +131,7 @@ def _other_call(case: Case, x: np.ndarray, target: np.ndarray) -> str:
     outputs = [y for out in made for y in (out if isinstance(out, (tuple, list)) else [out])]
     makers = [trial.maker(y) for y in outputs]
     scored = [trial.maker(call.args[0]) for call in trial.of(*TAKES_SCORES, "nll_loss")]
-    if any(maker in makers for maker in scored):
+    if any(maker in makers for maker in scored) or _goes_along(case, x, target, 0.99):
         return ""
     return "has a loss of its own, no cross_entropy of the outputs; give it as loss=, if it is one"
 
@@ -143,11 +143,16 @@ def _asks_for_none(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
     asks = _has_targets(case, target) or not _same(_after(case, x, other), usual)
     if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
         return False
-    if case.trial.error is None and varied:
-        seen = _watch(case, (x, target))
-        first, fresh = seen.at_step[0], seen.fresh[0]
-        return bool(first @ fresh <= 0.7 * _norm(first) * _norm(fresh))
-    return True
+    return not (varied and _goes_along(case, x, target, 0.7))
+
+
+def _goes_along(case: Case, x: np.ndarray, target: np.ndarray, least: float) -> bool:
+    """Whether the step's gradient has the direction of that of the loss given: their cosine."""
+    if case.trial.error is not None:
+        return False
+    seen = _watch(case, (x, target))
+    first, fresh = seen.at_step[0], seen.fresh[0]
+    return bool(first @ fresh > least * _norm(first) * _norm(fresh))
 
 
 def _has_targets(case: Case, target: np.ndarray) -> bool:
