@@ -211,7 +211,7 @@ BROKEN = [
      lambda: net(nn.ReLU()), batch),
     ("loss-not-finite", "the loss of this batch is -inf", "detect_anomaly", net, batch,
      lambda m: {"loss": lambda y, t: F.cross_entropy(y, t) + (y.sum() * 0).exp().log().log()}),
-    ("first-loss-too-high", "log(3) = 1.1", "make the initial weights smaller",
+    ("first-loss-too-high", "the same answer for all gives 1.1", "make the initial weights smaller",
      lambda: changed(net(), lambda m: m[2].weight.array.__imul__(200)), batch),
     # the optimizer and the step
     ("optimizer-and-model-differ", "2 of 4 parameters are not in the optimizer",
@@ -899,6 +899,140 @@ def test_regression_with_its_own_loss_is_healthy():
         model, (x, x.sum(1, keepdims=True)), loss=F.mse_loss, optimizer=sgd(model)
     )
     assert report.names() == []
+
+
+def pairwise(e, t):
+    half = len(t) // 2
+    far = ((e[:half] - e[half:]) ** 2).sum(1)
+    same = (t[:half] == t[half:]).float()
+    return (same * far + (1 - same) * F.relu(2 - (far + 1e-6).sqrt()) ** 2).mean()
+
+
+def noisy(model, x, t):
+    s = tinynet.rand(len(x), 1)
+    return F.mse_loss(model(tinynet.cat([x + s, s], 1)), t.unsqueeze(1) * s)
+
+
+def stepped(model, batch, of, **others):
+    """A set-up with a step of the loss that `of` makes of model, inputs and targets."""
+    optimizer = optim.Adam([*model.parameters(), *others.pop("extra", ())], lr=0.01)
+
+    def step(x, t):
+        optimizer.zero_grad()
+        loss = of(model, x, t)
+        loss.backward()
+        optimizer.step()
+
+    return {"model": model, "batch": batch, "optimizer": optimizer, "step": step, **others}
+
+
+def labelled():
+    """Four classes that a straight line tells apart."""
+    x = tinynet.randn(64, 4)
+    return x, (x[:, 0] > 0).long() + 2 * (x[:, 1] > 0).long()
+
+
+@pytest.mark.parametrize("outputs", [2, 8])
+def test_a_loss_of_the_steps_own_is_not_judged_by_cross_entropy(outputs):
+    model, centres = nn.Linear(4, outputs), tinynet.randn(4, outputs, requires_grad=True)
+    for of, extra in (
+        (lambda m, x, t: pairwise(m(x), t), []),
+        (lambda m, x, t: F.cross_entropy(-((m(x)[:, None] - centres) ** 2).sum(2), t), [centres]),
+    ):
+        report = tinynet.doctor(**stepped(model, labelled(), of, extra=extra))
+        assert report.names() == []
+        assert "a loss of its own" in str(report)
+
+
+def test_a_model_that_only_the_step_can_call_is_not_called():
+    x, t = labelled()
+    report = tinynet.doctor(**stepped(nn.Linear(5, 1), (x, t.float()), noisy))
+    assert report.names() == []
+    assert "other inputs than the batch" in str(report)
+
+
+def test_a_part_that_the_step_alone_trains_has_its_gradient():
+    class Heads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.a(x), self.b(x)
+
+    def both(model, x, t):
+        a, b = model(x)
+        return F.cross_entropy(a, t) + F.mse_loss(b, x[:, :1])
+
+    setup = stepped(Heads(), labelled(), both, loss=lambda y, t: F.cross_entropy(y[0], t))
+    assert tinynet.doctor(**setup).names() == []
+
+
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda y, t: F.cross_entropy(y, t, reduction="sum"),
+        lambda y, t: 100 * F.cross_entropy(y, t),
+        lambda y, t: 5 + F.cross_entropy(y, t),
+    ],
+)
+def test_sums_factors_and_terms_of_a_loss_are_healthy_with_adam(loss, given):
+    model = nn.Linear(4, 4)
+    setup = stepped(model, labelled(), lambda m, x, t: loss(m(x), t))
+    if given:
+        setup = {**setup, "step": None, "loss": loss}
+    assert tinynet.doctor(**setup).names() == []
+
+
+def cox(y, t):
+    at_risk = (t[None] >= t[:, None]).float()
+    return ((y[:, 0].exp()[None] * at_risk).sum(1).log() - y[:, 0]).mean()
+
+
+@pytest.mark.parametrize("loss", [cox, lambda y, t: (t[:, None] * y.exp() - y).mean()])
+def test_a_hazard_goes_against_the_time(loss):
+    x, model = tinynet.randn(64, 4), nn.Linear(4, 1)
+    t = (-x[:, 0] - 0.3 * x[:, 1]).exp()
+    setup = {"optimizer": optim.Adam(model.parameters(), lr=0.01), "loss": loss}
+    assert tinynet.doctor(model, (x, t), **setup).names() == []
+
+
+@pytest.mark.parametrize(
+    ("loss", "names"),
+    [
+        (lambda y, t: F.gaussian_nll_loss(y[:, 0], t, y[:, 1].exp()), []),
+        (lambda y, t: (y[:, 0].exp() - t * y[:, 0]).mean() + 0 * y.sum(), []),
+        (lambda y, t: ((t - y[:, 0]) ** 2 * (-y[:, 1]).exp() - y[:, 1]).mean(), "endless"),
+        (lambda y, t: (y[:, 0] - t * y[:, 0]).mean() + 0 * y.sum(), "endless"),
+    ],
+)
+def test_a_loss_without_an_end_is_told_from_a_density(loss, names):
+    x, model = tinynet.randn(64, 4), nn.Linear(4, 2)
+    setup = {"optimizer": optim.Adam(model.parameters(), lr=0.01), "loss": loss}
+    report = tinynet.doctor(model, (x, (0.1 * x[:, 0] * x[:, 1]).exp()), **setup)
+    assert report.names() == (names and ["loss-without-a-lower-bound"])
+
+
+def test_a_schedule_that_keeps_the_rate_near_0_is_named():
+    model = nn.Linear(4, 4)
+    optimizer = sgd(model)
+    for rise, name in (
+        (lambda k: k / 100_000, "learning-rate-too-low"),
+        (lambda k: k // 1000, "learning-rate-zero"),
+    ):
+        schedule = optim.lr_scheduler.LambdaLR(optimizer, rise)
+
+        def step(x, t, schedule=schedule):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), t).backward()
+            optimizer.step()
+            schedule.step()
+
+        report = tinynet.doctor(model, labelled(), optimizer=optimizer, step=step)
+        assert report.names() == [name]
+        assert "schedule" in str(report)
+        assert "(k + 1) / 500" in report[name].cure
 
 
 # ----- the command line ---------------------------------------------------------------------------

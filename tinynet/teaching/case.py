@@ -34,6 +34,8 @@ IGNORED = -100  # the label that stands for "does not count"
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
+"""Operations that make probabilities of scores."""
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
@@ -107,7 +109,7 @@ class Case:
     narrow: layers that get one number of each example. added_up: how many batches a step adds up
     the gradients of; sums: whether it does not take their mean. feeds_other: whether the step gives
     the model other batches than it got, such as two views of each example. own_loss: whether the
-    step has another loss than the one given, and asks for no targets.
+    step has another loss than the one given, or gives the model other inputs.
     """
 
     model: nn.Module
@@ -279,6 +281,37 @@ class Case:
             return self.loss(*tensors(output, target)).item()
         return math.nan
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether the loss falls below 0 in proportion to the outputs, which may grow.
+
+        Not a loss that the targets do not change, or of probabilities: others bound it.
+        """
+        target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
+        if output is None or output.ndim < 2 or target is None or not self.asks:
+            return False
+        if self.trial.of(*TAKES_SCORES) or np.isfinite(self.limits()).any():
+            return False
+        ways = [rng.standard_normal(output.shape), np.ones(output.shape)]
+        for place in range(min(output.shape[1], 8)):
+            ways.append(np.zeros(output.shape))
+            ways[-1][:, place] = 1
+        for way in (sign * way for way in ways for sign in (1, -1)):
+            near, far, farther = (
+                self.asked((by * way).astype(output.dtype), target) for by in (1e2, 1e3, 1e4)
+            )
+            if -math.inf < farther < 5 * far < 25 * near < 0:
+                return True
+        return False
+
+    @property
+    def blank(self) -> float:
+        """The loss of outputs that are all 0, which guess: with all its sums and factors."""
+        output, target = self.trial.output, self.usable[0][1]
+        if output is None or self.trial.several:
+            return math.log(self.classes or 1)
+        return self.asked(np.zeros_like(output.array), target)
+
     def slopes(self, output: np.ndarray, target: np.ndarray | None) -> np.ndarray | None:
         """The gradient of the loss for given outputs; None where it cannot be had."""
         y, wanted = tensors(output, target)
@@ -315,10 +348,21 @@ class Case:
             right = target.reshape(output.shape)
         right = right - right.mean(dtype=np.float64)
         along, against = (
-            min(self.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3))
+            [self.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3)]
             for sign in (1, -1)
         )
-        return along, against
+        low = (min(filter(math.isfinite, side), default=math.nan) for side in (along, against))
+        return next(low), next(low)
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether with the outputs the loss turns its sign, but for what is the same for all."""
+        target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
+        if output is None:
+            return False
+        tried = rng.standard_normal((3, *output.shape)).astype(output.dtype)
+        sums = [self.asked(y, target) + self.asked(-y, target) for y in tried]
+        return bool(np.allclose(sums, sums[0], 1e-3, 1e-3))
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""

@@ -155,7 +155,7 @@ warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the sam
 warning loss-beyond-its-part (weights): the loss of outputs that are all 0 is {blank:.4g}; without
   weights it is {guessing:.3g}: one of them is far too large
   => take pos_weight = zeros / ones, as many as there are of both
-warning first-loss-too-high: the loss is {loss:.3g}; guessing gives log({C}) = {guessing:.3g}: the
+warning first-loss-too-high: the loss is {loss:.3g}; the same answer for all gives {blank:.3g}: the
   model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
 error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
@@ -201,12 +201,13 @@ error step-ignores-its-batch: from the same weights the step leads to the same p
 error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
-  => set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam
+  => {cure}
 error loss-with-the-wrong-sign: the loss goes {run}, {seen}
   => turn the sign: the loss must be lowest where outputs and targets agree; F.relu(margin - d)
   keeps outputs apart, 1 - p is not p
 error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
-  => add a penalty, do not take it off: loss + 1e-4 * sum((p ** 2).sum() for p in ...)
+  => look at each term: its sign, its exp, its square; a penalty is added, not taken off; what is
+  kept apart needs a margin: F.relu(margin - distance)
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for {steps}
   steps, as many times as far as its learning rate says
   => use momentum=0.9, which is betas=(0.9, ...) of Adam
@@ -224,6 +225,9 @@ error loss-is-maximized|weight-decay-too-large|eps-too-large|learning-rate-falls
   => use the usual {setting}={usual:g}, or next to it
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
   => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
+warning learning-rate-too-low (schedule): in {steps} steps the schedule lets the learning rate get
+  to {most:.2g}, of the {initial:g} that was set, and the loss goes {own}; {other}
+  => let the warm-up end sooner: LambdaLR(optimizer, lambda k: min(1, (k + 1) / 500))
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
   => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are

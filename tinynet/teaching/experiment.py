@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ class Run(NamedTuple):
     updates: int = 0  # how often the optimizer made a step
     recall: float = math.nan  # the share of right answers afterwards, mean of the classes
     idle: int = 0  # how many groups had a rate of 0 in every update
+    most: float = math.nan  # the highest rate of an update
     fell: float = 1.0  # the rate at half of the updates, as a share of the first
     spread: float = math.nan  # how much outputs differ from each other, as a share of the beginning
 
@@ -164,7 +166,9 @@ def train(
     idle = sum(not any(rates) for rates in zip(*used))
     fell = max(used[len(used) // 2]) / start if used and start else 1.0
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    return Run(what, first, highest, last, rates, asleep, len(used), recall, idle, fell, spread)
+    most = max(itertools.chain(*used), default=math.nan)
+    told = (asleep, len(used), recall, idle, most, fell, spread)
+    return Run(what, first, highest, last, rates, *told)
 
 
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import nn
+from tinynet import autograd, nn
 from tinynet.grad_mode import enable_grad
+from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BATCH_NORMS, Batch, Case, Trial, tensors
+from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -43,19 +44,28 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
     params = params_of(case.optimizer)
     chosen, own = {id(p) for p in params}, {id(p) for p in case.parameters.values()}
     used = {id(p) for m in case.reached if isinstance(m, nn.Module) for p in m.parameters()}
-    foreign = [f"{p.shape}" for p in params if id(p) not in own | used]
+    other = {f"{k}": p for k, p in enumerate(params) if id(p) not in own | used}
     missing = [name for name, p in case.wanted.items() if id(p) not in chosen]
-    if missing and case.step is not None:  # it may have another optimizer for them
-        with contextlib.suppress(Exception):  # which `check_step` tells
-            moved = _after(case, *case.usable[0]) != _flat(case.parameters)
-            moving = {name for name, part in _parts(case.parameters, moved) if part.any()}
-            missing = [name for name in missing if name not in moving]
+    if case.step is not None and (missing or other):  # it may move them by other ways
+        moving = moved_by_step(case, other)
+        missing = [name for name in missing if name not in moving]
+        other = {name: p for name, p in other.items() if name not in moving}
+    foreign = [f"{p.shape}" for p in other.values()]
     if missing or foreign:
         names, shapes = (f": {listed(some)}" if some else "" for some in (missing, foreign))
         counts = {"missing": len(missing), "own": len(own), "foreign": len(foreign)}
         severity = ERROR if missing else WARNING
         told = {"names": names, "shapes": shapes, **counts}
         yield finding("optimizer-and-model-differ", severity, **told)
+
+
+def moved_by_step(case: Case, other: dict[str, Any] | None = None) -> set[str]:
+    """The names of the parameters, of the model and others, that the user's step changes."""
+    every = {**case.parameters, **(other or {})}
+    with contextlib.suppress(Exception):  # which `check_step` tells
+        moved = _after(case, *case.usable[0], every) != _flat(every)
+        return {name for name, part in _parts(every, moved) if part.any()}
+    return set()
 
 
 @dataclass
@@ -87,26 +97,62 @@ def _made_up(made: Any, target: Any) -> Tensor:
 
 
 def find_own_loss(case: Case) -> None:
-    """A step that asks for no targets, and does not go along with the loss given, has its own."""
+    """A step that has another loss than the one given, or gives the model other inputs."""
     x, target = case.usable[0]
-    if case.step is None or target is None or not case.wanted or _has_targets(case, target):
+    if case.step is None or target is None or not case.wanted:
         return
     with contextlib.suppress(Exception):
-        usual, varied = _after(case, x, target), bool((target != target[:1]).any())
-        other = np.repeat(target[:1], len(target), 0) if varied else target + 1
-        asks = not _same(_after(case, x, other), usual)
-        if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
-            return
-        if case.trial.error is None and varied:
-            seen = _watch(case, (x, target))
-            first, fresh = seen.at_step[0], seen.fresh[0]
-            if first @ fresh > 0.7 * _norm(first) * _norm(fresh):
-                return
-        told = "the step asks for no targets, and has another loss than the one given (loss=)"
-        case.notes.append(f"{told}: neither is looked at, nor what is learned")
-        case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
-        case.trial = Trial()
-        case.run_trial()
+        told = _other_call(case, x, target)
+        if not told and _asks_for_none(case, x, target):
+            told = "asks for no targets, and has another loss than the one given (loss=)"
+        if told:
+            case.notes.append(f"the step {told}: neither is looked at, nor what is learned")
+            case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
+            case.trial = Trial()
+            case.run_trial()
+
+
+def _other_call(case: Case, x: np.ndarray, target: np.ndarray) -> str:
+    """How the step calls the model and its loss otherwise than it is done here, or ""."""
+    made: list[Any] = []
+    trial = Trial()
+
+    def noted(*args: Any, **settings: Any) -> Any:
+        made.append(forward(*args, **settings))
+        return made[-1]
+
+    with trying(case), np.errstate(all="ignore"), autograd.observe(trial.note):
+        forward, case.model.__dict__["forward"] = case.model.forward, noted
+        case.step(*tensors(x, target))  # type: ignore[misc]
+    if made and case.trial.error is not None and case.trial.stage == "forward":
+        return "gives the model other inputs than the batch, for which it is made, and its own loss"
+    if not made or case.loss is not F.cross_entropy:
+        return ""
+    outputs = [y for out in made for y in (out if isinstance(out, (tuple, list)) else [out])]
+    makers = [trial.maker(y) for y in outputs]
+    scored = [trial.maker(call.args[0]) for call in trial.of(*TAKES_SCORES, "nll_loss")]
+    if any(maker in makers for maker in scored) or _goes_along(case, x, target, 0.99):
+        return ""
+    return "has a loss of its own, no cross_entropy of the outputs; give it as loss=, if it is one"
+
+
+def _asks_for_none(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
+    """Whether the step asks for no targets, and does not go along with the loss given."""
+    usual, varied = _after(case, x, target), bool((target != target[:1]).any())
+    other = np.repeat(target[:1], len(target), 0) if varied else target + 1
+    asks = _has_targets(case, target) or not _same(_after(case, x, other), usual)
+    if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
+        return False
+    return not (varied and _goes_along(case, x, target, 0.7))
+
+
+def _goes_along(case: Case, x: np.ndarray, target: np.ndarray, least: float) -> bool:
+    """Whether the step's gradient has the direction of that of the loss given: their cosine."""
+    if case.trial.error is not None:
+        return False
+    seen = _watch(case, (x, target))
+    first, fresh = seen.at_step[0], seen.fresh[0]
+    return bool(first @ fresh > least * _norm(first) * _norm(fresh))
 
 
 def _has_targets(case: Case, target: np.ndarray) -> bool:
@@ -245,11 +291,12 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     same = _norm(first - factor * fresh) < 0.1 * size
-    weak = size < 0.01 * usual
-    if weak:  # Adam learns whatever the size
+    weak, strong = size < 0.01 * usual, same and factor > 1.9
+    if weak or (strong and factor > 2.1):  # Adam learns whatever the size
         run = train(case, step=case.step)
-        weak = not run.last < LEARNED * run.first
-    if weak or (same and (factor < 0 or factor > 1.9)):
+        failed = not run.last < LEARNED * run.first
+        weak, strong = weak and failed, strong and failed
+    if weak or strong or (same and factor < 0):
         cure = "look at what is done to the gradient or the loss: a factor, a sign"
         if weak:
             cure = "clip or divide it less: nn.utils.clip_grad_norm_(model.parameters(), 1.0)"
@@ -328,12 +375,12 @@ def why_not(case: Case) -> Finding | None:
     return None
 
 
-def _after(case: Case, x: np.ndarray, target: Any) -> np.ndarray:
-    """The parameters after one step."""
+def _after(case: Case, x: np.ndarray, target: Any, params: Any = None) -> np.ndarray:
+    """The parameters, or others, after one step."""
     assert case.step is not None
     with trying(case), np.errstate(all="ignore"):
         case.step(*tensors(x, target))
-        return _flat(case.parameters)
+        return _flat(params or case.parameters)
 
 
 def _same(some: np.ndarray, other: np.ndarray) -> bool:

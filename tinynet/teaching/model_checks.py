@@ -14,8 +14,9 @@ from tinynet.grad_mode import no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BATCH_NORMS, BINARY, Case, Trial, first_of
+from tinynet.teaching.case import BATCH_NORMS, BINARY, TAKES_SCORES, Case, Trial, first_of
 from tinynet.teaching.catalogue import finding
+from tinynet.teaching.loop_checks import moved_by_step
 from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
@@ -30,8 +31,6 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
-TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
-"""Operations that make probabilities of scores."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -211,7 +210,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
     """Whether forward pass, loss and backward pass work at all."""
     trial, problem = case.trial, case.trial.error
     if problem is not None:
-        if case.found & REASONS:
+        if case.found & REASONS or (case.own_loss and trial.stage == "forward"):
             return
         cure = "the message says what to change"
         flat = getattr(case.target, "ndim", 0) == 1 and getattr(trial.output, "shape", (1,))[-1] > 1
@@ -239,6 +238,9 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
     none = [name for name, g in trial.gradients.items() if g is None and name in case.wanted]
+    if none and case.step is not None:  # it may reach them with a loss of its own
+        moving = moved_by_step(case)
+        none = [name for name in none if name not in moving]
     owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
     for ran, why in (
         (False, ": their layers do not run in forward()"),
@@ -407,7 +409,6 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     factor = call.output.grad.item() if part and call.output.grad is not None else 1.0
     part *= max(factor, 1.0)  # a factor makes a large part of it, not a small one
     guessing = math.log(C) if C is not None and C > 1 else math.log(2)
-    known = call.op == "cross_entropy" and not call.is_sum
     blank = float(call.at(np.zeros(call.args[0].shape)).mean()) if call.op == BINARY[1] else 0.0
     with preserving(case.model):
         for p in case.parameters.values():
@@ -420,10 +421,10 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
         yield finding("loss-beyond-its-part (penalty)", loss=loss, bare=bare)
     elif blank > 10 * guessing and not call.is_sum:
         yield finding("loss-beyond-its-part (weights)", blank=blank, guessing=guessing)
-    elif known and C and loss > guessing + max(guessing, 1.5):
+    elif call.op == "cross_entropy" and C and loss > case.blank * (1 + max(1, 1.5 / guessing)) > 0:
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
-            yield finding("first-loss-too-high", guessing=guessing, low=low, high=high, **values)
+            yield finding("first-loss-too-high", blank=case.blank, low=low, high=high, **values)
 
 
 def _of_others(case: Case) -> Iterator[Finding]:

@@ -64,9 +64,19 @@ def _recipe(case: Case) -> Iterator[Finding]:
     if ready and (optimizer is not None or case.step is not None):
         own = train(case, _at(case) if optimizer else "by your step", step=case.step)
         idle = own.idle
+    initial = max((group.get("initial_lr", 0) for group in groups), default=0)
     if idle and (own is not None or case.step is None):
-        yield finding("learning-rate-zero", idle=idle, groups=len(groups))
+        cure = "a schedule has set it: let a warm-up begin above 0: lambda k: min(1, (k + 1) / 500)"
+        cure = cure if initial else "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam"
+        yield finding("learning-rate-zero", idle=idle, groups=len(groups), cure=cure)
         return
+    if own is not None and own.most < 0.01 * initial:
+        settings = {"lr": initial}
+        held = train(case, f"at lr={initial:g}", held=True, settings=settings, step=case.step)
+        if held.last < LEARNED * min(held.first, own.last):
+            told = {"own": own, "other": held, "initial": initial, "most": own.most}
+            yield finding("learning-rate-too-low (schedule)", steps=case.steps, **told)
+            return
     if not ready or case.steps < ENOUGH:
         if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
@@ -86,23 +96,30 @@ def _recipe(case: Case) -> Iterator[Finding]:
 def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     """A loss that is as low as it gets where the outputs are the targets with the other sign.
 
-    Not where the outputs are distances, which are low where the targets say that two are alike.
+    Not where the outputs are distances, which are low where the targets say that two are alike; and
+    numbers may go against their targets, as hazards go against times.
     """
-    along, against = case.sides()
+    (along, against), C = case.sides(), case.classes or 1
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
-    if way.learned and case.classes and way.best.recall < 0.5 / case.classes:
+    opposed &= way.learned and not case.distances
+    known = case.classes != 1 if case.labels is not None else case.is_odd
+    endless = way.best.last < -100 * max(abs(way.first), 1.0)
+    if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif way.best.last < -100 * max(abs(way.first), 1.0) and not opposed:
+    elif not (opposed and known) and (endless or (way.best.last < 0 and case.is_endless)):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
-    elif way.learned and opposed and not case.distances:
+    elif opposed and known:
         seen = (
             f"and is {along:.4g} where the outputs go along with the targets, {against:.4g} where "
         )
         seen += "they go against them"
     else:
+        if opposed:
+            told = f"{against:.4g} where outputs go against the targets, {along:.4g} along with"
+            case.notes.append(f"the loss is {told} them: right for hazards, else turn its sign")
         return
     yield finding("loss-with-the-wrong-sign", run=way.best, seen=seen)
 
@@ -127,7 +144,8 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
     if own is None or case.step is None or own.fell > 0.1:
         return
     held = way.see(train(case, f"{_at(case)} held", held=True, step=case.step))
-    if held.last - way.floor < 0.6 * (own.last - way.floor) and way.learned:
+    far = held.last - way.floor < 0.6 * (own.last - way.floor)
+    if way.learned and (far or way.share(own) < 0.2 * way.share(held)):
         yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
 
 
@@ -255,7 +273,7 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if _knows_already(case, way.first) or "zero-gradient" in case.found:
         return  # the last is a reason
     given, call = relation.examples(case), case.trial.loss_call
-    guess = math.log(case.classes or 1) if call is not None and call.op == "cross_entropy" else 0
+    guess = case.blank if case.classes and call and call.op == "cross_entropy" else 0.0
     guessed = way.first > guess > 0 and way.best.last > LEARNED * guess
     if way.learned and not (guessed and given and relation.closer_than_chance(given) > SURELY):
         return
