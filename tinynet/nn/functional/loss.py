@@ -140,10 +140,12 @@ def multilabel_margin_loss(input: Data, target: Data, *, reduction: str = "mean"
     labels of the same shape, which end at the first -1.
     """
     op, x, t = "multilabel_margin_loss", tensor_of(input), tensor_of(target).array
-    if x.shape != t.shape or x.ndim not in (1, 2):
+    if x.shape != t.shape or x.ndim > 2:
         raise ShapeError(
             f"{op}: takes scores and labels (N, C) or (C), got {x.shape} and {t.shape}"
         )
+    if x.ndim == 0:  # of one class
+        x, t = x.reshape(1), t.reshape(1)
     check_float(op, x)
     given = np.cumprod(t >= 0, -1, dtype=bool)
     labels = np.where(given, t, 0)
