@@ -16,7 +16,7 @@ MOST = {
     "kernels": 4000,
     "lab": 2097,
     "models": 397,
-    "nn": 5813,
+    "nn": 5815,
     "onnx": 2273,
     "ops": 3685,
     "optim": 2481,
