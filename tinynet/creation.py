@@ -141,7 +141,7 @@ def _dtype(settings: Settings) -> DTypeLike:
 def _check_floats(name: str, settings: Settings) -> None:
     """TypeError for a dtype that cannot hold what is drawn."""
     dtype = np.dtype(_dtype(settings))
-    if dtype.kind != "f":
+    if dtype.kind in "biu":
         raise TypeError(f"{name}: draws floats, which {dtype} cannot hold; pass dtype=float32")
 
 

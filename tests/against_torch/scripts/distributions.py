@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from beginning import LOSSES, digits, seeded
 from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 
+torch.set_default_dtype(torch.float64)  # Adam and a bent grid make much of rounding
 rng = np.random.default_rng(7)
 policy = seeded(nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3)))
 optimizer = torch.optim.Adamax(policy.parameters(), lr=1e-2)
 for _ in range(10):
-    states = torch.from_numpy(rng.standard_normal((12, 4)).astype(np.float32))
+    states = torch.from_numpy(rng.standard_normal((12, 4)))
     chosen = Categorical(logits=policy(states))
     assert chosen.sample().shape == (12,)
     actions = torch.from_numpy(rng.integers(0, 3, 12))
@@ -38,7 +39,7 @@ class VAE(nn.Module):
         bent = F.grid_sample(x, grid, padding_mode="border", align_corners=False)
         h = self.encoder(bent)
         posterior = Normal(self.mean(h), self.log_std(h).exp())
-        noise = torch.from_numpy(rng.standard_normal((len(x), 4)).astype(np.float32))
+        noise = torch.from_numpy(rng.standard_normal((len(x), 4)))
         z = posterior.mean + posterior.stddev * noise
         return posterior, Bernoulli(logits=self.decoder(z))
 
@@ -47,7 +48,7 @@ model = seeded(VAE())
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 scheduler = torch.optim.lr_scheduler.CyclicLR(optimizer, 1e-3, 3e-3, 4, cycle_momentum=False)
 prior = Normal(torch.zeros(4), torch.ones(4))
-x = torch.stack([image for image, _ in digits()])[:32]
+x = torch.stack([image for image, _ in digits()])[:32].double()
 for step in range(12):
     posterior, pixels = model(x)
     divergence = kl_divergence(posterior, prior).sum(-1)
@@ -59,3 +60,4 @@ for step in range(12):
     scheduler.step()
     LOSSES.append(loss.item())
     print(f"{step}: {loss:.4f}, divergence {divergence.mean():.4f}")
+torch.set_default_dtype(torch.float32)
