@@ -34,6 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     labels = np.arange(200) % len(NAMES)
     images = (np.ones((200, 1, 8, 8)) * 20 * labels[:, None, None, None]).astype(np.uint8)
+    images[:, 0, 0, 0] = np.arange(200)  # none is there twice
     np.savez("tiny.npz", x=images, y=labels, classes=np.array(NAMES))
     assert main(["train", "--data", "npz:tiny.npz", "--epochs", "1", "--out", "run"]) == 0
     return tmp_path

@@ -8,7 +8,6 @@ warned; so is who gives the network something else than it was trained on.
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -65,8 +64,9 @@ def told(transforms: Iterable[Any]) -> dict[str, Any]:
             mean, std = mean + std * step.mean, std * step.std
             known |= {"mean": mean, "std": std}
         elif type(step) in KEPT.values():
-            made = {k: v.value if isinstance(v, enum.Enum) else v for k, v in vars(step).items()}
-            steps.append([type(step).__name__, made])
+            settings = {k: v for k, v in vars(step).items() if k[0] != "_" and k != "training"}
+            settings = {k: getattr(v, "value", v) for k, v in settings.items()}  # of an Enum
+            steps.append([type(step).__name__, settings])
         elif isinstance(step, vision.Lambda) or not type(step).__module__.startswith("tinynet."):
             known["untold"] = getattr(step, "__name__", type(step).__name__)
     return known | {"steps": steps or None}
