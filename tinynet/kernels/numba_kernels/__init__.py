@@ -92,7 +92,7 @@ class NumbaKernels(NumpyKernels):
         tasks, serial = y.shape[0] * y.shape[1], x.nbytes < SERIAL_BYTES
         if blocks:
             winners = np.empty(y.shape, np.uint8)
-            share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu)
+            share_out(pooling.pool_2x2, tasks, serial, image, y, winners, relu, False)
             return batch_first(y), winners
         share_out(pooling.maxima, tasks, serial, image, y, g.kernel, g.stride, g.corner, g.dilation)
         largest = self.relu(batch_first(y)) if relu else batch_first(y)
@@ -104,7 +104,7 @@ class NumbaKernels(NumpyKernels):
             given = batch_last_array(dy, dy.dtype)
             dx = np.empty((len(given), *g.size, len(dy)), dy.dtype)
             tasks, serial = given.shape[0] * given.shape[1], dx.nbytes < SERIAL_BYTES
-            share_out(pooling.pool_2x2, tasks, serial, dx, given, saved, None)
+            share_out(pooling.pool_2x2, tasks, serial, dx, given, saved, False, True)
             return batch_first(dx)
         x, y, relu = saved
         if not _pools(x, dy.dtype):

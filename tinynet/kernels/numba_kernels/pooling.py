@@ -108,15 +108,14 @@ def share_pairs(e, dy, winners, j, dx, upper, lower):
 
 
 @compiled
-def pool_2x2(team, part, first, last, x, y, winners, relu):
+def pool_2x2(team, part, first, last, x, y, winners, relu, back):
     """Rows first .. last - 1 of y (C, OH, OW, N), the maxima of the 2x2 blocks of x.
 
     winners (C, OH, OW, N): which of the four it was, in reading order; of equal ones, or of NaN,
     the first.
     relu: a maximum that is not above 0 becomes 0, and its winner 4, which is none. What remains
     beside whole vectors is done once more with its neighbours.
-    None: the gradient; each number of y, which is dy, goes to the winner of its block in x, dx.
-    What relu is, its type tells, so the loops of each are compiled without the other's.
+    back: the gradient; each number of y, which is dy, goes to the winner of its block in x, dx.
     """
     begin(team)
     N, OW = y.shape[3], y.shape[2]
@@ -127,15 +126,13 @@ def pool_2x2(team, part, first, last, x, y, winners, relu):
             q = min(q, OW - blocks) if N == 1 else q
             a, here = 2 * row * length + 2 * q * N, (row * OW + q) * N
             b, c, d = a + N, a + length, a + length + N
-            if N == 1:
-                if relu is None:
-                    share_pairs(best, places, here, pixels, a, c)
-                else:
-                    pool_pairs(pixels, a, c, best, places, here, relu)
-                continue
-            for n in range(0, N, lanes):
+            if N == 1 and back:
+                share_pairs(best, places, here, pixels, a, c)
+            elif N == 1:
+                pool_pairs(pixels, a, c, best, places, here, relu)
+            for n in range(0, N if N > 1 else 0, lanes):
                 n = min(n, N - lanes)
-                if relu is None:
+                if back:
                     share_images(best, places, here + n, pixels, a + n, b + n, c + n, d + n)
                 else:
                     pool_images(pixels, a + n, b + n, c + n, d + n, best, places, here + n, relu)
