@@ -181,15 +181,17 @@ class Bundle:
         for (p, g), (x, g_dtype, state) in zip(pairs, self.known):
             if p.array is not x or g.dtype is not g_dtype or states.get(p) is not state:
                 return False
-        steps = [state.get("step") for state in self.own]
-        if steps.count(self.state["step"]) < len(steps):
+        try:
+            steps = [state["step"] for state in self.own]
+            if steps.count(self.state["step"]) < len(steps):
+                return False
+            for name in names if self.inside else ():
+                joined = self.state[name]
+                for state in self.own:
+                    if state[name].array.base is not joined:
+                        return False
+        except (KeyError, AttributeError):  # taken away, or no tensor
             return False
-        for name in names if self.inside else ():
-            joined = self.state[name]
-            for state in self.own:
-                kept: Any = getattr(state.get(name), "array", joined)  # which has no base
-                if kept.base is not joined:
-                    return False
         return True
 
     def update(self, formula: Formula, pairs: Pairs, scratch: tuple[Array, ...]) -> None:
