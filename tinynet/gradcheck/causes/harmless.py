@@ -29,8 +29,9 @@ LINES = 300_000  # that are run in all tries together
 
 SAFE = np, math, np.linalg, np.fft, np.lib.stride_tricks, functional, sys.modules["tinynet"]
 UNSAFE = re.compile(
-    r"\b(as_strided|ctypes\w*|tofile|dump\w*|save(?!d_tensors|_for_backward)\w*|load\w*|\w*memmap|from(file|regex|pyfunc)"
-    r"|\w+txt|set(?!default|up_context)\w+|\w*seed|factorial|comb|perm|vectorize|testing|lib\.(?!stride)|random\.(?!default))"
+    r"\b(as_strided|ctypes\w*|tofile|dump\w*|save(?!d_tensors|_for_backward)\w*|load\w*"
+    r"|\w*memmap|from(file|regex|pyfunc)|\w+txt|set(?!default|up_context)\w+|\w*seed"
+    r"|factorial|comb|perm|vectorize|testing|lib\.(?!stride)|random\.(?!default))"
 )
 GROWING = (
     "zeros ones full empty eye identity tri arange linspace logspace geomspace tile repeat pad "
@@ -96,8 +97,8 @@ def is_harmless(tree: ast.Module, known: dict[str, Any], body: types.FunctionTyp
     known: what they take from outside, by name; a function of the tree is taken from there.
     """
     functions = [name for name, value in known.items() if inspect.isfunction(value)]
-    stored = {n.id for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Store)
-              and isinstance(n, ast.Name)}  # fmt: skip
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
     for node in ast.walk(tree):
         owner = getattr(getattr(node, "value", None), "id", "")
         if isinstance(node, ast.Attribute) and (
