@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Array: TypeAlias = Any
 """Inside an op an ndarray; for its callers whatever becomes one: Tensor, ndarray or number."""
 
+Op: TypeAlias = tuple[Array, ...]
+"""What the body of an op returns: its output, and for its inputs functions that are a VJP each."""
+
 VJP: TypeAlias = Callable[[Array], Array]
 """Turns the gradient of an op's output into the gradient of one of its inputs."""
 
@@ -149,13 +152,13 @@ def wrap(data: Array, node: Node | None = None) -> Tensor:
 
 
 @overload
-def differentiable(function: Callable[P, tuple[Array, ...]], /) -> Callable[P, Tensor]: ...
+def differentiable(function: Callable[P, Op], /) -> Callable[P, Tensor]: ...
 
 
 @overload
 def differentiable(
     *, view: bool = ..., kinks: Any = ..., rule: str = ...
-) -> Callable[[Callable[P, tuple[Array, ...]]], Callable[P, Tensor]]: ...
+) -> Callable[[Callable[P, Op]], Callable[P, Tensor]]: ...
 
 
 def differentiable(

@@ -243,7 +243,7 @@ class Methods(Variable):
         """The diagonal of two axes, as the last axis; a view of two in C order."""
     def diff(self, n: int = 1, dim: int = -1, prepend: Data = None, append: Data = None) -> Tensor:
         """Each element along `dim` less the one before, n times over; with more at the two ends."""
-    def digamma(self) -> tuple[Array, ...]:
+    def digamma(self) -> Tensor:
         """The derivative of `lgamma`."""
     def digamma_(self) -> Tensor:
         """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
@@ -277,7 +277,7 @@ class Methods(Variable):
         """1 - erf(x)."""
     def erfc_(self) -> Tensor:
         """1 - erf(x)."""
-    def erfinv(self) -> tuple[Array, ...]:
+    def erfinv(self) -> Tensor:
         """The number of which erf is x, from -1 to 1; infinite at both ends, NaN outside."""
     def erfinv_(self) -> Tensor:
         """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
@@ -435,7 +435,7 @@ class Methods(Variable):
         """input <= other, element by element."""
     def less_equal_(self, other: Data) -> Tensor:
         """input <= other, element by element."""
-    def lgamma(self) -> tuple[Array, ...]:
+    def lgamma(self) -> Tensor:
         """The logarithm of |Gamma(x)|, which is (x - 1)! for integers; infinite at 0, -1, -2, ..."""
     def lgamma_(self) -> Tensor:
         """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import sigmoid as expit
 from tinynet.nn.functional import log_softmax, softmax
@@ -24,7 +24,7 @@ def polygamma(n: int, x: Array) -> Tensor:
 
 
 @differentiable(rule="y = d^(n+1) log Gamma(x) / dx^(n+1), dy/dx = the next derivative")
-def _polygamma(x: Array, n: int) -> tuple[Array, ...]:
+def _polygamma(x: Array, n: int) -> Op:
     """Derivatives of digamma for n >= 1, (-1)^(n+1) n! sum over k >= 0 of 1 / (x + k)^(n+1).
 
     The first terms are added up; the rest, from X = x + K on, is the series of digamma

@@ -8,13 +8,13 @@ Unfold and scatter are each other's transposed map; the plain kernels of the poo
 from __future__ import annotations
 
 from tinynet import kernels
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.kernels import plain
 from tinynet.kernels.geometry import Geometry
 
 
 @differentiable(rule="y = the form without dy")
-def conv2d(x: Array, w: Array, g: Geometry) -> tuple[Array, ...]:
+def conv2d(x: Array, w: Array, g: Geometry) -> Op:
     """y (N, O, OH, OW). Gradients: the form with dy, without x and without w."""
     return (
         kernels.current.conv2d(x, w, None, g),
@@ -24,7 +24,7 @@ def conv2d(x: Array, w: Array, g: Geometry) -> tuple[Array, ...]:
 
 
 @differentiable(rule="dx = the form without x")
-def conv2d_dx(dy: Array, w: Array, g: Geometry) -> tuple[Array, ...]:
+def conv2d_dx(dy: Array, w: Array, g: Geometry) -> Op:
     """dx (N, C, H, W). Gradients: the form with x = ddx, without dy and without w."""
     return (
         kernels.current.conv2d_dx(dy, w, g),
@@ -34,7 +34,7 @@ def conv2d_dx(dy: Array, w: Array, g: Geometry) -> tuple[Array, ...]:
 
 
 @differentiable(rule="dw = the form without w")
-def conv2d_dw(dy: Array, x: Array, g: Geometry) -> tuple[Array, ...]:
+def conv2d_dw(dy: Array, x: Array, g: Geometry) -> Op:
     """dw (O, C/G, KH, KW). Gradients: the form with w = ddw, without dy and without x."""
     return (
         kernels.current.conv2d_dw_db(dy, x, g)[0],
@@ -44,12 +44,12 @@ def conv2d_dw(dy: Array, x: Array, g: Geometry) -> tuple[Array, ...]:
 
 
 @differentiable(rule="y = what each tap of the kernel sees of x")
-def unfold(x: Array, g: Geometry, padding: float = 0) -> tuple[Array, ...]:
+def unfold(x: Array, g: Geometry, padding: float = 0) -> Op:
     """y (N, C, KH*KW, OH, OW). Gradient: `scatter`."""
     return plain.unfold(x, g, padding), lambda dy: plain.scatter(dy, g)
 
 
 @differentiable(rule="y = the columns of x added up where they came from")
-def scatter(x: Array, g: Geometry) -> tuple[Array, ...]:
+def scatter(x: Array, g: Geometry) -> Op:
     """y (N, C, H, W). Gradient: `unfold`."""
     return plain.scatter(x, g), lambda dy: plain.unfold(dy, g)

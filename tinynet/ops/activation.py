@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
+from tinynet.ops.checks import may_underflow
 from tinynet.ops.kinks import signs
-from tinynet.ops.underflow import may_underflow
-
-Op = tuple[Array, ...]
 
 
 @differentiable(

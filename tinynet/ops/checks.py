@@ -1,6 +1,11 @@
 """What operations, and the layers made of them, ask of their inputs and settings.
 
 owner: the operation or the layer, for the message.
+
+Numbers too small for their dtype count as 0. `np.seterr(under="raise")` would stop at e^-1000,
+though 0 is what a sigmoid needs there. So the activations, losses and normalisations, whose
+intermediate values nobody sees, are `may_underflow`; arithmetic (`*`, `exp`, ...) does as NumPy is
+told. Overflow and division by 0 are heeded in both.
 """
 
 from __future__ import annotations
@@ -12,6 +17,9 @@ import numpy as np
 
 from tinynet import errors
 from tinynet.errors import ShapeError
+
+may_underflow = np.errstate(under="ignore")
+"""A decorator: every underflow in the operation is taken as 0, as in every backward pass."""
 
 
 def check_float(op: str, x: Any) -> None:

@@ -16,12 +16,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinynet import kernels
-from tinynet.autograd import Array, differentiable, together
+from tinynet.autograd import Array, Op, differentiable, together
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import Geometry, Padding, Pair, span
 from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y[n,o,p,q] = b[o] + sum of w[o,c,i,j] x[n,c,p+i,q+j] over c, i, j")

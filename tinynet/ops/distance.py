@@ -6,13 +6,10 @@ import math
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
-from tinynet.ops.checks import check_float
+from tinynet.autograd import Array, Op, differentiable
+from tinynet.ops.checks import check_float, may_underflow
 from tinynet.ops.kinks import Branch, Kinks
 from tinynet.ops.reduction import axes_of
-from tinynet.ops.underflow import may_underflow
-
-Op = tuple[Array, ...]
 
 
 def _branch(

@@ -11,10 +11,8 @@ import string
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y = sum of products, dy/dx = the other factors")

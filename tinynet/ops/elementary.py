@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.ops.erf import erf as error_function
 from tinynet.ops.kinks import choice
 
@@ -26,7 +26,6 @@ __all__ = [
     "remainder", "round", "rsqrt", "sign", "sin", "sinh", "tan", "trunc", "xlogy",
 ]  # fmt: skip
 
-Op = tuple[Array, ...]
 Function: TypeAlias = Callable[..., Array]
 Operation: TypeAlias = "Callable[..., Tensor]"
 

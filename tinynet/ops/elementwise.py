@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinynet import kernels
-from tinynet.autograd import Array, differentiable
-from tinynet.ops.checks import as_array, one_of
+from tinynet.autograd import Array, Op, differentiable
+from tinynet.ops.checks import as_array, may_underflow, one_of
 from tinynet.ops.erf import erf
 from tinynet.ops.kinks import choice, signs
-from tinynet.ops.underflow import may_underflow
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
@@ -27,7 +26,6 @@ __all__ = [
     "mul", "neg", "pow", "relu", "sigmoid", "silu", "softplus", "sqrt", "sub", "tanh", "where",
 ]  # fmt: skip
 
-Op = tuple[Array, ...]
 GELU_FORMS = ("none", "tanh")
 
 

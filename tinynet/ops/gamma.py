@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.polynomial import Polynomial
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.ops.erf import erf
 
 SHIFT = 8  # from where on the series of digamma is right to rounding
@@ -19,7 +19,7 @@ _SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 
 
 @differentiable(rule="y = erf^-1 x, dy/dx = sqrt(pi) / 2 e^(y^2)")
-def erfinv(x: Array) -> tuple[Array, ...]:
+def erfinv(x: Array) -> Op:
     """The number of which erf is x, from -1 to 1; infinite at both ends, NaN outside.
 
     Gradient: erf(y) = x gives erf'(y) y' = 1, so dx = dy * sqrt(pi) / 2 * e^(y^2). Keeps y.
@@ -37,7 +37,7 @@ def erfinv(x: Array) -> tuple[Array, ...]:
 
 
 @differentiable(rule="y = log |Gamma(x)|, dy/dx = digamma(x)")
-def lgamma(x: Array) -> tuple[Array, ...]:
+def lgamma(x: Array) -> Op:
     """The logarithm of |Gamma(x)|, which is (x - 1)! for integers; infinite at 0, -1, -2, ...
 
     log Gamma(x) = log Gamma(x + 1) - log x, and for large x Stirling's series (x - 1/2) log x - x +
@@ -60,7 +60,7 @@ def lgamma(x: Array) -> tuple[Array, ...]:
 
 
 @differentiable(rule="y = d log Gamma(x) / dx, dy/dx = sum 1 / (x + k)^2")
-def digamma(x: Array) -> tuple[Array, ...]:
+def digamma(x: Array) -> Op:
     """The derivative of `lgamma`.
 
     psi(x) = psi(x + 1) - 1 / x from Gamma(x + 1) = x Gamma(x), and for large x Stirling's series

@@ -11,11 +11,9 @@ import math
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError, no_broadcast
 from tinynet.kernels.threads import matmul as matmul_2d
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y[i,j] = sum of x[i,k] w[k,j] over k")

@@ -17,19 +17,17 @@ from collections.abc import Callable
 import numpy as np
 
 from tinynet import kernels
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import DataError, ShapeError, unknown_name
 from tinynet.kernels.layout import places
-from tinynet.ops.checks import as_array, check_finite, check_float, positive, within
+from tinynet.ops.checks import as_array, check_finite, check_float, may_underflow, positive, within
 from tinynet.ops.kinks import signs
-from tinynet.ops.underflow import may_underflow
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss",
     "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss",
 ]  # fmt: skip
 
-Op = tuple[Array, ...]
 REDUCTIONS = ("mean", "sum", "none")
 NO_INDEX = -(2**63)
 """An ignore_index that no label equals."""

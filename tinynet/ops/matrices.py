@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
-from tinynet.ops.checks import check_float
-from tinynet.ops.underflow import may_underflow
-
-Op = tuple[Array, ...]
+from tinynet.autograd import Array, Op, differentiable
+from tinynet.ops.checks import check_float, may_underflow
 
 
 @differentiable(rule="y = x^-1, dx = -y^T dy y^T")

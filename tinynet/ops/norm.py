@@ -26,13 +26,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable, together
+from tinynet.autograd import Array, Op, differentiable, together
 from tinynet.errors import ShapeError
-from tinynet.ops.checks import check_float
-from tinynet.ops.underflow import may_underflow
+from tinynet.ops.checks import check_float, may_underflow
 from tinynet.protocol import one_step
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y = w h + b with h = (x - mean) / sqrt(var + eps), mean and var of the batch")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import DataError, ShapeError
 from tinynet.kernels.geometry import Geometry, Pair
 from tinynet.kernels.plain import unfold
 from tinynet.ops.resize import regions
 from tinynet.ops.windows import check_image
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y = x at the places that were pooled, 0 elsewhere")

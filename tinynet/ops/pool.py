@@ -11,16 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinynet import kernels
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels.geometry import ONE, Geometry, Pair, span
 from tinynet.kernels.plain import unfold
+from tinynet.ops.checks import may_underflow
 from tinynet.ops.kinks import Branch, Kinks
 from tinynet.ops.resize import along_axes, averaging
-from tinynet.ops.underflow import may_underflow
 from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
-
-Op = tuple[Array, ...]
 
 
 def _branch(

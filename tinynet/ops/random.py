@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinynet.autograd import Array, Variable, differentiable, wrap
-from tinynet.ops.checks import check_float
-from tinynet.ops.underflow import may_underflow
+from tinynet.autograd import Array, Op, Variable, differentiable, wrap
+from tinynet.ops.checks import check_float, may_underflow
 from tinynet.random import default_rng
 
 if TYPE_CHECKING:
     from tinynet.tensor import Tensor
-
-Op = tuple[Array, ...]
 
 
 def check_probability(owner: str, p: float) -> None:

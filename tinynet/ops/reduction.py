@@ -12,17 +12,16 @@ import math
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError, no_such_axis
+from tinynet.ops.checks import may_underflow
 from tinynet.ops.kinks import winners
-from tinynet.ops.underflow import may_underflow
 
 __all__ = [
     "cumprod", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax",
     "std", "sum", "var",
 ]  # fmt: skip
 
-Op = tuple[Array, ...]
 Axis = int | tuple[int, ...] | None
 
 

@@ -12,12 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
-from tinynet.ops.checks import check_float
-from tinynet.ops.underflow import may_underflow
+from tinynet.autograd import Array, Op, differentiable
+from tinynet.ops.checks import check_float, may_underflow
 from tinynet.protocol import one_step
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y = A x B^T, dx = A^T dy B")

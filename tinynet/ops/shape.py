@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError, no_such_axis
 from tinynet.ops.kinks import choice
 
@@ -26,8 +26,6 @@ __all__ = [
     "add_at", "astype", "cat", "clone", "expand", "flatten", "flip", "getitem", "pad", "permute",
     "reshape", "setitem", "split", "squeeze", "stack", "unsqueeze",
 ]  # fmt: skip
-
-Op = tuple[Array, ...]
 
 
 @differentiable(view=True, rule="y = x in another shape, dy/dx = 1")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from tinynet.autograd import Array, differentiable
+from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels import plain
 from tinynet.kernels.geometry import Geometry
 from tinynet.ops.checks import check_float
 from tinynet.ops.windows import IntPair, check_fits, check_image, memoized, pair
-
-Op = tuple[Array, ...]
 
 
 @differentiable(rule="y = the windows of x as columns")

@@ -17,9 +17,8 @@ from tinynet.errors import ShapeError
 from tinynet.functions import log_softmax, sigmoid, softmax, softmin, tanh
 from tinynet.nn.functional.arguments import Data, applied, named, tensor_of
 from tinynet.ops import activation
-from tinynet.ops.checks import within
+from tinynet.ops.checks import may_underflow, within
 from tinynet.ops.reduction import axes_of
-from tinynet.ops.underflow import may_underflow
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
 
