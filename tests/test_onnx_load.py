@@ -464,7 +464,7 @@ GROWING = {
 def test_what_would_grow_beyond_measure_is_refused_before_it_is_made(what, read, monkeypatch):
     nodes, arrays = GROWING[what]
     if what == "doubling":
-        monkeypatch.setattr("tinynet.onnx.sizes.MOST", 1 << 20)
+        monkeypatch.setattr("tinynet.onnx.arrays.MOST", 1 << 20)
     opset = 9 if what == "Resize" else 17
     model = read(file_of(nodes, arrays, opset))
     with pytest.raises(OnnxError, match=r"at most .* are made"):
@@ -472,7 +472,7 @@ def test_what_would_grow_beyond_measure_is_refused_before_it_is_made(what, read,
 
 
 def test_what_is_alive_together_is_limited(read, monkeypatch):
-    monkeypatch.setattr("tinynet.onnx.sizes.MOST", 1 << 16)
+    monkeypatch.setattr("tinynet.onnx.arrays.MOST", 1 << 16)
     parts = [f"a{i}" for i in range(12)]
     nodes = [node("ConstantOfShape", "w", part) for part in parts]
     model = read(

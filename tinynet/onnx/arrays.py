@@ -1,9 +1,13 @@
-"""The arrays in an ONNX file, and in files beside it: checked before anything is made of them."""
+"""The arrays in an ONNX file, and in files beside it: checked before anything is made of them.
+
+So are the sizes that a file asks for, before anything of that size is made.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tinynet.data.files import open_file
 from tinynet.errors import OnnxError
+from tinynet.tensor import Tensor
 
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 TYPES: dict[int, np.dtype[Any]] = {
@@ -64,3 +69,28 @@ def _external(tensor: onnx.TensorProto, name: str, size: int, folder: Path) -> b
             )
         stream.seek(offset)
         return stream.read(size)
+
+
+MOST = 1 << 28
+"""Elements of the largest array that an operator makes of smaller ones: 1 GiB of float32."""
+
+
+def check_size(*shapes: Sequence[int] | int) -> None:
+    """ValueError for a shape, in parts, that has a negative size or more than MOST elements."""
+    sizes = [n for part in shapes for n in ([part] if isinstance(part, int) else part)]
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"a size is negative: {sizes!r:.80}")
+    if (count := math.prod(sizes)) > MOST:
+        raise ValueError(
+            f"{count:,} elements of shape {sizes!r:.80}; at most {MOST:,} are made of smaller "
+            "arrays; give it a smaller batch"
+        )
+
+
+def integers(x: Tensor) -> list[int]:
+    """The elements of a tensor that holds a shape, axes or the like."""
+    if x.array.dtype.kind not in "iu":
+        raise ValueError(f"integers are needed, got {x.dtype}")
+    if x.ndim > 1 or x.array.size > 4096:
+        raise ValueError(f"at most 4096 integers in a vector are needed, got shape {x.shape}")
+    return [int(n) for n in x.array.ravel()]

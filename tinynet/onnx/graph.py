@@ -15,7 +15,7 @@ from tinynet.calls import NoGradientError
 from tinynet.errors import OnnxError, ShapeError
 from tinynet.nn.functional.arguments import tensor_of
 from tinynet.nn.module import Module
-from tinynet.onnx import sizes
+from tinynet.onnx import arrays
 from tinynet.onnx.operators import ASKED, OPERATORS
 from tinynet.onnx.spatial import window_of
 
@@ -115,7 +115,7 @@ class OnnxModule(Module):
             half = x.dtype.name in ("float16", "bfloat16")
             values[given.name] = wrap(x.array.astype(np.float32)) if half else x
         values.update((name, getattr(*place)) for name, place in graph.places.items())
-        few = sizes.MOST // max(len(graph.nodes), 1)  # of which all together are not too many
+        few = arrays.MOST // max(len(graph.nodes), 1)  # of which all together are not too many
         for node in graph.nodes:
             for name, value in zip(node.outputs, self._run(node, values)):
                 if name:
@@ -130,7 +130,7 @@ class OnnxModule(Module):
     def _check_room(self, node: Node, values: dict[str, Any]) -> None:
         """Raise OnnxError where too much is alive together, for inputs of these sizes."""
         graph = self._graph
-        room = sizes.MOST * 4 + 64 * sum(_elements(values.get(x.name)) for x in graph.inputs)
+        room = arrays.MOST * 4 + 64 * sum(_elements(values.get(x.name)) for x in graph.inputs)
         if sum(_elements(x) for name, x in values.items() if name not in graph.places) > room:
             raise OnnxError(
                 f"{node}: more elements are needed at a time than an input of this size leads to; "

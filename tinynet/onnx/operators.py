@@ -23,8 +23,7 @@ from tinynet import functions, ops
 from tinynet.autograd import wrap
 from tinynet.nn import functional as F
 from tinynet.onnx import spatial
-from tinynet.onnx.arrays import TYPES
-from tinynet.onnx.sizes import check_size, integers
+from tinynet.onnx.arrays import TYPES, check_size, integers
 from tinynet.ops import activation
 from tinynet.tensor import Tensor
 

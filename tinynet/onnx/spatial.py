@@ -17,7 +17,7 @@ import numpy as np
 
 from tinynet.autograd import wrap
 from tinynet.nn import functional as F
-from tinynet.onnx.sizes import check_size, integers
+from tinynet.onnx.arrays import check_size, integers
 from tinynet.ops.resize import resample
 from tinynet.ops.resize import weights as resize_weights
 from tinynet.tensor import Tensor

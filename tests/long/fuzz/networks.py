@@ -52,7 +52,7 @@ def run_onnx(content: bytes) -> list[np.ndarray]:
         warnings.catch_warnings(),
         np.errstate(all="ignore"),
         _numpy_kernels(),
-        mock.patch("tinynet.onnx.sizes.MOST", LARGEST),
+        mock.patch("tinynet.onnx.arrays.MOST", LARGEST),
     ):
         warnings.simplefilter("ignore")
         model = tinynet.onnx.load(_file())
