@@ -22,7 +22,7 @@ class device:  # noqa: N801 (PyTorch's name)
     device(type='cpu')
     """
 
-    def __init__(self, type: str | device, index: int | None = None) -> None:  # noqa: A002
+    def __init__(self, type: str | device, index: int | None = None) -> None:
         name, _, number = str(type).partition(":")
         self.type = name
         self.index = int(number) if number else index
@@ -131,7 +131,7 @@ xpu = NoDevice("xpu")
 accelerator = NoDevice("accelerator")
 
 
-def compile(model: Any = None, **settings: Any) -> Any:  # noqa: A001 (PyTorch's name)
+def compile(model: Any = None, **settings: Any) -> Any:
     """The model or function itself: nothing is compiled here. Also above a function, with @."""
     return (lambda function: function) if model is None else model
 
@@ -153,7 +153,7 @@ def set_default_dtype(d: Any) -> None:
     _default_dtype = dtype
 
 
-def finfo(type: Any = None) -> Any:  # noqa: A002 (PyTorch's name)
+def finfo(type: Any = None) -> Any:
     """Bounds of a dtype of floats, as Python's numbers."""
     info = np.finfo(type or _default_dtype)
     names = "eps", "max", "min", "tiny", "smallest_normal", "resolution"

@@ -74,8 +74,8 @@ def _power(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _clip(
-    x: Tensor, low: Maybe = None, high: Maybe = None, /, *, max: float | None = None,  # noqa: A002
-    min: float | None = None,  # noqa: A002
+    x: Tensor, low: Maybe = None, high: Maybe = None, /, *, max: float | None = None,
+    min: float | None = None,
 ) -> Tensor:  # fmt: skip
     return ops.clip(x, min if low is None else low.array, max if high is None else high.array)
 
@@ -384,7 +384,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     # sums, extremes, orders
     "ArgMax": _place_of(np.argmax), "ArgMin": _place_of(np.argmin), "CumSum": _cumulative,
     "LogSoftmax": _softmax(ops.log_softmax), "Softmax": _softmax(ops.softmax),
-    "TopK": lambda x, k, *, axis=-1, largest=1, sorted=1: functions.topk(  # noqa: A006
+    "TopK": lambda x, k, *, axis=-1, largest=1, sorted=1: functions.topk(
         x, integers(k)[0], axis, bool(largest)
     ),
     "ReduceL1": _reduced(lambda x, axes, keep: ops.sum(ops.abs(x), axes, keep)),

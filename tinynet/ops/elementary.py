@@ -110,7 +110,7 @@ sign = _step("sign", np.sign, "-1, 0 or 1")
 
 
 @differentiable(rule="y = x rounded, dy/dx = 0")
-def round(x: Array, decimals: int = 0) -> Op:  # noqa: A001 (its name)
+def round(x: Array, decimals: int = 0) -> Op:
     """x rounded to `decimals` places, halves to even. Gradient: 0, as in PyTorch."""
     return np.round(x, decimals), np.zeros_like
 

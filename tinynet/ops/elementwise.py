@@ -68,7 +68,7 @@ def neg(x: Array) -> Op:
 
 
 @differentiable(rule="y = x^p, dy/dx = p x^(p - 1)")
-def pow(x: Array, exponent: Array) -> Op:  # noqa: A001 (the operation's name)
+def pow(x: Array, exponent: Array) -> Op:
     """Power, y = x ** p.
 
     Gradients: dx = dy * p * x ** (p - 1); dp = dy * y * log(x), since x^p = e^(p log x).
@@ -116,7 +116,7 @@ def sqrt(x: Array) -> Op:
 @differentiable(
     kinks=signs(lambda x: x, "has gradient 0 at x = 0"), rule="y = |x|, dy/dx = sign(x)"
 )
-def abs(x: Array) -> Op:  # noqa: A001 (the operation's name)
+def abs(x: Array) -> Op:
     """Absolute value, y = |x|. Gradient: dx = dy * sign(x); at the kink x = 0 it is 0. Keeps x."""
     return np.abs(x), lambda dy: dy * np.sign(x)
 

@@ -63,7 +63,7 @@ def _check_not_empty(name: str, x: Array, axis: Axis) -> None:
 
 
 @differentiable(rule="y = sum of x, dy/dx = 1")
-def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """Sum over `axis`; over no element at all it is 0.
 
     Gradient: y grows as much as any of its elements does, so dx = dy, spread over the axes.
@@ -137,7 +137,7 @@ def _centred(name: str, x: Array, axis: Axis, ddof: int) -> tuple[Array, int]:
     ),
     rule="y = the largest x, dy/dx = 1 for it, else 0",
 )
-def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
+def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """The largest element along `axis`.
 
     Gradient: only the winners are felt. At a tie each of the m winners gets dy / m, as in
@@ -155,7 +155,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A00
     ),
     rule="y = the smallest x, dy/dx = 1 for it, else 0",
 )
-def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:  # noqa: A001 (its name)
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Op:
     """The smallest element along `axis`. Gradient: dy goes to the winners, as for `max`."""
     _check_not_empty("min", x, axis)
     y = x.min(axis=axis, keepdims=True)

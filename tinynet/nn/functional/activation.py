@@ -3,8 +3,6 @@
 With inplace=True the input itself becomes the result, see `applied`.
 """
 
-# ruff: noqa: A002 (the argument names are PyTorch's)
-
 from __future__ import annotations
 
 import functools

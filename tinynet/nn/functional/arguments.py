@@ -30,7 +30,7 @@ def tensor_of(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(np.asarray(value))
 
 
-def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: Any) -> Tensor:  # noqa: A002
+def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: Any) -> Tensor:
     """op(input, *settings); with `inplace` the input becomes it, and is returned, as in PyTorch.
 
     Whoever holds the tensor sees the new values. What earlier operations kept of the old ones stays
@@ -55,7 +55,7 @@ def applied(op: Callable[..., Tensor], inplace: bool, input: Data, *settings: An
     return x
 
 
-def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:  # noqa: A002
+def as_batch(function: Callable[[Data], Tensor], input: Data, axes: int = 4) -> Tensor:
     """function(input); an input of one axis less is made a batch of one, and unmade after."""
     if getattr(input, "ndim", None) != axes - 1:
         return function(input)

@@ -1,7 +1,5 @@
 """Dropout under PyTorch's names: noise in training that keeps units from relying on each other."""
 
-# ruff: noqa: A002 (the argument names are PyTorch's)
-
 from __future__ import annotations
 
 import math

@@ -1,7 +1,5 @@
 """Borders and sizes of images: padding, interpolation, places turned into channels and back."""
 
-# ruff: noqa: A002 (the argument names are PyTorch's)
-
 from __future__ import annotations
 
 import itertools

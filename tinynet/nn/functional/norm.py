@@ -3,8 +3,6 @@
 Batch and layer normalisation are operations, in `tinynet.ops.norm`; the others are made of them.
 """
 
-# ruff: noqa: A002 (the argument names are PyTorch's)
-
 from __future__ import annotations
 
 import math

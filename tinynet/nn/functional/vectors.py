@@ -1,7 +1,5 @@
 """Vectors: rows of a learned table, rows with a single 1, lengths, distances and angles."""
 
-# ruff: noqa: A002 (the argument names are PyTorch's)
-
 from __future__ import annotations
 
 import numpy as np
