@@ -8,7 +8,7 @@ not disturb each other; a new thread starts unseeded.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from tinynet.devices import check_device
 from tinynet.errors import integer
 from tinynet.scope import Scope
 
+Rng: TypeAlias = "np.random.Generator | None"
+"""What draws, None for the default generator. As text, since importing numpy.random takes time."""
+
 
 class _ThreadGenerator(threading.local):
-    generator: np.random.Generator | None = None  # made when first needed
+    generator: Rng = None  # made when first needed
 
 
 _state = _ThreadGenerator()
@@ -85,7 +88,7 @@ class use_rng(Scope):  # noqa: N801 (written like a function)
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._before: list[np.random.Generator | None] = []
+        self._before: list[Rng] = []
 
     def __enter__(self) -> np.random.Generator:
         self._before.append(_state.generator)

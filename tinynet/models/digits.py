@@ -7,17 +7,16 @@ channels double, and the last layer reads the classes off what is left. Batch no
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinynet import nn
 from tinynet.ops.windows import pair
+from tinynet.random import Rng
 
 
 def digits_cnn(
     num_classes: int = 10,
     in_channels: int = 1,
     image_size: int | tuple[int, int] = 8,
-    rng: np.random.Generator | None = None,
+    rng: Rng = None,
 ) -> nn.Sequential:
     """A small CNN: 25,978 parameters for 8x8 grey images and 10 classes.
 

@@ -8,17 +8,16 @@ average, C3 sees all maps of S2, and the output is one score a class for radial 
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinynet import nn
 from tinynet.ops.windows import pair
+from tinynet.random import Rng
 
 
 def lenet5(
     num_classes: int = 10,
     in_channels: int = 1,
     image_size: int | tuple[int, int] = 28,
-    rng: np.random.Generator | None = None,
+    rng: Rng = None,
 ) -> nn.Sequential:
     """LeNet-5: 61,706 parameters for 28x28 grey images and 10 classes.
 

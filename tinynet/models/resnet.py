@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet import nn, ops
 from tinynet.ops.windows import pair
+from tinynet.random import Rng
 from tinynet.tensor import Tensor
 
 ImageSize = int | tuple[int, int]
-Rng = np.random.Generator | None
 
 
 class Shortcut(nn.Module):

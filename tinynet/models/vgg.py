@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from tinynet import nn
 from tinynet.ops.windows import pair
+from tinynet.random import Rng
 
 WIDTHS = (64, 128, 256, 512, 512)
 DEPTHS = {  # number of convolutions before each of the five poolings
@@ -22,7 +21,6 @@ DEPTHS = {  # number of convolutions before each of the five poolings
     "vgg19": (2, 2, 4, 4, 4),
 }
 ImageSize = int | tuple[int, int]
-Rng = np.random.Generator | None
 
 
 def features(name: str, in_channels: int, batch_norm: bool, rng: Rng) -> nn.Sequential:

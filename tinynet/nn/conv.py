@@ -7,9 +7,7 @@ How the sizes come about, and the gradients, stand in `tinynet.ops.conv`. The la
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeAlias
-
-import numpy as np
+from typing import Any, ClassVar
 
 from tinynet.creation import empty
 from tinynet.errors import ShapeError
@@ -20,11 +18,10 @@ from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, one_of
 from tinynet.ops.conv import check_output_padding, conv_padding
 from tinynet.ops.windows import pair
-from tinynet.random import default_rng, use_rng
+from tinynet.random import Rng, default_rng, use_rng
 from tinynet.tensor import Tensor
 
 IntPair = int | tuple[int, int]
-Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 
 class _Conv(Module):

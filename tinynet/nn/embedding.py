@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import numpy as np
-
 from tinynet.creation import empty
 from tinynet.errors import ShapeError
 from tinynet.nn import functional as F
@@ -13,7 +11,7 @@ from tinynet.nn import init
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.ops.checks import integer, one_of
-from tinynet.random import default_rng, use_rng
+from tinynet.random import Rng, default_rng, use_rng
 from tinynet.tensor import Tensor
 
 E = TypeVar("E", bound="Embedding")
@@ -45,7 +43,7 @@ class Embedding(Module):
         device: Any = None,
         dtype: Any = None,
         *,
-        rng: np.random.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
         self.num_embeddings = integer("Embedding", "num_embeddings", num_embeddings)
@@ -65,7 +63,7 @@ class Embedding(Module):
                 self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
-    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
+    def reset_parameters(self, rng: Rng = None) -> None:
         """Draw the initial values anew."""
         init.normal_(self.weight, rng=rng)
         if self.padding_idx is not None:
@@ -114,7 +112,7 @@ class EmbeddingBag(Embedding):
         dtype: Any = None,
         *,
         _freeze: bool = False,
-        rng: np.random.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         others = max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, device, dtype
         super().__init__(num_embeddings, embedding_dim, padding_idx, *others, rng=rng)

@@ -17,18 +17,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tinynet import changes
 from tinynet.errors import ShapeError, unknown_name
 from tinynet.functions.common import named
-from tinynet.random import default_rng
+from tinynet.random import Rng, default_rng
 from tinynet.tensor import Tensor
 
 T = TypeVar("T", bound=Tensor)
-Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 _GAINS = {
     **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "sigmoid"), 1.0),

@@ -16,6 +16,7 @@ from tinynet.nn.linear import Linear
 from tinynet.nn.modes import evaluating
 from tinynet.nn.module import Module
 from tinynet.nn.norm import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
+from tinynet.random import Rng
 from tinynet.tensor import Tensor
 
 
@@ -35,7 +36,7 @@ class _Lazy(Module):
             if tensor.ndim:
                 tensor.array = np.empty(0, tensor.dtype)
 
-    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
+    def reset_parameters(self, rng: Rng = None) -> None:
         """There is nothing to draw yet."""
 
     def forward(self, *inputs: Tensor, **settings: Any) -> Any:

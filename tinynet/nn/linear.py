@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from tinynet import ops
 from tinynet.creation import empty
 from tinynet.nn import checks, init
@@ -15,7 +13,7 @@ from tinynet.nn.module import Module
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.shapes import sizes
 from tinynet.ops.checks import check_float, integer
-from tinynet.random import default_rng, use_rng
+from tinynet.random import Rng, default_rng, use_rng
 from tinynet.tensor import Tensor
 
 
@@ -42,7 +40,7 @@ class Linear(Module):
         device: Any = None,
         dtype: Any = None,
         *,
-        rng: np.random.Generator | None = None,
+        rng: Rng = None,
     ) -> None:
         super().__init__()
         self.in_features = integer("Linear", "in_features", in_features)
@@ -53,7 +51,7 @@ class Linear(Module):
             self.reset_parameters()
         self.to(device=device, dtype=dtype)
 
-    def reset_parameters(self, rng: np.random.Generator | None = None) -> None:
+    def reset_parameters(self, rng: Rng = None) -> None:
         """Draw the initial values anew."""
         init.default_(self.weight, self.bias, rng)
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
 
 import numpy as np
 
 from tinynet import ops
 from tinynet.nn.functional.arguments import Data, applied, tensor_of
 from tinynet.ops.random import check_probability
+from tinynet.random import Rng
 from tinynet.tensor import Tensor
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d"]
-
-Rng: TypeAlias = "np.random.Generator | None"  # as text: importing numpy.random takes time
 
 
 def dropout(

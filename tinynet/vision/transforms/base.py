@@ -17,7 +17,7 @@ import numpy as np
 from tinynet.errors import check_function
 from tinynet.nn.module import Module
 from tinynet.ops.checks import within
-from tinynet.random import default_rng, use_rng
+from tinynet.random import Rng, default_rng, use_rng
 from tinynet.vision.transforms import functional as F
 from tinynet.vision.transforms.images import as_batch
 
@@ -26,8 +26,6 @@ __all__ = [
     "PILToTensor", "Pad", "RandomApply", "RandomChoice", "RandomOrder", "Resize", "TenCrop",
     "ToPILImage", "ToTensor", "Transform",
 ]  # fmt: skip
-
-Rng = np.random.Generator | None
 
 
 def apply_transform(transform: Callable[..., Any], image: Any, rng: Rng) -> Any:
