@@ -10,8 +10,6 @@ What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, 
 `tinynet.models`, `tinynet.training` (fit), `tinynet.kernels`; the operations are here, by name.
 """
 
-from __future__ import annotations
-
 import importlib
 import warnings
 from typing import TYPE_CHECKING, Any

@@ -4,8 +4,6 @@ One table says where the thing stands here, another what is not here and what to
 is not here may be imported, since many scripts import more than they use; using it raises.
 """
 
-from __future__ import annotations
-
 import importlib
 import sys
 from importlib.machinery import ModuleSpec
@@ -60,7 +58,7 @@ class Missing:
     def __init__(self, name: str, advice: str) -> None:
         self._name, self._advice = name, advice
 
-    def __getattr__(self, name: str) -> Missing:
+    def __getattr__(self, name: str) -> "Missing":
         if name.startswith("__"):
             raise AttributeError(name)
         return Missing(f"{self._name}.{name}", self._advice)

@@ -1,7 +1,5 @@
 """PyTorch's mixed precision, for scripts that ask for it: here everything keeps its dtype."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

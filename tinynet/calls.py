@@ -1,7 +1,5 @@
 """How an operation is called, and what is said of a call that cannot be."""
 
-from __future__ import annotations
-
 import copy
 import itertools
 from collections.abc import Callable, Sequence

@@ -6,8 +6,6 @@ Python's escapes, `say` prints with it, and `console` puts it under everything t
 prints, warns or reports.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

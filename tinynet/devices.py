@@ -4,8 +4,6 @@ A script that asks for a GPU and takes the CPU where there is none runs as it is
 on a GPU is told so.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 from contextlib import nullcontext
@@ -22,7 +20,7 @@ class device:  # noqa: N801 (PyTorch's name)
     device(type='cpu')
     """
 
-    def __init__(self, type: str | device, index: int | None = None) -> None:
+    def __init__(self, type: "str | device", index: int | None = None) -> None:
         name, _, number = str(type).partition(":")
         self.type = name
         self.index = int(number) if number else index
@@ -39,7 +37,7 @@ class device:  # noqa: N801 (PyTorch's name)
     def __hash__(self) -> int:
         return hash(str(self))
 
-    def __enter__(self) -> device:
+    def __enter__(self) -> "device":
         check_device(self)
         return self
 

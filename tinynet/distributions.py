@@ -6,8 +6,6 @@ d.log_prob(z), d.entropy()
 kl_divergence(d, Normal(0.0, 1.0))
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

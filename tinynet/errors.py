@@ -5,8 +5,6 @@ that are RuntimeErrors in PyTorch are RuntimeErrors too. A message names the ope
 that is wrong, the sizes involved and what to type instead.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Iterable, Sequence
@@ -57,7 +55,7 @@ class OutOfMemoryError(_InLayer, MemoryError):
         return super().__str__() + (f"\n  {self.advice}" if self.advice else "")
 
     @classmethod
-    def of(cls, error: MemoryError) -> OutOfMemoryError:
+    def of(cls, error: MemoryError) -> "OutOfMemoryError":
         """`error` itself if it is one already, else one that says how much was asked for.
 
         >>> str(OutOfMemoryError.of(MemoryError()))

@@ -6,8 +6,6 @@ def loss(params):
 gradients = grad(loss)(dict(model.named_parameters()))
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 

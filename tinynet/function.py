@@ -5,8 +5,6 @@ it needs is a local variable. This one is for code that is written for PyTorch. 
 written with operations on tensors, gradients have gradients, see `docs/derivatives.md`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import math

@@ -1,7 +1,5 @@
 """The record of an operation as PyTorch shows it: `grad_fn`, its name and what came before."""
 
-from __future__ import annotations
-
 import functools
 import weakref
 from typing import Any
@@ -31,7 +29,7 @@ class GradFn:
         return type(self).__name__
 
     @property
-    def next_functions(self) -> tuple[tuple[GradFn | None, int], ...]:
+    def next_functions(self) -> "tuple[tuple[GradFn | None, int], ...]":
         """Where the inputs came from, each with the number of an output; None for constants."""
         if self._operation in FIRST:
             return ((shown(self.variable, FIRST[self._operation]), 0),)

@@ -1,7 +1,5 @@
 """Whether operations are recorded: `no_grad`, `enable_grad` and their like."""
 
-from __future__ import annotations
-
 from contextvars import ContextVar
 from typing import Any
 

@@ -6,8 +6,6 @@ So a function that does not belong to tinynet is handed read-only views, and whe
 one the error says so.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import inspect

@@ -3,8 +3,6 @@
 What others wrote, such as the names of classes, is shown and never obeyed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from tinynet.console import visible

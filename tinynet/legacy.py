@@ -4,8 +4,6 @@ Each makes tensors of one dtype, from sizes or from data, and stands for that dt
 `x.type(LongTensor)` and `isinstance(x, LongTensor)`. `svd` has moved to `linalg`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

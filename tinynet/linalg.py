@@ -4,8 +4,6 @@ What is NumPy's answers to tensors by NumPy's protocol, and refuses one that req
 all else has one.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any

@@ -5,8 +5,6 @@ name; `x.exp_()` overwrites x with `x.exp()`. Type checkers and editors read `me
 `python -m tests.method_stubs` writes from what is here.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 The switches are of what tinynet does anyway or does not have, and have no effect.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from types import SimpleNamespace

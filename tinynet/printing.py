@@ -1,7 +1,5 @@
 """How a tensor is shown: as in PyTorch, with four digits, all elements of one width."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

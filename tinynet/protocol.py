@@ -4,8 +4,6 @@ NumPy hands `np.sum(x)` over to `x.__array_function__` where x is no ndarray but
 `@one_step` does the same for a function that bodies of operations call as a whole.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -4,8 +4,6 @@ A generator runs when it is asked for its next value, long after the call that m
 holds inside a decorated one is put in place each time it goes on, and taken back when it stops.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import inspect
@@ -84,5 +82,5 @@ class _Inside(Generator[Any, Any, Any]):
         with self.scope:
             self.inner.close()
 
-    def __await__(self) -> _Inside:
+    def __await__(self) -> "_Inside":
         return self

@@ -7,8 +7,6 @@
 Needs the extra `sklearn`: pip install "tinynet-cnn[sklearn]". A model is trained by `training.fit`.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable, Mapping
@@ -234,7 +232,7 @@ class CNNClassifier(ClassifierMixin, _CNN):
 
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> CNNClassifier:
+    ) -> "CNNClassifier":
         """One epoch more, all at one learning rate; anew if nothing was learnt before.
 
         classes: all that there will be; needed the first time, and the same ever after.
@@ -288,7 +286,7 @@ class CNNRegressor(RegressorMixin, _CNN):
 
     _loss = "mse"
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> CNNRegressor:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> "CNNRegressor":
         """One epoch more, all at one learning rate; anew if nothing was learnt before."""
         return self._learn(X, y, sample_weight, partial=True)
 

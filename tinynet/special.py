@@ -1,7 +1,5 @@
 """PyTorch's `torch.special`, as far as small nets need it."""
 
-from __future__ import annotations
-
 from tinynet.autograd import Array, Op, differentiable
 from tinynet.functions import *  # noqa: F403
 from tinynet.functions import sigmoid as expit

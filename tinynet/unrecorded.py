@@ -1,7 +1,5 @@
 """NumPy's functions on tensors where tinynet has none: their results are not part of the graph."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Gradients as values: `grad` gives them instead of adding them to `.grad`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ inputs: a tensor, or a tuple of them; results have its form. create_graph, stric
 strategy are PyTorch's, without effect: results are recorded where an input requires a gradient.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

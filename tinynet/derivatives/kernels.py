@@ -2,8 +2,6 @@
 are. Arrays go to the set that was in use before.
 """
 
-from __future__ import annotations
-
 import contextlib
 import threading
 from collections.abc import Callable, Iterator

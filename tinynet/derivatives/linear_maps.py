@@ -5,8 +5,6 @@ and the other two give its gradient. So three operations have one another's resu
 Unfold and scatter are each other's transposed map; the plain kernels of the pools are made of them.
 """
 
-from __future__ import annotations
-
 from tinynet import kernels
 from tinynet.autograd import Array, Op, differentiable
 from tinynet.kernels import plain

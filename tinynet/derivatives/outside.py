@@ -5,8 +5,6 @@ its derivative would be lost without a word. Whether an array from outside was c
 inputs cannot be seen; so those that can change are refused, and a read-only one is a constant.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dis
 import functools

@@ -6,8 +6,6 @@ operations are recorded like any others. So there are gradients of every order, 
 derivative is written anywhere.
 """
 
-from __future__ import annotations
-
 import copy
 import functools
 import inspect

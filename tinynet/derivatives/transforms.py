@@ -13,8 +13,6 @@ They compose to any order. What they give is recorded if a tensor that requires 
 transform around this one, could ask for its derivative; not inside `no_grad()`.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any

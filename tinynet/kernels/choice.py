@@ -3,8 +3,6 @@
 What a choice brings in milliseconds stands in docs/kernels.md.
 """
 
-from __future__ import annotations
-
 import functools
 from types import ModuleType
 from typing import Literal

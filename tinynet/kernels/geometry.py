@@ -9,8 +9,6 @@ places, `stride` apart. A *tap* is one place (i, j) of the kernel. All windows t
 it one regular piece of the padded image, every stride-th row and column from (i*d, j*d) on.
 """
 
-from __future__ import annotations
-
 import functools
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -54,7 +52,7 @@ class Geometry:
         dilation: Pair = ONE,
         groups: int = 1,
         out: Pair | None = None,
-    ) -> Geometry:
+    ) -> "Geometry":
         """The geometry of a window; `out` where it stands at fewer places than it could."""
         if out is None:
             axes = zip(size, kernel, stride, padding, dilation)
@@ -82,7 +80,7 @@ class Geometry:
         return [(i, j) for i in rows for j in columns]
 
     @functools.cached_property
-    def back(self) -> Geometry:
+    def back(self) -> "Geometry":
         """Of the way back at stride 1: sliding the flipped kernel over dy gives dx.
 
         What the window reached beyond a pixel before, it must reach beyond dy now. The padding is

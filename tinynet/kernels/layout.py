@@ -6,8 +6,6 @@ neighbouring numbers. For a batch of one it is the plain (C, H, W). NumPy's elem
 carry the order along by themselves.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.kernels.geometry import Array

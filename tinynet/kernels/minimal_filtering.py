@@ -13,8 +13,6 @@ Source of the points: Alam et al., "Winograd convolution for deep neural network
 selection", ACM Transactions on Embedded Computing Systems 21 (2022), doi:10.1145/3524069.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 M = 4  # outputs of a tile

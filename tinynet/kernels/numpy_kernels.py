@@ -3,8 +3,6 @@
 Arrays are batch last in memory, see `layout.py`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -15,8 +15,6 @@ TINYNET_KERNELS=plain computes with these. The faster sets inherit from them: a 
 kernel better replaces the method, and calls `super()` for what it does not cover.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

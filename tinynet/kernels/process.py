@@ -14,8 +14,6 @@ such a switch; another BLAS (Accelerate, MKL) obeys its environment variables al
 TINYNET_SINGLE_BLAS=0 leaves it as it is.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import functools

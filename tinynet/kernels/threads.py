@@ -13,8 +13,6 @@ Which thread computes a block never changes what is computed, so results are the
 for bit from run to run; only the cutting into blocks depends on the number of threads.
 """
 
-from __future__ import annotations
-
 import contextvars
 import functools
 import os

@@ -19,8 +19,6 @@ is held that an interrupt could leave taken. Whoever is interrupted waits for it
 drops the pool; the next caller makes a new one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import sys

@@ -4,8 +4,6 @@ All take num_classes, in_channels, image_size (a number, or height and width) an
 generator that draws the initial values; `build` makes one by name.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -5,8 +5,6 @@ channels double, and the last layer reads the classes off what is left. Batch no
 (Ioffe & Szegedy 2015, "Batch normalization") lets it learn in half the epochs.
 """
 
-from __future__ import annotations
-
 from tinynet import nn
 from tinynet.ops.windows import pair
 from tinynet.random import Rng

@@ -6,8 +6,6 @@ As usual today, the activations are ReLU for tanh, the subsampling is max-poolin
 average, C3 sees all maps of S2, and the output is one score a class for radial basis functions.
 """
 
-from __future__ import annotations
-
 from tinynet import nn
 from tinynet.ops.windows import pair
 from tinynet.random import Rng

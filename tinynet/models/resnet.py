@@ -7,8 +7,6 @@ the shortcut does too without any parameter (option A): it takes every second pi
 new channels with 0. Convolutions start as in He et al. 2015, "Delving deep into rectifiers".
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ table 1, columns A, B, D and E. Convolutions start as He et al. 2015, "Delving d
 rectifiers", found necessary for nets of this depth; names of parameters are torchvision's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from tinynet import nn

@@ -5,8 +5,6 @@ operations by PyTorch's names, `nn.init` the initial values, `nn.utils` tools fo
 What few nets have is loaded when it is first named.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -6,8 +6,6 @@ What is known of the layers that ran before is added to the middle one:
     `--------------------- problem --------------------'`---------- facts ----------'   `- cure
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -3,8 +3,6 @@
 What can be done with a list or a dict is Python's own `MutableSequence` and `MutableMapping`.
 """
 
-from __future__ import annotations
-
 import itertools
 import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, MutableSequence

@@ -4,8 +4,6 @@ How the sizes come about, and the gradients, stand in `tinynet.ops.conv`. The la
 (N, C, L) are those for images (N, C, H, W) with one size in place of a pair.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 

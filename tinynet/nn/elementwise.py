@@ -1,7 +1,5 @@
 """ReLU and PReLU, which take each number by itself; see also `stateless.py`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet import ops

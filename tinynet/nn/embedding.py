@@ -1,7 +1,5 @@
 """Embedding: a learned vector for each number; EmbeddingBag: one for each bag of numbers."""
 
-from __future__ import annotations
-
 from typing import Any, TypeVar
 
 from tinynet.creation import empty

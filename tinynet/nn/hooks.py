@@ -1,7 +1,5 @@
 """Hooks: functions that a module calls before or after its forward pass, or in the backward."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -122,7 +120,7 @@ def _all(record: str, module: Any) -> list[Callable[..., Any]]:
     return [*first, *getattr(module, record).values()]
 
 
-def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Watched | None]:
+def before(module: Any, args: Args, kwargs: Kwargs) -> "tuple[Args, Kwargs, Watched | None]":
     """The arguments of `forward`, as the module's pre-hooks leave them; who watches the call."""
     for hook in _all("_forward_pre_hooks", module):
         changed = hook(module, args, kwargs)
@@ -132,7 +130,7 @@ def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Watch
     return args if watched is None else watched.args, kwargs, watched
 
 
-def after(module: Any, args: Args, kwargs: Kwargs, y: Any, watched: Watched | None) -> Any:
+def after(module: Any, args: Args, kwargs: Kwargs, y: Any, watched: "Watched | None") -> Any:
     """What the module gives, as its forward hooks leave it; its backward hooks will be called."""
     for hook in _all("_forward_hooks", module):
         changed = hook(module, args, kwargs, y)

@@ -13,8 +13,6 @@ Random ones take `rng`, a numpy Generator; without it they use the thread's defa
 Numbers are drawn in the dtype of the tensor.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -3,8 +3,6 @@
 Until that call the parameters are there but empty, so that an optimizer can hold on to them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 

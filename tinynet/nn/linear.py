@@ -1,7 +1,5 @@
 """Linear: every output is a weighted sum of every input; Bilinear: of every product of two."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

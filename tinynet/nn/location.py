@@ -4,8 +4,6 @@ Both are read off Python's own stack when somebody asks, so that a layer keeps n
 program that asks nothing has no cost.
 """
 
-from __future__ import annotations
-
 import itertools
 import linecache
 import sys

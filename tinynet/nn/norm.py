@@ -1,7 +1,5 @@
 """The normalisation layers: activations are shifted to mean 0 and scaled to variance 1."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar
 

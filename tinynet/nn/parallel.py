@@ -1,7 +1,5 @@
 """PyTorch's copies of a model on several devices, for scripts that make them: there is one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet.nn.module import Module

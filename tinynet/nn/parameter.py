@@ -1,7 +1,5 @@
 """Parameter: a tensor that a model learns."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar

@@ -1,7 +1,5 @@
 """MaxPool2d, and ReLU before it as one operation; the other pools are in `stateless.py`."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any

@@ -6,8 +6,6 @@ the gradients, the modes and the generators are afterwards the very same objects
 same content as before.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import random

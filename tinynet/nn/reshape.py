@@ -1,7 +1,5 @@
 """Layers that change the shape of what passes, or nothing at all."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

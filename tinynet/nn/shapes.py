@@ -1,7 +1,5 @@
 """Layers and shapes as text, for tables and messages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 

@@ -5,8 +5,6 @@ function that are not data, and what it does is told there. Each class is made w
 asked for, see `nn.__getattr__`.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Sequence

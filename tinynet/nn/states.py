@@ -1,7 +1,5 @@
 """What `load_state_dict` does: takes arrays of any origin, or says why they do not fit."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple

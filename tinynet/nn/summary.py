@@ -5,8 +5,6 @@ running, and an observer of the operations counts the multiply-adds of each conv
 matrix product, so that those written by hand inside a `forward` are counted too.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack

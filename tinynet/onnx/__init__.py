@@ -3,8 +3,6 @@
 Needs the extra `onnx`: pip install "tinynet-cnn[onnx]".
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 from typing import Any

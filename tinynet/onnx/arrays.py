@@ -3,8 +3,6 @@
 So are the sizes that a file asks for, before anything of that size is made.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 tinynet.onnx.export(model, "model.onnx", input_shape=(1, 28, 28))
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 import os

@@ -4,8 +4,6 @@ A form is given the graph, the value that the operation made, and the operation'
 their order; it adds nodes and returns the name of the last one's output.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

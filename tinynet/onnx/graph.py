@@ -1,7 +1,5 @@
 """The graph of an ONNX file, and the Module that runs it."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from dataclasses import dataclass, field

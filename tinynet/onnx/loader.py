@@ -1,7 +1,5 @@
 """Reading an ONNX file: checked from end to end before anything of it is run."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

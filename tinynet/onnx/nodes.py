@@ -1,7 +1,5 @@
 """The graph of an ONNX file as it is made: nodes, initializers, and names that can be read."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import Any

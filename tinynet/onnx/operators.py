@@ -8,8 +8,6 @@ ask for what is in `ASKED` too.
 Half precision is computed in float32: float16 and bfloat16 become float32 wherever they appear.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import operator

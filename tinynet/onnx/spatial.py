@@ -6,8 +6,6 @@ differ, which the operations do not know: what both share is theirs, the rest is
 Where a row takes **window, its attributes are also those of `window_of`.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable, Sequence

@@ -5,8 +5,6 @@ other difference is the data's doing, and is refused by name. An array is known 
 where it was overwritten since (`relu_`, `x += y`), it is what the operation before that made.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import hashlib
@@ -159,7 +157,7 @@ def trace(
 
 
 def _batches(
-    shape: tuple[int, ...], dtype: np.dtype[Any], passes: list[_Pass]
+    shape: tuple[int, ...], dtype: np.dtype[Any], passes: "list[_Pass]"
 ) -> Iterator[np.ndarray]:
     """Batches that are unlike in all: the first is above 0, the second below, the others both.
 

@@ -6,8 +6,6 @@ of batch norm are, may stand for several, and each layer gets its own. Any other
 share stays one, as tied weights must.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

@@ -12,8 +12,6 @@
 the formulas are in `sgd`, `adam` and `adaptive`.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

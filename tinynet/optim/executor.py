@@ -6,8 +6,6 @@ arrays it is limited by the cost of the calls, so they are laid side by side and
 Either way the memory that a formula works in is allocated once. Nothing here changes a result.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias

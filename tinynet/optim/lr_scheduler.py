@@ -19,26 +19,8 @@ from dataclasses import InitVar, dataclass
 from typing import Annotated, Any, ClassVar, SupportsFloat
 
 from tinynet.errors import CheckpointError, integer
-from tinynet.optim.checks import (
-    AboveZero,
-    Anneal,
-    AtLeastZero,
-    BelowOnePerGroup,
-    Count,
-    Flag,
-    FromOne,
-    PerGroup,
-    Steps,
-    ZeroToOne,
-    at_least_zero,
-    below_one,
-    checks_of,
-    from_one,
-    function,
-    number,
-    one_of,
-    optional,
-)
+from tinynet.optim import checks as check
+from tinynet.optim.checks import AtLeastZero, Count, Flag, FromOne, ZeroToOne
 from tinynet.optim.optimizer import Optimizer
 
 
@@ -62,8 +44,8 @@ class LRScheduler:
 
     checks: ClassVar[dict[str, Any]] = {
         "last_epoch": integer,
-        "_last_lr": [at_least_zero],
-        "base_lrs": [at_least_zero],
+        "_last_lr": [check.at_least_zero],
+        "base_lrs": [check.at_least_zero],
     }
     """How what is not an argument is checked; the arguments' annotations have their checks."""
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer",)
@@ -94,15 +76,15 @@ class LRScheduler:
 
     def _checked(self, name: str, value: Any) -> Any:
         """A setting, as plain numbers. One for all groups becomes a list with one for each."""
-        check = {**checks_of(type(self)), **self.checks}.get(name)
+        test = {**check.checks_of(type(self)), **self.checks}.get(name)
         owner, groups = type(self).__name__, len(self.optimizer.param_groups)
         known = vars(self).get(name)
-        if check is None and type(value) is not type(known):
+        if test is None and type(value) is not type(known):
             raise TypeError(
                 f"{owner}({name}={value!r:.60}): {name} must be of type {type(known).__name__}"
             )
-        if not isinstance(check, list):
-            return check(owner, name, value) if check else value
+        if not isinstance(test, list):
+            return test(owner, name, value) if test else value
         name = name.removesuffix("s")  # of the argument
         values = value if isinstance(value, (list, tuple)) else [value] * groups
         if len(values) != groups:
@@ -110,7 +92,7 @@ class LRScheduler:
                 f"{owner}({name}={value!r}): {len(values)} values for {groups} parameter groups; "
                 "give one for all, or one for each group"
             )
-        return [check[0](owner, name, item) for item in values]
+        return [test[0](owner, name, item) for item in values]
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
         groups = self.optimizer.param_groups
@@ -251,7 +233,7 @@ class LambdaLR(LRScheduler):
     [0.25]
     """
 
-    checks: ClassVar[dict[str, Any]] = {**LRScheduler.checks, "lr_lambdas": [function]}
+    checks: ClassVar[dict[str, Any]] = {**LRScheduler.checks, "lr_lambdas": [check.function]}
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "lr_lambdas")
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
@@ -260,7 +242,7 @@ class LambdaLR(LRScheduler):
 
     def factor(self, lr_lambda: Callable[[float], float], n: float) -> Any:
         """What the rate at the start is multiplied by, n steps later."""
-        return at_least_zero(type(self).__name__, f"lr_lambda({n})", lr_lambda(n))
+        return check.at_least_zero(type(self).__name__, f"lr_lambda({n})", lr_lambda(n))
 
     def get_lr(self) -> list[float]:
         return [
@@ -299,7 +281,7 @@ class MultiStepLR(LRScheduler):
     milestones: step counts; one that is given twice counts twice.
     """
 
-    milestones: Steps
+    milestones: check.Steps
     gamma: AtLeastZero = 0.1
     last_epoch: int = -1
 
@@ -326,7 +308,7 @@ class LinearLR(LRScheduler):
     After `total_iters` steps the factor stays at end_factor. A warm-up, by default.
     """
 
-    start_factor: Annotated[float, number(5e-324, 1)] = 1 / 3
+    start_factor: Annotated[float, check.number(5e-324, 1)] = 1 / 3
     end_factor: ZeroToOne = 1.0
     total_iters: FromOne = 5
     last_epoch: int = -1
@@ -449,17 +431,17 @@ class CyclicLR(_Cycle):
 
     unsaved: ClassVar[tuple[str, ...]] = ("optimizer", "scale_fn")
 
-    base_lr: PerGroup
-    max_lr: PerGroup
+    base_lr: check.PerGroup
+    max_lr: check.PerGroup
     step_size_up: FromOne = 2000
-    step_size_down: Annotated[Any, from_one] = None
-    mode: Annotated[str, one_of("triangular", "triangular2", "exp_range")] = "triangular"
+    step_size_down: Annotated[Any, check.from_one] = None
+    mode: Annotated[str, check.one_of("triangular", "triangular2", "exp_range")] = "triangular"
     gamma: AtLeastZero = 1.0
-    scale_fn: Annotated[Any, optional(function)] = None
-    scale_mode: Annotated[str, one_of("cycle", "iterations")] = "cycle"
+    scale_fn: Annotated[Any, check.optional(check.function)] = None
+    scale_mode: Annotated[str, check.one_of("cycle", "iterations")] = "cycle"
     cycle_momentum: Flag = True
-    base_momentum: BelowOnePerGroup = 0.8
-    max_momentum: BelowOnePerGroup = 0.9
+    base_momentum: check.BelowOnePerGroup = 0.8
+    max_momentum: check.BelowOnePerGroup = 0.9
     last_epoch: int = -1
 
     def __post_init__(self) -> None:
@@ -498,17 +480,17 @@ class OneCycleLR(_Cycle):
     Raises ValueError at the step after total_steps.
     """
 
-    max_lr: PerGroup
-    total_steps: Annotated[Any, from_one] = None
+    max_lr: check.PerGroup
+    total_steps: Annotated[Any, check.from_one] = None
     epochs: InitVar[int | None] = None
     steps_per_epoch: InitVar[int | None] = None
     pct_start: ZeroToOne = 0.3
-    anneal_strategy: Anneal = "cos"
+    anneal_strategy: check.Anneal = "cos"
     cycle_momentum: Flag = True
-    base_momentum: BelowOnePerGroup = 0.85
-    max_momentum: BelowOnePerGroup = 0.95
-    div_factor: AboveZero = 25.0
-    final_div_factor: AboveZero = 1e4
+    base_momentum: check.BelowOnePerGroup = 0.85
+    max_momentum: check.BelowOnePerGroup = 0.95
+    div_factor: check.AboveZero = 25.0
+    final_div_factor: check.AboveZero = 1e4
     three_phase: Flag = False
     last_epoch: int = -1
 
@@ -519,8 +501,8 @@ class OneCycleLR(_Cycle):
                     "OneCycleLR: give total_steps, the number of batches in the whole training, "
                     "or both epochs and steps_per_epoch=len(loader)"
                 )
-            self.total_steps = from_one("OneCycleLR", "epochs", epochs)
-            self.total_steps *= from_one("OneCycleLR", "steps_per_epoch", steps_per_epoch)
+            self.total_steps = check.from_one("OneCycleLR", "epochs", epochs)
+            self.total_steps *= check.from_one("OneCycleLR", "steps_per_epoch", steps_per_epoch)
         super().__post_init__()
 
     def _initial_lrs(self, last_epoch: int) -> list[float]:
@@ -615,7 +597,7 @@ class SequentialLR(_Several):
     """
 
     schedulers: Sequence[Any]
-    milestones: Steps
+    milestones: check.Steps
     last_epoch: int = -1
 
     def check_together(self) -> None:
@@ -704,16 +686,16 @@ class ReduceLROnPlateau(LRScheduler):
 
     checks: ClassVar[dict[str, Any]] = {
         **LRScheduler.checks,
-        "min_lrs": [at_least_zero],
-        "best": optional(number(-math.inf)),
+        "min_lrs": [check.at_least_zero],
+        "best": check.optional(check.number(-math.inf)),
         "num_bad_epochs": integer,
         "cooldown_counter": integer,
     }
-    mode: Annotated[str, one_of("min", "max")] = "min"
-    factor: Annotated[float, below_one] = 0.1
+    mode: Annotated[str, check.one_of("min", "max")] = "min"
+    factor: Annotated[float, check.below_one] = 0.1
     patience: Count = 10
     threshold: AtLeastZero = 1e-4
-    threshold_mode: Annotated[str, one_of("rel", "abs")] = "rel"
+    threshold_mode: Annotated[str, check.one_of("rel", "abs")] = "rel"
     cooldown: Count = 0
     min_lr: InitVar[float | Sequence[float]] = 0
     eps: AtLeastZero = 1e-8

@@ -8,8 +8,6 @@ in `state[parameter]`, tensors of the parameter's dtype and memory order beside 
 How large arrays are cut into blocks and small ones put together is up to the `executor`.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """What PyTorch keeps under `torch.utils`: here `tinynet.utils.data` above all."""
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

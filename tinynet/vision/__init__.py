@@ -4,8 +4,6 @@
 and `utils` (grids of images, PNG files).
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

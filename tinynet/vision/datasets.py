@@ -8,8 +8,6 @@ Where all transforms take batches, as those of `tinynet.vision.transforms` do, a
 batches at once, without Python for each image.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Images to look at: several in one grid, and image files. PNG files need no Pillow."""
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib

@@ -27,8 +27,6 @@ Compiled code is kept on disk (`compiled.py` says where). No fast-math flag is s
 reordered only where the code says so.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -8,8 +8,6 @@ folder's name is a digest of both. It lies where NUMBA_CACHE_DIR says, else besi
 no room, every process compiles for itself.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import os

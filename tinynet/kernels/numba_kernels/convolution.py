@@ -5,8 +5,6 @@ once: a *plan* is a function of arrays alone, made for a geometry, numbers of im
 and a dtype, and remembered. To ask anew at each call takes as long as a small convolution itself.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias

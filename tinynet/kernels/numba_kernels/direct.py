@@ -14,8 +14,6 @@ pixel of B images. With fewer images than lanes B = N, and a line runs on into t
 pixels and rows; what it computes for the columns between two rows of outputs is thrown away.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.kernels.numba_kernels.compiled import compiled, inner

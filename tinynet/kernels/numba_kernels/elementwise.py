@@ -5,8 +5,6 @@ NumPy passes over the same numbers two to twelve times, call by call; here each 
 once.
 """
 
-from __future__ import annotations
-
 import math
 
 from tinynet.kernels.numba_kernels.compiled import compiled

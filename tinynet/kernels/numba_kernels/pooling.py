@@ -16,8 +16,6 @@ neither the image nor the maxima, and the image, the largest array of most nets,
 before the backward pass begins.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from llvmlite import ir
 

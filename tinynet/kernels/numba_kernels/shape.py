@@ -1,7 +1,5 @@
 """The processor's registers, and the tiles that fit into them."""
 
-from __future__ import annotations
-
 import os
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What every compiled kernel needs around it: arrays as it takes them, and threads to share it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -19,8 +19,6 @@ for each helper is (start, done, free, started), addresses of two words of 32 bi
 that sets them, and a place for `begin` to note that it was there.
 """
 
-from __future__ import annotations
-
 import platform
 
 from llvmlite import ir

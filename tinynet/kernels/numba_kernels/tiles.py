@@ -15,8 +15,6 @@ What is decorated with `vector_code` runs while a kernel is compiled: its `for` 
 what it emits through the `Emitter` becomes part of the compiled kernel.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 

@@ -25,8 +25,6 @@ that of the direct sum.
 Source: Lavin, Gray, "Fast algorithms for convolutional neural networks", arXiv:1509.09308.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.kernels.geometry import Geometry, Pair

@@ -13,8 +13,6 @@ than the 16 of one line, too few for inner products. So it is made of outer prod
 dy the channels lie in the lanes, (tiles, channels), and each number of x meets a line of dy.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.kernels.geometry import Geometry, Pair

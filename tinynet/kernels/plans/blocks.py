@@ -7,8 +7,6 @@ groups too.
 Arrays are (C, H, W, N) and contiguous.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.kernels.geometry import Array, Geometry, span, strided

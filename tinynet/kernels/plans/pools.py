@@ -3,8 +3,6 @@
 The threads share the channels.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

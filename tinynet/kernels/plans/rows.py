@@ -25,8 +25,6 @@ Arrays are (C, H, W, N) and contiguous. The dilation is 1 and there is one group
 stride is 1 too.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -13,8 +13,6 @@ Arrays are (C, H, W, 1) and contiguous. The stride is 1, there is one group, and
 negative.
 """
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

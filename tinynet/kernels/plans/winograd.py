@@ -33,8 +33,6 @@ algorithms for convolutional neural networks", arXiv:1509.09308.
 Arrays are (C, H, W, N) and contiguous. The stride and the dilation are 1, and there is one group.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

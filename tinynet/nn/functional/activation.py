@@ -3,8 +3,6 @@
 With inplace=True the input itself becomes the result, see `applied`.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 

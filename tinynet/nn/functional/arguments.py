@@ -1,7 +1,5 @@
 """What the functions of `nn.functional` share in reading their arguments."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Dropout under PyTorch's names: noise in training that keeps units from relying on each other."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Borders and sizes of images: padding, interpolation, places turned into channels and back."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

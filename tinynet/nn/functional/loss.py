@@ -6,8 +6,6 @@ reduction is "mean", "sum" or "none" in all of them. PyTorch's old `size_average
 taken by name, and so is what stands behind them there, so that nothing takes its place.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import math

@@ -3,8 +3,6 @@
 Batch and layer normalisation are operations, in `tinynet.ops.norm`; the others are made of them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Vectors: rows of a learned table, rows with a single 1, lengths, distances and angles."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet import ops

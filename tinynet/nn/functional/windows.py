@@ -4,8 +4,6 @@ Formulas and gradients stand in tinynet/ops. Where images are batches (N, C, H, 
 (C, H, W) goes too. stride of a pool: kernel_size if None.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any

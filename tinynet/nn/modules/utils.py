@@ -1,7 +1,5 @@
 """PyTorch's helpers for layers of one's own: a number becomes as many as there are axes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Tools for the parameters of a model as a whole: clip gradients, parameters as one vector."""
 
-from __future__ import annotations
-
 import importlib
 import math
 import numbers

@@ -6,8 +6,6 @@
 The weight itself is no parameter then. `remove_weight_norm(layer)` makes it one again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar
 

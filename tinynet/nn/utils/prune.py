@@ -9,8 +9,6 @@ prune.remove(layer, "weight")                         makes the weight a paramet
 amount: how many, or (a float) which part, of the numbers or slices that are not pruned yet.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Sequences of different lengths as one batch. There are no recurrent nets to feed it to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from tinynet import ops

@@ -8,8 +8,6 @@ Batches are what PyTorch's would be: nothing is scaled or converted. `tinynet.da
 and adds what it knows of images.
 """
 
-from __future__ import annotations
-
 from tinynet.utils.data import dataset, sampler
 from tinynet.utils.data.collate import default_collate, default_convert
 from tinynet.utils.data.dataloader import DataLoader, get_worker_info

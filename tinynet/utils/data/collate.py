@@ -1,7 +1,5 @@
 """From examples to a batch: what is alike in each example is stacked, by PyTorch's rules."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ A sampler is iterated once an epoch and yields indices. Those that draw do so fr
 else from tinynet's default one, which is what a DataLoader fixes for every epoch.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar

@@ -5,8 +5,6 @@ weights: download them from their makers and load them with `load_state_dict`. S
 `tinynet.models`.
 """
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable, Sequence
 from typing import Any

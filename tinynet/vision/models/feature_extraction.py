@@ -1,7 +1,5 @@
 """What layers inside a model give, as a model of its own."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import re

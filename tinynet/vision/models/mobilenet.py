@@ -4,8 +4,6 @@ Sandler, Howard, Zhu, Zhmoginov & Chen 2018, "MobileNetV2: Inverted residuals an
 bottlenecks", arXiv:1801.04381, table 2.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet import nn

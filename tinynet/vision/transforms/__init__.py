@@ -8,8 +8,6 @@
 `base` has what needs no chance, `augment` the random changes, `functional` what they do to images.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet.errors import no_attribute

@@ -1,7 +1,5 @@
 """Random changes of images, drawn for each image of a batch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

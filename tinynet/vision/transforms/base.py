@@ -5,8 +5,6 @@ Whatever is random is drawn for each image of a batch, from the generator that i
 from tinynet's default one. Transforms are modules, and may stand in an nn.Sequential.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ An image is a PIL image or a tensor (..., C, H, W); inside, and for whole batche
 with a value for each image (N,).
 """
 
-from __future__ import annotations
-
 import enum
 import functools
 from collections.abc import Sequence
@@ -33,7 +31,7 @@ class InterpolationMode(enum.Enum):
     BICUBIC = "bicubic"  # by `resize` alone
 
     @classmethod
-    def of(cls, value: Any) -> InterpolationMode:
+    def of(cls, value: Any) -> "InterpolationMode":
         """The mode of that name, or of Pillow's number for it."""
         names = [mode.value for mode in cls]
         value = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(value, value)

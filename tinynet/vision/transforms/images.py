@@ -3,8 +3,6 @@
 Pillow (the extra `images`) is needed only where a PIL image is to be made.
 """
 
-from __future__ import annotations
-
 import functools
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """torchvision's transforms.v2: the same transforms, and what has another name there."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
