@@ -17,14 +17,10 @@ from tinynet.nn.functional.norm import *  # noqa: F403
 from tinynet.nn.functional.vectors import *  # noqa: F403
 from tinynet.nn.functional.windows import *  # noqa: F403
 
-__all__: list[str] = []
-__all__ += activation.__all__
-__all__ += dropouts.__all__
-__all__ += image.__all__
-__all__ += loss.__all__
-__all__ += norm.__all__
-__all__ += vectors.__all__
-__all__ += windows.__all__
+__all__ = [
+    *activation.__all__, *dropouts.__all__, *image.__all__, *loss.__all__, *norm.__all__,
+    *vectors.__all__, *windows.__all__,
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
