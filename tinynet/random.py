@@ -8,7 +8,7 @@ not disturb each other; a new thread starts unseeded.
 from __future__ import annotations
 
 import threading
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ForwardRef, TypeAlias
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from tinynet.devices import check_device
 from tinynet.errors import integer
 from tinynet.scope import Scope
 
-Rng: TypeAlias = "np.random.Generator | None"
-"""What draws, None for the default generator. As text, since importing numpy.random takes time."""
+if TYPE_CHECKING:
+    Rng: TypeAlias = np.random.Generator | None  # what draws; None is the default generator
+else:  # importing numpy.random takes 13 ms
+    Rng = ForwardRef("np.random.Generator | None", module=__name__)
 
 
 class _ThreadGenerator(threading.local):
