@@ -247,12 +247,13 @@ class Optimizer:
             for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
                 state = self.state[p]
                 state["step"] = state.get("step", 0) + 1
+                arrays: State = {"step": state["step"]}
                 for name in names:
                     if name not in state:
                         start: Any = self.initial_state.get(name, 0.0)
                         state[name] = wrap(np.full_like(p.array, settings.get(start, start)))
-                kept = {name: _array_like(p, f"state[p][{name!r}]", state[name]) for name in names}
-                self._executor.update(formula, p.array, g, {**kept, "step": state["step"]}, names)
+                    arrays[name] = _array_like(p, "state[p]", name, state[name])
+                self._executor.update(formula, p.array, g, arrays, names)
                 note_change(p.array)
 
     def _formula(
@@ -409,7 +410,7 @@ class Optimizer:
         loaded: dict[str, Any] = {"step": integer(where, "step", entry["step"])}
         for key in [name for name in known[1:] if name in entry]:
             loaded[key] = wrap(np.zeros_like(p.array))  # the parameter's memory order
-            loaded[key].array[...] = _array_like(p, f"{where}[{key!r}]", entry[key])
+            loaded[key].array[...] = _array_like(p, where, key, entry[key])
         return loaded
 
     def _all_params(self) -> list[Tensor]:
@@ -440,12 +441,12 @@ class Remembered(dict[str, Any]):
             )
 
 
-def _array_like(p: Tensor, where: str, value: Any) -> Array:
-    """The array of what is remembered of a parameter, of its shape and dtype."""
-    array = getattr(value, "array", value)
-    if not isinstance(array, np.ndarray) or (array.shape, array.dtype) != (p.array.shape, p.dtype):
+def _array_like(p: Tensor, where: str, name: str, value: Any) -> Array:
+    """The array of what is remembered of a parameter by a name, of its shape and dtype."""
+    array, x = getattr(value, "array", value), p.array
+    if not isinstance(array, np.ndarray) or array.shape != x.shape or array.dtype != x.dtype:
         needed = f"an array of shape {p.shape} and dtype {p.dtype}"
-        raise ValueError(f"{where} is {_shown(array)}, it must be {needed}")
+        raise ValueError(f"{where}[{name!r}] is {_shown(array)}, it must be {needed}")
     return array
 
 
