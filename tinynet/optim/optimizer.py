@@ -25,7 +25,7 @@ from tinynet.errors import CheckpointError, ShapeError, integer, unknown_name
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of
-from tinynet.optim.executor import Array, Executor, Pairs, State
+from tinynet.optim.executor import Array, Executor, Pairs, Remembered, State
 from tinynet.tensor import RemovableHandle, Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -247,13 +247,13 @@ class Optimizer:
             for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
                 state = self.state[p]
                 state["step"] = state.get("step", 0) + 1
-                arrays: State = {"step": state["step"]}
                 for name in names:
                     if name not in state:
                         start: Any = self.initial_state.get(name, 0.0)
                         state[name] = wrap(np.full_like(p.array, settings.get(start, start)))
-                    arrays[name] = _array_like(p, "state[p]", name, state[name])
-                self._executor.update(formula, p.array, g, arrays, names)
+                arrays = [(name, _array_like(p, "state[p]", name, state[name])) for name in names]
+                given = Remembered(arrays, step=state["step"])
+                self._executor.update(formula, p.array, g, given, names)
                 note_change(p.array)
 
     def _formula(
@@ -269,7 +269,7 @@ class Optimizer:
         elif weight_decay:
             np.multiply(p, weight_decay, out=t)
             g = np.add(g, t, out=d, casting="same_kind")
-        self.update(p, g, Remembered(state), settings, t, u)
+        self.update(p, g, state, settings, t, u)
 
     def _too_large(self, error: FloatingPointError) -> FloatingPointError:
         """The error for a number that overflows: where the gradient is largest, and what helps."""
@@ -428,17 +428,6 @@ class Optimizer:
             for name in sorted(group.keys() - {"params"}):
                 text += f"    {name}: {_plain(group[name])}\n"
         return text + ")"
-
-
-class Remembered(dict[str, Any]):
-    """What a formula finds of a parameter: arrays that it changes in place."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if value is not self.get(name):
-            raise TypeError(
-                f"update: state[{name!r}] is lost if it is set; name it in required_state, and "
-                f"change it in place, state[{name!r}][...] = ..."
-            )
 
 
 def _array_like(p: Tensor, where: str, name: str, value: Any) -> Array:
