@@ -6,6 +6,7 @@ operation pays one comparison of integers, and only a change makes the backward 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import weakref
@@ -91,10 +92,8 @@ def saved_arrays(vjp: Any) -> Iterator[np.ndarray]:
             pending.append(getattr(value, "function", None))  # of a gradient given with others
             pending.extend(getattr(value, "__defaults__", None) or ())
             for cell in getattr(value, "__closure__", None) or ():
-                try:
+                with contextlib.suppress(ValueError):  # a cell that is still empty
                     pending.append(cell.cell_contents)
-                except ValueError:  # a cell that is still empty
-                    continue
 
 
 _PLAIN = {

@@ -246,14 +246,13 @@ class Optimizer:
             formula = functools.partial(self._formula, settings)
             for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
                 state = self.state[p]
-                state["step"] = state.get("step", 0) + 1
+                step = state["step"] = state.get("step", 0) + 1
                 for name in names:
                     if name not in state:
                         start: Any = self.initial_state.get(name, 0.0)
                         state[name] = wrap(np.full_like(p.array, settings.get(start, start)))
-                arrays = [(name, _array_like(p, "state[p]", name, state[name])) for name in names]
-                given = Remembered(arrays, step=state["step"])
-                self._executor.update(formula, p.array, g, given, names)
+                kept = [(name, _array_like(p, "state[p]", name, state[name])) for name in names]
+                self._executor.update(formula, p.array, g, Remembered(kept, step=step), names)
                 note_change(p.array)
 
     def _formula(
