@@ -87,7 +87,7 @@ def test_the_model_is_left_as_it_was():
     state = model.state_dict()
     table = summary(model, (1, 8, 8))
     assert [module.training for module in model.modules()] == modes
-    assert all(not module._forward_hooks for module in model.modules())
+    assert all(not module.has_hooks() for module in model.modules())
     for name, values in model.state_dict().items():
         np.testing.assert_array_equal(values, state[name])
     assert [row.name for row in table.rows][:4] == ["conv1", "bn1", "relu1", "stage1.0"]
@@ -113,7 +113,7 @@ def test_a_wrong_input_names_the_layer_and_leaves_no_hook():
     model = models.lenet5()
     with pytest.raises(ShapeError, match="'c1'"):
         summary(model, (3, 28, 28))
-    assert all(not module._forward_hooks for module in model.modules())
+    assert all(not module.has_hooks() for module in model.modules())
     assert all(module.training for module in model.modules())
     assert model(tinynet.zeros(1, 1, 28, 28)).requires_grad
 

@@ -815,12 +815,12 @@ def starting_gradient(name: str, y: Tensor, dy: Any) -> Tensor:
             "Create an input with requires_grad=True, and compute outside no_grad()."
         )
     if dy is None:
-        if y.numel() != 1:
+        if y.array.size != 1:
             raise RuntimeError(
                 f"{name} starts from a single value, this tensor has shape {y.shape}. Reduce it "
                 "with .sum() or .mean(), or pass the gradient of the loss with respect to it."
             )
-        return autograd.wrap(np.ones(y.shape, y.dtype))
+        return autograd.wrap(np.array(1, y.dtype, ndmin=y.ndim))
     start = dy if isinstance(dy, Tensor) else autograd.wrap(as_array(dy))
     if start.shape != y.shape:
         raise ShapeError(

@@ -34,8 +34,8 @@ class _Row(Module, MutableSequence[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         own, held = self._kind, self.__dict__
-        values = [held[name] for name, kind in self._members.items() if kind == own]
-        return iter([x for x in values if x is not None])
+        named = self._members.items()
+        return iter([x for n, kind in named if kind == own and (x := held[n]) is not None])
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

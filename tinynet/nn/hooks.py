@@ -11,29 +11,29 @@ from tinynet.tensor import RemovableHandle, Tensor
 
 Args: TypeAlias = tuple[Any, ...]
 Kwargs: TypeAlias = dict[str, Any]
-NONE: Mapping[int, Callable[..., Any]] = MappingProxyType({})
+NONE: Mapping[int, tuple[str, Callable[..., Any]]] = MappingProxyType({})
 
 
 class Hooked:
     """What takes hooks: the part of every Module that registers them."""
 
-    _forward_hooks = _forward_pre_hooks = _backward_hooks = NONE
+    _hooks = NONE  # in the order in which they are called, each with the kind it is of
 
     def __init__(self) -> None:
-        self.__dict__.update(_forward_hooks={}, _forward_pre_hooks={}, _backward_hooks={})
+        self.__dict__["_hooks"] = {}
 
     def _initialised(self, record: str) -> dict[Any, Any]:
         """One of the dicts that `__init__` makes; a clear error if it never ran."""
         check_initialised(self, record)
         return self.__dict__[record]  # type: ignore[no-any-return]
 
-    def _registered(self, record: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
+    def _registered(self, kind: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
         """Add a hook of a kind behind those that are there, or before."""
-        hooks = self._initialised(record)
+        hooks = self._initialised("_hooks")
         there = {**hooks} if prepend else {}
         for number in there:
             del hooks[number]
-        handle = RemovableHandle(hooks, hook)
+        handle = RemovableHandle(hooks, (kind, hook))
         hooks.update(there)
         return handle
 
@@ -46,7 +46,7 @@ class Hooked:
         are there. with_kwargs: call `hook(module, args, kwargs, output)`.
         """
         full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return self._registered("_forward_hooks", full, prepend)
+        return self._registered("forward", full, prepend)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -57,7 +57,7 @@ class Hooked:
         with_kwargs: call `hook(module, args, kwargs)`, which returns None or new (args, kwargs).
         """
         full = hook if with_kwargs else functools.partial(without_kwargs, hook)
-        return self._registered("_forward_pre_hooks", full, prepend)
+        return self._registered("forward_pre", full, prepend)
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -68,7 +68,7 @@ class Hooked:
         that went out; None where there is none. What it returns, unless None, takes the place of
         grad_input (a tuple, or the only one). See `Watched`.
         """
-        return self._registered("_backward_hooks", hook, prepend)
+        return self._registered("backward", hook, prepend)
 
     register_backward_hook = register_full_backward_hook  # its name in older scripts
 
@@ -76,26 +76,16 @@ class Hooked:
         self, hook: Callable[..., Any], prepend: bool = False
     ) -> RemovableHandle:
         """Before that, call `hook(module, grad_output)`, which may likewise replace grad_output."""
-        return self._registered("_backward_hooks", Early(hook), prepend)
+        return self._registered("backward", Early(hook), prepend)
 
     def has_hooks(self) -> bool:
         """Whether a hook is registered here, or for all modules."""
-        own = self._forward_hooks or self._forward_pre_hooks or self._backward_hooks
-        return bool(own or for_all)
+        return bool(self._hooks or for_all)
 
 
-for_all: dict[int, tuple[str, Callable[..., Any]]] = {}
-"""The hooks that are called for every module, before its own, each with the kind it is of."""
-
-
-class _Every(Hooked):
-    """What is registered here is called for every module."""
-
-    def _registered(self, record: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
-        return RemovableHandle(for_all, (record, hook))
-
-
-every = _Every()
+every = Hooked()
+"""What is registered here is called for every module, before its own hooks."""
+for_all = every._hooks
 
 
 class Early(functools.partial[Any]):
@@ -114,25 +104,24 @@ def without_kwargs(
     return changed if isinstance(changed, tuple) else (changed,), kwargs
 
 
-def _all(record: str, module: Any) -> list[Callable[..., Any]]:
+def _all(kind: str, module: Any) -> list[Callable[..., Any]]:
     """The hooks of one kind for a module, those for every module first."""
-    first = [hook for kind, hook in for_all.values() if kind == record]
-    return [*first, *getattr(module, record).values()]
+    return [hook for own, hook in (*for_all.values(), *module._hooks.values()) if own == kind]
 
 
 def before(module: Any, args: Args, kwargs: Kwargs) -> "tuple[Args, Kwargs, Watched | None]":
     """The arguments of `forward`, as the module's pre-hooks leave them; who watches the call."""
-    for hook in _all("_forward_pre_hooks", module):
+    for hook in _all("forward_pre", module):
         changed = hook(module, args, kwargs)
         if changed is not None:
             args, kwargs = changed
-    watched = Watched(module, args) if _all("_backward_hooks", module) else None
+    watched = Watched(module, args) if _all("backward", module) else None
     return args if watched is None else watched.args, kwargs, watched
 
 
 def after(module: Any, args: Args, kwargs: Kwargs, y: Any, watched: "Watched | None") -> Any:
     """What the module gives, as its forward hooks leave it; its backward hooks will be called."""
-    for hook in _all("_forward_hooks", module):
+    for hook in _all("forward", module):
         changed = hook(module, args, kwargs, y)
         if changed is not None:
             y = changed
@@ -187,7 +176,7 @@ class Watched:
     def _call(self, early: bool, *gradients: list[Tensor | None]) -> Tensor | None:
         """Call the hooks; what replaces the first gradient of all, if anything."""
         replaced = None
-        for hook in _all("_backward_hooks", self.module):
+        for hook in _all("backward", self.module):
             if isinstance(hook, Early) != early:
                 continue
             changed = hook(self.module, *map(tuple, gradients))

@@ -61,8 +61,7 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     """
     if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
-    own = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-    hooked = bool(own or for_all)  # now: a hook may take itself off
+    hooked = bool(module._hooks or for_all)  # now: a hook may take itself off
     if hooked:
         args, kwargs, watched = hooks.before(module, args, kwargs)
     calls = here.calls

@@ -65,7 +65,7 @@ def flatten(x: Array, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
     Shapes: x (N, C, H, W), start_dim=1 -> (N, C*H*W). Raises ShapeError for a wrong axis.
     """
-    shape = x.shape
+    shape = tuple(x.shape)
     ndim = len(shape)
     if ndim == 0:
         return reshape(x, (1,))

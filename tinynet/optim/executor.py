@@ -34,6 +34,17 @@ Formula: TypeAlias = Callable[[Array, Array, State, tuple[Array, ...]], None]
 """Changes p and its state in place, given (p, g, state, three scratch arrays of p's shape)."""
 
 
+class Remembered(dict[str, Any]):
+    """What a formula finds of a parameter: arrays that it changes in place."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if value is not self.get(name):
+            raise TypeError(
+                f"update: state[{name!r}] is lost if it is set; name it in required_state, and "
+                f"change it in place, state[{name!r}][...] = ..."
+            )
+
+
 class Executor:
     """Applies formulas to arrays, for one optimizer.
 
@@ -101,7 +112,7 @@ class Executor:
         def work(share: int) -> None:
             for start in starts[share::count]:
                 p, g, *saved = (row[start : start + size] for row in rows)
-                state = dict(zip(names, saved, strict=True), step=step)
+                state = Remembered(zip(names, saved, strict=True), step=step)
                 formula(p, g, state, self.scratch(p.shape, p.dtype, share))
 
         threads.run(work, range(count))
@@ -142,7 +153,7 @@ class Bundle:
         self.others = [i for i in range(len(pairs)) if i not in self.inside]
         rows: list[Any] = [self.known[i] for i in self.inside]
         self.own: list[State] = [state for *_, state in rows]
-        self.state: State = {"step": self.own[0]["step"] if rows else 0}
+        self.state = Remembered(step=self.own[0]["step"] if rows else 0)
         if not rows:
             return
         self.flat = [x.reshape(-1) for x, _, _ in rows]
@@ -153,7 +164,7 @@ class Bundle:
         self._changed = ChangedTogether(self.flat)
         for name in names:
             joined = np.concatenate([state[name].array.reshape(-1) for state in self.own])
-            self.state[name] = joined
+            self.state.update({name: joined})
             for (x, _, state), part in zip(rows, np.split(joined, ends), strict=True):
                 state[name] = wrap(part.reshape(x.shape))
 
@@ -196,7 +207,7 @@ class Bundle:
         """Lay the arrays side by side, apply the formula, and copy the parameters back."""
         np.concatenate(self.flat, out=self.x)
         np.concatenate([pairs[i][1] for i in self.inside], axis=None, out=self.g)
-        self.state["step"] += 1
+        self.state.update(step=self.state["step"] + 1)
         formula(self.x, self.g, self.state, scratch)
         for flat, part, state in zip(self.flat, self.parts, self.own):
             flat[:] = part

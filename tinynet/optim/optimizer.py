@@ -23,7 +23,7 @@ from tinynet.errors import CheckpointError, ShapeError, integer, unknown_name
 from tinynet.grad_mode import enable_grad
 from tinynet.nn.parameter import check_tensors, parameter_list
 from tinynet.optim.checks import checks_of
-from tinynet.optim.executor import Array, Executor, Pairs, State
+from tinynet.optim.executor import Array, Executor, Pairs, Remembered, State
 from tinynet.tensor import RemovableHandle, Tensor
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -244,13 +244,13 @@ class Optimizer:
             formula = functools.partial(self._formula, settings)
             for p, g in self._executor.update_small(formula, i, pairs, self.state, names):
                 state = self.state[p]
-                state["step"] = state.get("step", 0) + 1
+                step = state["step"] = state.get("step", 0) + 1
                 for name in names:
                     if name not in state:
                         start: Any = self.initial_state.get(name, 0.0)
                         state[name] = wrap(np.full_like(p.array, settings.get(start, start)))
-                kept = {name: _array_like(p, f"state[p][{name!r}]", state[name]) for name in names}
-                self._executor.update(formula, p.array, g, {**kept, "step": state["step"]}, names)
+                kept = [(name, _array_like(p, "state[p]", name, state[name])) for name in names]
+                self._executor.update(formula, p.array, g, Remembered(kept, step=step), names)
                 note_change(p.array)
 
     def _formula(
@@ -266,7 +266,7 @@ class Optimizer:
         elif weight_decay:
             np.multiply(p, weight_decay, out=t)
             g = np.add(g, t, out=d, casting="same_kind")
-        self.update(p, g, Remembered(state), settings, t, u)
+        self.update(p, g, state, settings, t, u)
 
     def _too_large(self, error: FloatingPointError) -> FloatingPointError:
         """The error for a number that overflows: where the gradient is largest, and what helps."""
@@ -407,7 +407,7 @@ class Optimizer:
         loaded: dict[str, Any] = {"step": integer(where, "step", entry["step"])}
         for key in [name for name in known[1:] if name in entry]:
             loaded[key] = wrap(np.zeros_like(p.array))  # the parameter's memory order
-            loaded[key].array[...] = _array_like(p, f"{where}[{key!r}]", entry[key])
+            loaded[key].array[...] = _array_like(p, where, key, entry[key])
         return loaded
 
     def _all_params(self) -> list[Tensor]:
@@ -427,23 +427,12 @@ class Optimizer:
         return text + ")"
 
 
-class Remembered(dict[str, Any]):
-    """What a formula finds of a parameter: arrays that it changes in place."""
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if value is not self.get(name):
-            raise TypeError(
-                f"update: state[{name!r}] is lost if it is set; name it in required_state, and "
-                f"change it in place, state[{name!r}][...] = ..."
-            )
-
-
-def _array_like(p: Tensor, where: str, value: Any) -> Array:
-    """The array of what is remembered of a parameter, of its shape and dtype."""
-    array = getattr(value, "array", value)
-    if not isinstance(array, np.ndarray) or (array.shape, array.dtype) != (p.array.shape, p.dtype):
+def _array_like(p: Tensor, where: str, name: str, value: Any) -> Array:
+    """The array of what is remembered of a parameter by a name, of its shape and dtype."""
+    array, x = getattr(value, "array", value), p.array
+    if not isinstance(array, np.ndarray) or array.shape != x.shape or array.dtype != x.dtype:
         needed = f"an array of shape {p.shape} and dtype {p.dtype}"
-        raise ValueError(f"{where} is {_shown(array)}, it must be {needed}")
+        raise ValueError(f"{where}[{name!r}] is {_shown(array)}, it must be {needed}")
     return array
 
 

@@ -140,8 +140,8 @@ class NumbaKernels(NumpyKernels):
         lr: float,
     ) -> None:
         """b = momentum * b + g, then p = p - lr * b, in place."""
-        alike = p.dtype in FLOATS and p.dtype == g.dtype == b.dtype and g.flags.writeable
-        if not (alike and p.flags.c_contiguous and g.flags.c_contiguous and b.flags.c_contiguous):
+        alike = p.dtype in FLOATS and p.dtype == g.dtype == b.dtype
+        if not (alike and p.flags.carray and g.flags.carray and b.flags.carray):
             return super().momentum_step(p, g, b, t, momentum, lr)
         p, g, b, number = p.reshape(-1), g.reshape(-1), b.reshape(-1), p.dtype.type
         elementwise.momentum_step(p, g, b, number(momentum), number(lr))
