@@ -16,7 +16,7 @@ MOST = {
     "kernels": 3945,
     "lab": 2097,
     "models": 381,
-    "nn": 5717,
+    "nn": 5705,
     "onnx": 2248,
     "ops": 3643,
     "optim": 2459,
