@@ -371,7 +371,7 @@ class _Check:
                     return found
                 if not _kinky(verdicts):
                     self.report.notes.append(
-                        (why or "as this is too many")
+                        (why or "these are too many")
                         + ", so the check was repeated at a random point nearby, off the kinks: "
                         f"{sum(there.checked.values())} numbers agree there"
                     )

@@ -56,6 +56,10 @@ from tinynet.gradcheck.trace import (
 from tinynet.guard import is_foreign
 
 NOT_FINITE = "the gradient is not finite"
+FLAT = (
+    "{} stays as it is when {} moves a little, so 0 is right; what passes dy on by intent, as a "
+    "straight-through estimator does, no difference can check"
+)
 SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
 MULTIPLES = -(2.0**10), 2.0**-30
 """Of the output gradient: exact, and far beyond what a mask, a limit or a threshold lets pass."""
@@ -327,6 +331,10 @@ class Search:
         index = _fill(failure, elements, base.gradient, limits)
         if call.node is not self.trace.output.node and failure.input in self.subject.targets:
             self._as_seen_from_outside(failure, index)
+        if not elements.jacobian.any():
+            failure.cause = "a gradient where the result does not move"
+            failure.evidence = FLAT.format(call.name, call.names[place])
+            return failure
         written = getattr(call.body, "written_as", call.body)
         code = getattr(inspect.unwrap(written), "__code__", written)
         plain = [is_array(arg, "f") and np.ptp(arg) == 0 for arg in call.args]  # hides much

@@ -142,7 +142,7 @@ class Report:
             return f"{self.op}: WRONG gradient of {_listed(list(wrong))}"
         return (
             f"{self.op}: gradients of {_listed(list(self.checked))} agree "
-            f"({count} numbers compared{kinks}, largest relative error {self.worst:.1e})"
+            f"({count} {'number' if count == 1 else 'numbers'} compared{kinks}, largest relative error {self.worst:.1e})"
         )
 
     def raise_for_failures(self) -> None:
