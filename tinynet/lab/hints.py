@@ -34,17 +34,27 @@ def _transposed(w: Array) -> Array:
     return w.swapaxes(2, 3)
 
 
+def _pairs(name: str) -> list[Mistake]:
+    """What is done wrong with a pair (vertical, horizontal)."""
+    return [
+        (f"the two of {name} are swapped; it is (vertical, horizontal)", lambda pair: pair[::-1]),
+        (f"{name}[0] is taken for both directions", lambda pair: (pair[0], pair[0])),
+        (f"{name}[1] is taken for both directions", lambda pair: (pair[1], pair[1])),
+    ]
+
+
 CHANGES: dict[str, list[Mistake]] = {
     "w": [(UPSIDE_DOWN, _flipped), (TRANSPOSED, _transposed)],
     "stride": [("the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])",
-                lambda stride: (1, 1))],
+                lambda stride: (1, 1)), *_pairs("stride")],
     "dilation": [("the dilation is ignored: the elements of a window are that far apart",
-                  lambda dilation: (1, 1))],
+                  lambda dilation: (1, 1)), *_pairs("dilation")],
     "padding": [
         ("padding is ((top, bottom), (left, right)); yours has the two of a pair swapped",
          lambda padding: tuple(pair[::-1] for pair in padding)),
         (ONE_SIDE, lambda padding: tuple((sum(pair), 0) for pair in padding)),
         (ONE_SIDE, lambda padding: tuple((0, sum(pair)) for pair in padding)),
+        *_pairs("padding"),
     ],
 }  # fmt: skip
 """What a mistake takes in place of an argument, in whichever function."""
@@ -72,15 +82,38 @@ def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
     return dx
 
 
-def _dx_of_ties(
-    dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any
-) -> Array:
-    """max_pool2d_dx that gives dy to every element that equals the largest."""
-    padded = reference.pad(x, padding, -np.inf)
-    dx = np.zeros(padded.shape, dy.dtype)
-    for at_y, _, at_x in reference.windows(dy.shape, kernel, stride, dilation):
-        dx[at_x] += dy[at_y] * (padded[at_x] == y[at_y])
-    return reference.cut(dx, x.shape[2:], padding)
+def _pool_dx(
+    share: Callable[[Array], Any], *, adds: bool = True, is_dilated: bool = True
+) -> Callable[..., Array]:
+    """max_pool2d_dx in which `share` says how much of dy each element of a window gets.
+
+    adds: += or =. is_dilated: whether dilation counts where dy is put.
+    """
+
+    def pool_dx(
+        dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any
+    ) -> Array:
+        padded = reference.pad(x, padding, -np.inf)
+        dx = np.zeros(padded.shape, dy.dtype)
+        for n, c, p, q in np.ndindex(dy.shape):
+            begin = np.array([p * stride[0], q * stride[1]])
+            rows, columns = (b + np.arange(k) * d for b, k, d in zip(begin, kernel, dilation))
+            shares = share(padded[n, c][np.ix_(rows, columns)])
+            for i, j in np.argwhere(shares):
+                row, column = begin + np.array([i, j]) * (dilation if is_dilated else 1)
+                before = dx[n, c, row, column] if adds else 0
+                dx[n, c, row, column] = before + dy[n, c, p, q] * shares[i, j]
+        return reference.cut(dx, x.shape[2:], padding)
+
+    return pool_dx
+
+
+def _ties(window: Array) -> Array:
+    return window == window.max()
+
+
+def _first(window: Array) -> Array:
+    return np.asarray(np.arange(window.size).reshape(window.shape) == window.argmax())
 
 
 def _padded_dx(dy: Array, w: Array, size: Any, padding: Any, **a: Any) -> Array:
@@ -139,9 +172,18 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
     ],
     "max_pool2d_dx": [
-        ("of elements that tie, only the first may get dy", _dx_of_ties),
+        (SUMMED, _pool_dx(_first, adds=False)),
+        ("of elements that tie, only the first may get dy", _pool_dx(_ties)),
+        ("of elements that tie, the last gets dy, not the first",
+         _pool_dx(lambda window: _first(window[::-1, ::-1])[::-1, ::-1])),
+        ("of elements that tie, the first of the columns gets dy, not the first of the rows",
+         _pool_dx(lambda window: _first(window.T).T)),
+        ("elements that tie share dy; the first of them gets it all",
+         _pool_dx(lambda window: _ties(window) / _ties(window).sum())),
         ("the window's gradient is spread over all its elements; only the largest moves y",
-         lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a)),
+         _pool_dx(np.ones_like)),
+        ("dy is put as if the dilation were 1: the winner (i, j) stands at (i, j) * dilation",
+         _pool_dx(_first, is_dilated=False)),
     ],
     "relu": [
         ("it is the absolute value", lambda x: np.abs(x)),
@@ -169,6 +211,8 @@ MISTAKES: dict[str, list[Mistake]] = {
          lambda p, g, b, lr, momentum: _sgd(p, momentum * (momentum * b + g) + g, lr)),
         ("the two results are exchanged: return p, b",
          lambda **a: reference.sgd(**a)[::-1]),
+        ("p moves by lr * g; it moves by lr * b, of the new b",
+         lambda p, g, b, lr, momentum: _sgd(p, g, lr)),
         ("p moves by the old buffer, or the old one comes back; update b first",
          lambda p, g, b, lr, momentum: _sgd(p, b, lr)),
     ],
@@ -177,19 +221,39 @@ MISTAKES: dict[str, list[Mistake]] = {
 
 OVER_THE_BATCH = {"conv2d_dw": "sum", "cross_entropy": "mean", "cross_entropy_dx": "mean"}
 """What the answers of these are."""
+FACTORS = (
+    (-1, "the sign is wrong"),
+    (1 / math.log(2), "log is the natural logarithm, not log2"),
+    (1 / math.log(10), "log is the natural logarithm, not log10"),
+)
 
 
 def hint(case: Case, place: int, actual: Array, expected: Array) -> str:
     """The mistake that gives exactly this wrong answer, in words; empty if none is known to.
 
-    place: of the answer among those of the case's function.
+    place: of the answer among those of the case's function. Of the wrong shape it may be too.
     """
     for words, wrong in _mistaken(case):
-        answers = wrong if isinstance(wrong, tuple) else (wrong,)
-        one = np.asarray(answers[place])[tuple(map(slice, expected.shape))]
-        if one.shape == expected.shape and not unlike(actual, one.astype(expected.dtype)).any():
+        one = np.asarray((wrong if isinstance(wrong, tuple) else (wrong,))[place])
+        if actual.shape == expected.shape:
+            one = one[tuple(map(slice, expected.shape))]
+        if one.shape == actual.shape and not unlike(actual, one.astype(expected.dtype)).any():
             return words
-    return _factor(case, actual, expected)
+    if actual.shape != expected.shape:
+        return ""
+    if np.isfinite(expected).all() and not np.isfinite(actual).all():
+        return "NaN or infinity: does e^x overflow, or is there a division by 0?"
+    return _factor(case, actual, expected) or _where(case, unlike(actual, expected))
+
+
+def _where(case: Case, wrong: Array) -> str:
+    """By the sign of which argument the wrong elements are told from the right ones."""
+    for name, x in case.arguments.items():
+        if np.shape(x) == wrong.shape and wrong.ndim:
+            for sign, there in (("<", x < 0), ("=", x == 0), (">", x > 0)):
+                if np.array_equal(there, wrong):
+                    return f"they are wrong where {name} {sign} 0, and right elsewhere"
+    return ""
 
 
 def _mistaken(case: Case) -> Iterator[tuple[str, Any]]:
@@ -222,4 +286,4 @@ def _factor(case: Case, actual: Array, expected: Array) -> str:
     N, wanted = len(first), OVER_THE_BATCH.get(case.function)
     if wanted and any(math.isclose(factor, by, rel_tol=1e-3) for by in (N, 1 / N)):
         told += f": over the {N} examples of the batch it is the {wanted}"
-    return told
+    return told + next((f": {why}" for by, why in FACTORS if math.isclose(factor, by)), "")
