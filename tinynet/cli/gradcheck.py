@@ -80,7 +80,7 @@ def _model(args: argparse.Namespace) -> Report:
     manual_seed(args.seed)
     model, shape = built(name, args.shape, num_classes=10)
     x = randn(4, *shape)
-    scores = getattr(model(x), "shape", ())
+    scores: tuple[int, ...] = getattr(model(x), "shape", ())
     is_classifier = len(scores) > 1 and scores[1] > 1
     batch = (x, randint(0, scores[1], (4, *scores[2:]))) if is_classifier else x
     with announced(f"comparing the gradients of {name} with finite differences"):

@@ -55,7 +55,7 @@ class Subject:
             tensor.requires_grad_()
         self._run = run
         self._draws: list[tuple[Callable[[Any], None], Any]] = []  # how to set generators back
-        self._mode: Callable[[], Any] = grad_mode.no_grad  # of runs of which values are wanted alone
+        self._mode: Callable[[], Any] = grad_mode.no_grad  # where values alone are wanted
         self.constants: list[Tensor] = []  # that the last run made
 
     def run(self) -> Tensor:

@@ -82,38 +82,22 @@ def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
     return dx
 
 
-def _pool_dx(
-    share: Callable[[Array], Any], *, adds: bool = True, is_dilated: bool = True
-) -> Callable[..., Array]:
-    """max_pool2d_dx in which `share` says how much of dy each element of a window gets.
-
-    adds: += or =. is_dilated: whether dilation counts where dy is put.
-    """
-
-    def pool_dx(
-        dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any
-    ) -> Array:
-        padded = reference.pad(x, padding, -np.inf)
-        dx = np.zeros(padded.shape, dy.dtype)
-        for n, c, p, q in np.ndindex(dy.shape):
-            begin = np.array([p * stride[0], q * stride[1]])
-            rows, columns = (b + np.arange(k) * d for b, k, d in zip(begin, kernel, dilation))
-            shares = share(padded[n, c][np.ix_(rows, columns)])
-            for i, j in np.argwhere(shares):
-                row, column = begin + np.array([i, j]) * (dilation if is_dilated else 1)
-                before = dx[n, c, row, column] if adds else 0
-                dx[n, c, row, column] = before + dy[n, c, p, q] * shares[i, j]
-        return reference.cut(dx, x.shape[2:], padding)
-
-    return pool_dx
+def _dx_of_ties(
+    dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any,
+    adds: bool = True,
+) -> Array:  # fmt: skip
+    """max_pool2d_dx that gives dy to every element that equals the largest, by += or by =."""
+    padded = reference.pad(x, padding, -np.inf)
+    dx = np.zeros(padded.shape, dy.dtype)
+    for at_y, _, at_x in reference.windows(dy.shape, kernel, stride, dilation):
+        if padded[at_x] == y[at_y]:
+            dx[at_x] = dy[at_y] + adds * dx[at_x]
+    return reference.cut(dx, x.shape[2:], padding)
 
 
-def _ties(window: Array) -> Array:
-    return window == window.max()
-
-
-def _first(window: Array) -> Array:
-    return np.asarray(np.arange(window.size).reshape(window.shape) == window.argmax())
+def _sloping(x: Array, order: Array) -> Array:
+    """The images with their ties broken, in favour of the places that come last in an order."""
+    return x + 1e-6 * order.astype(np.float64)
 
 
 def _padded_dx(dy: Array, w: Array, size: Any, padding: Any, **a: Any) -> Array:
@@ -172,18 +156,16 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
     ],
     "max_pool2d_dx": [
-        (SUMMED, _pool_dx(_first, adds=False)),
-        ("of elements that tie, only the first may get dy", _pool_dx(_ties)),
+        (SUMMED, partial(_dx_of_ties, adds=False)),
+        ("of elements that tie, only the first may get dy", _dx_of_ties),
         ("of elements that tie, the last gets dy, not the first",
-         _pool_dx(lambda window: _first(window[::-1, ::-1])[::-1, ::-1])),
+         lambda x, **a: reference.max_pool2d_dx(
+            x=_sloping(x, np.arange(x[0, 0].size).reshape(x.shape[2:])), **a)),
         ("of elements that tie, the first of the columns gets dy, not the first of the rows",
-         _pool_dx(lambda window: _first(window.T).T)),
-        ("elements that tie share dy; the first of them gets it all",
-         _pool_dx(lambda window: _ties(window) / _ties(window).sum())),
+         lambda x, **a: reference.max_pool2d_dx(
+            x=_sloping(x, -np.arange(x[0, 0].size).reshape(x.shape[:1:-1]).T), **a)),
         ("the window's gradient is spread over all its elements; only the largest moves y",
-         _pool_dx(np.ones_like)),
-        ("dy is put as if the dilation were 1: the winner (i, j) stands at (i, j) * dilation",
-         _pool_dx(_first, is_dilated=False)),
+         lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a)),
     ],
     "relu": [
         ("it is the absolute value", lambda x: np.abs(x)),
