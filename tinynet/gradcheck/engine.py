@@ -334,12 +334,8 @@ class _Check:
             return []
         found = search.operations()
         self.report.notes.append(
-            "the result is a plain sum, which sends the same gradient to every element"
-            + (
-                ": this hid a mistake, which random output gradients show"
-                if found
-                else "; so each operation was also checked by itself with random output gradients"
-            )
+            "the result is a plain sum, which sends the same gradient to every element and so hides "
+            "mistakes; each operation was also checked by itself with random output gradients"
         )
         return found
 

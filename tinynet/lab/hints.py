@@ -60,38 +60,29 @@ CHANGES: dict[str, list[Mistake]] = {
 """What a mistake takes in place of an argument, in whichever function."""
 
 
-def _dx_overwritten(
-    dy: Array, w: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Array:
-    """conv2d_dx with `=` in place of `+=`."""
-    padded = tuple(n + sum(pair) for n, pair in zip(size, padding))
-    dx = np.zeros((len(dy), w.shape[1] * groups, *padded), dy.dtype)
-    for at_y, at_w, at_x in reference.products(dy.shape, w.shape, stride, dilation, groups):
-        dx[at_x] = dy[at_y] * w[at_w]
-    return reference.cut(dx, size, padding)
+def _last_alone(right: Callable[..., Array], name: str, axes: int, **given: Any) -> Array:
+    """A gradient with `=` in place of `+=`: the last part that reaches an element counts alone.
 
-
-def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
-    """The same, by one whose outer loops are the kernel's places (i, j)."""
-    dx = np.zeros_like(reference.conv2d_dx(dy, w, **settings))
-    for i, j in np.ndindex(*w.shape[2:]):
-        place = np.zeros_like(w)
-        place[:, :, i, j] = 1
-        reached = reference.conv2d_dx(np.ones_like(dy), place, **settings) > 0
-        dx[reached] = reference.conv2d_dx(dy, w * place, **settings)[reached]
+    name, axes: the argument, and how many of its last axes tell one part from the next.
+    """
+    dx = np.zeros_like(right(**given))
+    ones = {key: np.ones_like(given[key]) for key in ("dy", "w") if key in given}
+    for index in np.ndindex(*given[name].shape[-axes:]):
+        part = np.zeros_like(given[name])
+        part[(..., *index)] = 1
+        reached = right(**given | ones | {name: part}) > 0
+        dx[reached] = right(**given | {name: part * given[name]})[reached]
     return dx
 
 
 def _dx_of_ties(
-    dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any,
-    adds: bool = True,
-) -> Array:  # fmt: skip
-    """max_pool2d_dx that gives dy to every element that equals the largest, by += or by =."""
+    dy: Array, x: Array, y: Array, kernel: Any, stride: Any, padding: Any, dilation: Any
+) -> Array:
+    """max_pool2d_dx that gives dy to every element that equals the largest."""
     padded = reference.pad(x, padding, -np.inf)
     dx = np.zeros(padded.shape, dy.dtype)
     for at_y, _, at_x in reference.windows(dy.shape, kernel, stride, dilation):
-        if padded[at_x] == y[at_y]:
-            dx[at_x] = dy[at_y] + adds * dx[at_x]
+        dx[at_x] += dy[at_y] * (padded[at_x] == y[at_y])
     return reference.cut(dx, x.shape[2:], padding)
 
 
@@ -133,8 +124,8 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("kernel k belongs to group k // (O // groups), not k % groups", _modulo_groups),
     ],
     "conv2d_dx": [
-        (SUMMED, _dx_overwritten),
-        (SUMMED, _dx_overwritten_by_places),
+        (SUMMED, partial(_last_alone, reference.conv2d_dx, "dy", 4)),
+        (SUMMED, partial(_last_alone, reference.conv2d_dx, "w", 2)),
         ("the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
          "dx[:, :, :H, :W]",
          _padded_dx),
@@ -156,7 +147,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
     ],
     "max_pool2d_dx": [
-        (SUMMED, partial(_dx_of_ties, adds=False)),
+        (SUMMED, partial(_last_alone, reference.max_pool2d_dx, "dy", 4)),
         ("of elements that tie, only the first may get dy", _dx_of_ties),
         ("of elements that tie, the last gets dy, not the first",
          lambda x, **a: reference.max_pool2d_dx(
