@@ -175,7 +175,8 @@ DIVIDING, ARCS = ("div", "reciprocal", "rsqrt", "pow"), ("asin", "acos")
 USUAL: tuple[tuple[tuple[str, ...], bool, Callable[[np.ndarray], Any], str], ...] = (
     (LOGARITHMS, False, lambda x: x <= 0, "a logarithm takes numbers above 0: x.clip(1e-8).log()"),
     (("log1p",), False, lambda x: x <= -1, "it takes numbers above -1: x.clip(-1 + 1e-6).log1p()"),
-    (ROOTS, False, lambda x: x < 0, "a root of less than 0, if by rounding: x.clip(1e-8).sqrt()"),
+    (ROOTS, False, lambda x: x < 0,
+     "a root of less than 0: x.clip(1e-8).sqrt(); a where() around it computes it all the same"),
     (DIVIDING, False, lambda x: x == 0,
      "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))"),
     (ARCS, False, lambda x: np.abs(x) > 1,

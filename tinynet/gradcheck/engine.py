@@ -334,7 +334,7 @@ class _Check:
             return []
         found = search.operations()
         self.report.notes.append(
-            "the result is a plain sum, which sends the same gradient to every element and so hides "
+            "the result is a plain sum, which sends the same gradient to every element and hides "
             "mistakes; each operation was also checked by itself with random output gradients"
         )
         return found

@@ -86,7 +86,7 @@ def explain(
             break
         place = following
     return Explanation(
-        name, steps[0].index, float(tensor.array[steps[0].index]), loss.item(), value, steps
+        name, steps[0].index, float(tensor.array[steps[0].index]), loss.item(), value + 0.0, steps
     )
 
 
