@@ -309,6 +309,7 @@ MISTAKES = {
         ),
     ],
     "conv2d": [
+        ("x = np.pad(", "dilation = dilation[:1] * 2; x = np.pad(", r"dilation\[0\] is taken for"),
         ("x = np.pad(", "stride = stride[:1] * 2; x = np.pad(", r"stride\[0\] is taken for both"),
     ],
     "max_pool2d": [

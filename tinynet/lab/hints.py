@@ -45,10 +45,12 @@ def _pairs(name: str) -> list[Mistake]:
 
 CHANGES: dict[str, list[Mistake]] = {
     "w": [(UPSIDE_DOWN, _flipped), (TRANSPOSED, _transposed)],
-    "stride": [("the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])",
-                lambda stride: (1, 1)), *_pairs("stride")],
-    "dilation": [("the dilation is ignored: the elements of a window are that far apart",
-                  lambda dilation: (1, 1)), *_pairs("dilation")],
+    "stride": [*_pairs("stride"),
+               ("the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])",
+                lambda stride: (1, 1))],
+    "dilation": [*_pairs("dilation"),
+                 ("the dilation is ignored: the elements of a window are that far apart",
+                  lambda dilation: (1, 1))],
     "padding": [
         ("padding is ((top, bottom), (left, right)); yours has the two of a pair swapped",
          lambda padding: tuple(pair[::-1] for pair in padding)),
