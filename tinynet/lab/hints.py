@@ -222,12 +222,12 @@ def hint(case: Case, place: int, actual: Array, expected: Array) -> str:
 
 
 def _where(case: Case, wrong: Array) -> str:
-    """By the sign of which argument the wrong elements are told from the right ones."""
-    for name, x in case.arguments.items():
-        if np.shape(x) == wrong.shape and wrong.ndim:
-            for sign, there in (("<", x < 0), ("=", x == 0), (">", x > 0)):
-                if np.array_equal(there, wrong):
-                    return f"they are wrong where {name} {sign} 0, and right elsewhere"
+    """By the sign of which argument the wrong elements of an elementwise function are told."""
+    arrays = {name: x for name, x in case.arguments.items() if isinstance(x, np.ndarray)}
+    for name, x in arrays.items() if {x.shape for x in arrays.values()} == {wrong.shape} else ():
+        for sign, there in (("<", x < 0), ("=", x == 0), (">", x > 0)):
+            if np.array_equal(there, wrong):
+                return f"they are wrong where {name} {sign} 0, and right elsewhere"
     return ""
 
 
