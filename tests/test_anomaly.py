@@ -62,7 +62,8 @@ CURES = [
     (lambda x: x.softmax(0).log(), [1000, 0, -1000], "use log_softmax(x), or F.cross_entropy"),
     (lambda x: x.sigmoid().log(), [-200, 0, 1], "use F.logsigmoid(x)"),
     (lambda x: x.log(), [0, 1, 2], "x.clip(1e-8).log()"),
-    (lambda x: x.sqrt(), [-1, 1, 2], "x.clip(0.0).sqrt()"),
+    (lambda x: x.sqrt(), [-1, 1, 2], "x.clip(1e-8).sqrt()"),
+    (lambda x: x.softmax(0), [-np.inf, -np.inf, -np.inf], "or mask with -1e9"),
     (lambda x: x.sqrt(), [0, 1, 2], "(x + 1e-8).sqrt()"),
     (lambda x: x**0.5, [0, 1, 2], "(x + 1e-8).sqrt()"),
     (lambda x: x.exp(), [100, 1, 2], "infinite above 89 in float32"),
@@ -70,7 +71,7 @@ CURES = [
     (lambda x: x.rsqrt(), [0, 1, 2], "it divides by 0: x / (y + 1e-8)"),
     (lambda x: tinynet.where(x != 0, 1 / x, 0 * x), [0, 1, 2], "where(y == 0, 1.0, y)"),
     (lambda x: x.log1p(), [-1, 1, 2], "x.clip(-1 + 1e-6).log1p()"),
-    (lambda x: x.acos(), [1.5, 0, 0], "x.clip(-1, 1)"),
+    (lambda x: x.acos(), [1.5, 0, 0], "to 1: x.clip(-1 + 1e-6, 1 - 1e-6)"),
     (lambda x: x.acos(), [1, 0, 0], "x.clip(-1 + 1e-6, 1 - 1e-6)"),
     (lambda x: x**2, [-1e30, 1, 2], "beyond 3.4e+38, the largest number in float32"),
 ]
@@ -83,6 +84,23 @@ def test_the_usual_cases_come_with_their_cure(row):
     with pytest.raises(AnomalyError) as caught, tinynet.detect_anomaly():
         function(x).sum().backward()
     assert cure in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cure", "bad"),
+    [
+        ("x.clip(1e-8).sqrt()", -1),
+        ("x.clip(1e-8).log()", 0),
+        ("x.clip(-1 + 1e-6).log1p()", -1),
+        ("x.clip(-1 + 1e-6, 1 - 1e-6).acos()", 1.5),
+        ("x.clip(max=50.0).exp()", 100),
+        ("(x + 1e-8).sqrt()", 0),
+    ],
+)
+def test_what_is_recommended_has_a_finite_gradient_where_it_is_needed(cure, bad):
+    x = tinynet.tensor([bad], dtype="float32", requires_grad=True)
+    eval(cure, {"x": x}).sum().backward()
+    assert np.isfinite(x.grad.numpy()).all()
 
 
 def test_the_first_bad_operation_is_named_and_not_the_last():

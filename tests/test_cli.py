@@ -689,6 +689,27 @@ def conv2d_dx(dy, w, size, stride, padding, dilation, groups):
 
 def composed(x):
     return (x * 2).tanh()
+
+
+@tinynet.differentiable
+def my_mse(pred, target):
+    d = pred - target
+    return np.mean(d * d), lambda dy: dy * 2 * d / d.size
+
+
+@tinynet.differentiable
+def my_scores(q, k, mask=None):
+    return q @ k.T, lambda dy: dy @ k, lambda dy: dy.T @ q
+
+
+@tinynet.differentiable
+def my_rows(idx, table):
+    def dt(dy):
+        dtable = np.zeros_like(table)
+        np.add.at(dtable, idx, dy)
+        return dtable
+
+    return table[idx], None, dt
 """
 )
 
@@ -702,7 +723,7 @@ def my_op(here):
 def test_gradcheck_finds_inputs_for_an_operation_in_a_file_and_names_what_is_wrong(my_op, capsys):
     assert main(["gradcheck", "--file", f"{my_op}:my_dense"]) == 1
     assert "my_dense, argument w" in capsys.readouterr().out
-    for name in ("my_pool", "composed"):
+    for name in ("my_pool", "composed", "my_mse", "my_scores", "my_rows"):
         assert main(["gradcheck", "--file", f"{my_op}:{name}"]) == 0
         assert "agree" in capsys.readouterr().out
 

@@ -502,3 +502,59 @@ def test_tiny_gradients_and_float32_inside_are_no_thresholds():
 
     assert gradcheck(lambda x: x.exp() * 1e-30, rng.standard_normal(5))
     assert gradcheck(in_float32, np.array([1.5, -2.25, 0.5]))
+
+
+def test_what_a_layer_holds_constant_by_decision_is_no_path_that_was_cut():
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(5, 3, padding_idx=0, rng=rng)
+
+        def forward(self, x):
+            return self.table(x).tanh().sum(1) * self.table(x[:, :1]).exp()[:, 0]
+
+    words = np.array([[1, 2, 0], [0, 3, 0]])
+    report = gradcheck_model(Bag(), words)
+    assert report, report
+    weight = rng.standard_normal((5, 3))
+    assert gradcheck(lambda w: F.embedding(words, w, padding_idx=0) ** 2, weight)
+    report = gradcheck(lambda w: F.embedding(words, w * w.detach(), padding_idx=0), weight)
+    assert report.failures[0].cause == "detached from the graph"
+
+
+@pytest.mark.parametrize(("factor", "is_right"), [(1.0, True), (2.0, False)])
+def test_a_function_that_takes_a_gradient_inside_is_checked(factor, is_right):
+    @tinynet.differentiable
+    def cube(x):
+        return x**3, lambda dy: factor * 3 * x**2 * dy
+
+    def penalty(x, w):
+        with tinynet.enable_grad():
+            (slope,) = tinynet.autograd.grad((x @ w).tanh().sum(), [x], create_graph=True)
+        return cube(slope).sum(1)
+
+    report = gradcheck(penalty, rng.standard_normal((3, 2)), rng.standard_normal((2, 4)))
+    assert bool(report) is is_right
+    assert {failure.op for failure in report.failures} <= {"cube"}
+
+
+def test_a_gradient_where_nothing_moves_is_called_that():
+    @tinynet.differentiable
+    def straight_through(x):
+        return np.round(x), lambda dy: dy
+
+    (failure,) = gradcheck(straight_through, np.array([0.3, 1.6, -2.2])).failures
+    assert failure.cause == "a gradient where the result does not move"
+    assert "straight-through estimator" in failure.evidence
+
+
+def test_calls_that_differ_by_little_are_shown_with_the_digits_that_differ():
+    calls = []
+
+    def fading(x):
+        calls.append(1)
+        return x * (1 + 1e-9 / len(calls))
+
+    (failure,) = gradcheck(fading, np.array([1.5])).failures
+    assert failure.cause == "state carried from call to call"
+    assert len(set(failure.evidence.partition(" give ")[2].split(", ")[:3])) == 3

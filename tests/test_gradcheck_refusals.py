@@ -144,7 +144,7 @@ def test_a_mistake_that_a_plain_sum_hides_is_found_all_the_same(rng):
 
     report = gradcheck(lambda x: backwards(x).sum(), rng.standard_normal(4))
     assert [(f.op, f.input) for f in report.failures] == [("backwards", "x")]
-    assert "this hid a mistake" in str(report)
+    assert "a plain sum, which sends the same gradient to every element and hides" in str(report)
     right = gradcheck(lambda x: (x * x).sum(), rng.standard_normal(4))
     assert right
     assert "each operation was also checked by itself" in str(right)

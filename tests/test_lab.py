@@ -190,7 +190,7 @@ WRONG = [
     (f"def conv2d({ARGUMENTS}):\n    return conv2d({ARGUMENTS})\n", r"RecursionError in line \d"),
     (f"def conv2d({ARGUMENTS}):\n    raise NotImplementedError\n", "NotImplementedError in line 2"),
     (
-        wrapped("    seen.append(1)\n    return inner(*args) * (1 + (len(seen) > 20))"),
+        wrapped("    seen.append(1)\n    return inner(*args) * (1 + (len(seen) > 3))"),
         "conv2d keeps state: the same inputs give another result the next time",
     ),
     (
@@ -252,6 +252,13 @@ WRONG = [
     ),
     (
         wrapped(
+            "    key = args[1].tobytes()\n    known = dict(seen)\n    if key not in known:\n"
+            "        seen.append((key, inner(*args)))\n    return dict(seen)[key].copy()"
+        ),
+        "case 1 of 18 .* a cache must not go by the shapes, or some of the arrays, alone",
+    ),
+    (
+        wrapped(
             "    x, w, b, *others = args\n"
             "    return inner(x, w, None if b is None else b * w[0].size, *others)"
         ),
@@ -301,13 +308,32 @@ MISTAKES = {
             "is 0.5 times .* over the 2 examples of the batch it is the sum",
         ),
     ],
+    "conv2d": [
+        ("x = np.pad(", "dilation = dilation[:1] * 2; x = np.pad(", r"dilation\[0\] is taken for"),
+        ("x = np.pad(", "stride = stride[:1] * 2; x = np.pad(", r"stride\[0\] is taken for both"),
+    ],
     "max_pool2d": [
         ("constant_values=-np.inf", "constant_values=0", "must count as -inf"),
         ("np.full((*x.shape[:2], OH, OW), -np.inf, x.dtype)", "np.zeros((), x.dtype)", "from 0"),
     ],
-    "max_pool2d_dx": [("free &= ~wins", "free &= True", "only the first may get dy")],
+    "max_pool2d_dx": [
+        ("free &= ~wins", "free &= True", "only the first may get dy"),
+        ("+= dy * wins", "[wins] = (dy * wins)[wins]", "must get the sum: `\\+=`, not `=`"),
+        ("(kernel[0]):", "(kernel[0])[::-1]:", "wrong values of dx"),
+        (
+            "for i in range(kernel[0]):\n        for j in range(kernel[1]):",
+            "for i in range(kernel[0])[::-1]:\n        for j in range(kernel[1])[::-1]:",
+            "that tie, the last gets dy",
+        ),
+        (
+            "for i in range(kernel[0]):\n        for j in range(kernel[1]):",
+            "for j in range(kernel[1]):\n        for i in range(kernel[0]):",
+            "the first of the columns gets dy",
+        ),
+    ],
     "relu": [
         ("np.maximum(x, 0)", "np.abs(x)", "absolute value"),
+        ("np.maximum(x, 0)", "np.maximum(x, 0.25 * x)", "wrong where x < 0, and right elsewhere"),
         ("dy * (y > 0)", "dy * (y >= 0)", "at y = 0 the gradient is 0"),
         ("dy * (y > 0)", "dy * (dy > 0)", "the mask is that of dy"),
     ],
@@ -320,6 +346,8 @@ MISTAKES = {
         ("return dx / len(x)", "return dx", "yours is 4 times .* it is the mean"),
         ("x - x.max(axis=1, keepdims=True)", "x", "RuntimeWarning|wrong values"),
         ("dx[np.arange(len(x)), target] -= 1", "pass", "the 1 of the target is missing"),
+        ("].mean()", "].mean() / np.log(2)", "1.443 times .*: log is the natural logarithm"),
+        ("return -log", "return log", "-1 times what is expected: the sign is wrong"),
     ],
     "sgd": [
         (
@@ -328,6 +356,7 @@ MISTAKES = {
             "lr belongs outside of b",
         ),
         ("p - lr * new_b", "p + lr * new_b", "uphill"),
+        ("p - lr * new_b", "p - lr * g", r"moves by lr \* b, of the new b"),
         ("momentum * b + g", "momentum * b + (1 - momentum) * g", "not multiplied by"),
         ("new_b = momentum * b + g", "b *= momentum; new_b = b + g", "changes its input b"),
         ("return p - lr * new_b, new_b", "return p - lr * new_b", "must return new p and new b"),

@@ -121,6 +121,12 @@ def _advice(operands: list[Operand], call: _Call | None) -> str:
             "step: use a smaller learning rate, or limit the gradient with "
             "nn.utils.clip_grad_norm_; with detect_anomaly() around it all the step is looked at"
         )
+    given = next(array for name, array, _ in call.inputs if name == bad.name)
+    if np.isneginf(given[~np.isfinite(given)]).all():
+        return (
+            f"{bad.name} is -inf in places, as masked scores are: where nothing but -inf meets, "
+            "the result is 0 / 0. Leave a place of each row unmasked, or mask with -1e9"
+        )
     return (
         f"{bad.name} was bad before this operation, the first to be looked at: check the data, and "
         "whatever made them"
@@ -169,10 +175,12 @@ DIVIDING, ARCS = ("div", "reciprocal", "rsqrt", "pow"), ("asin", "acos")
 USUAL: tuple[tuple[tuple[str, ...], bool, Callable[[np.ndarray], Any], str], ...] = (
     (LOGARITHMS, False, lambda x: x <= 0, "a logarithm takes numbers above 0: x.clip(1e-8).log()"),
     (("log1p",), False, lambda x: x <= -1, "it takes numbers above -1: x.clip(-1 + 1e-6).log1p()"),
-    (ROOTS, False, lambda x: x < 0, "a root of less than 0, if by rounding: x.clip(0.0).sqrt()"),
+    (ROOTS, False, lambda x: x < 0,
+     "a root of less than 0: x.clip(1e-8).sqrt(); a where() around it computes it all the same"),
     (DIVIDING, False, lambda x: x == 0,
      "it divides by 0: x / (y + 1e-8), or where(y == 0, 0.0, x / where(y == 0, 1.0, y))"),
-    (ARCS, False, lambda x: np.abs(x) > 1, "it takes numbers from -1 to 1: x.clip(-1, 1)"),
+    (ARCS, False, lambda x: np.abs(x) > 1,
+     "it takes numbers from -1 to 1: x.clip(-1 + 1e-6, 1 - 1e-6)"),
     (ROOTS, True, lambda x: np.abs(x) < 1e-6,
      "the slope of a root is infinite at 0; stay away from it: (x + 1e-8).sqrt()"),
     (LOGARITHMS, True, lambda x: x == 0,

@@ -37,6 +37,7 @@ SAME_NAMES = {
     "padding": ("padding", "pad", "p"),
     "dilation": ("dilation", "d"),
     "groups": ("groups", "g"),
+    "index": ("index", "indices", "idx", "ids"),
 }
 PLAIN: Values = {
     "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "axis": -1, "dim": -1, "eps": 1e-5,
@@ -66,7 +67,7 @@ SHAPES: dict[str, list[dict[str, Any]]] = {
     "linear": [{"x": (3, 4), "w": w, "b": b} for w, b in (
         ((2, 4), (2,)), ((4, 2), (2,)), ((3, 4), (3, 4)),
     )],
-    "elementwise": [{"x": x, "b": b, "others": b} for x, b in (
+    "elementwise": [{"x": x, "b": b, "index": "labels", "others": b} for x, b in (
         ((3, 4), (3, 4)), ((3, 4), (4, 2)), ((2, 3, 4), (2, 3, 4)), ((2, 3, 6, 6), (2, 3, 6, 6)),
     )],
 }  # fmt: skip
@@ -163,8 +164,10 @@ class _Parameters:
 
     def arrays(self, settings: Values, rng: np.random.Generator) -> Iterator[Values]:
         """Arrays for the parameters that take them, in the shapes that may fit."""
-        kind, groups = self.kind, settings.get(self.playing("groups") or "", 1)
-        for shapes in _shapes(kind, "transpose" in self.name, groups):
+        groups = settings.get(self.playing("groups") or "", 1)
+        kinds = [self.kind] if settings else dict.fromkeys((self.kind, "elementwise"))
+        every = ((kind, _shapes(kind, "transpose" in self.name, groups)) for kind in kinds)
+        for kind, shapes in ((kind, shapes) for kind, found in every for shapes in found):
             values: Values = {}
             for parameter, role in self.roles.items():
                 if role in shapes:

@@ -79,7 +79,10 @@ def _model(args: argparse.Namespace) -> Report:
     name = check_model(args.model or "digits_cnn")
     manual_seed(args.seed)
     model, shape = built(name, args.shape, num_classes=10)
-    batch = (randn(4, *shape), randint(0, 10, (4,)))
+    x = randn(4, *shape)
+    scores: tuple[int, ...] = getattr(model(x), "shape", ())
+    is_classifier = len(scores) > 1 and scores[1] > 1
+    batch = (x, randint(0, scores[1], (4, *scores[2:]))) if is_classifier else x
     with announced(f"comparing the gradients of {name} with finite differences"):
         report = gradcheck_model(model, batch, seed=args.seed)
     report.op = name

@@ -334,12 +334,8 @@ class _Check:
             return []
         found = search.operations()
         self.report.notes.append(
-            "the result is a plain sum, which sends the same gradient to every element"
-            + (
-                ": this hid a mistake, which random output gradients show"
-                if found
-                else "; so each operation was also checked by itself with random output gradients"
-            )
+            "the result is a plain sum, which sends the same gradient to every element and hides "
+            "mistakes; each operation was also checked by itself with random output gradients"
         )
         return found
 
@@ -371,7 +367,7 @@ class _Check:
                     return found
                 if not _kinky(verdicts):
                     self.report.notes.append(
-                        (why or "as this is too many")
+                        (why or "these are too many")
                         + ", so the check was repeated at a random point nearby, off the kinks: "
                         f"{sum(there.checked.values())} numbers agree there"
                     )

@@ -56,6 +56,10 @@ from tinynet.gradcheck.trace import (
 from tinynet.guard import is_foreign
 
 NOT_FINITE = "the gradient is not finite"
+FLAT = (
+    "{} stays as it is when {} moves a little, so 0 is right; what passes dy on by intent, as a "
+    "straight-through estimator does, no difference can check"
+)
 SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
 MULTIPLES = -(2.0**10), 2.0**-30
 """Of the output gradient: exact, and far beyond what a mask, a limit or a threshold lets pass."""
@@ -324,9 +328,11 @@ class Search:
         elements = by_element(base, step)
         if verdict.kind == "outside" and not elements.wrong(base.gradient, limits).any():
             return None
-        index = _fill(failure, elements, base.gradient, limits)
-        if call.node is not self.trace.output.node and failure.input in self.subject.targets:
-            self._as_seen_from_outside(failure, index)
+        _fill(failure, elements, base.gradient, limits)
+        if not elements.jacobian.any():
+            failure.cause = "a gradient where the result does not move"
+            failure.evidence = FLAT.format(call.name, call.names[place])
+            return failure
         written = getattr(call.body, "written_as", call.body)
         code = getattr(inspect.unwrap(written), "__code__", written)
         plain = [is_array(arg, "f") and np.ptp(arg) == 0 for arg in call.args]  # hides much
@@ -387,19 +393,6 @@ class Search:
             elsewhere=elsewhere,
         )
 
-    def _as_seen_from_outside(self, failure: Failure, index: tuple[int, ...]) -> None:
-        """Give the element's numbers as the caller sees them: in `.grad`, for the whole."""
-        x = self.subject.targets[failure.input]
-        if len(index) != x.ndim:
-            return
-        v = np.zeros(x.shape)
-        v[index] = 1.0
-        f = self.subject.function_of(failure.input)
-        gradient = self.subject.gradients(self.u)[failure.input]
-        verdict = judge(base_of(f, x.array, self.u, gradient), v, self.limits)
-        if verdict.kind == "wrong":
-            failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
-
     # ----- between the operations ---------------------------------------------------------------
 
     def _between(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
@@ -442,16 +435,14 @@ def _with_slope(failure: Failure, verdict: Verdict) -> Failure:
     return failure
 
 
-def _fill(
-    failure: Failure, elements: Elements, analytic: np.ndarray, limits: Limits
-) -> tuple[int, ...]:
-    """Write into a failure which elements are wrong; returns the index of the worst."""
+def _fill(failure: Failure, elements: Elements, analytic: np.ndarray, limits: Limits) -> None:
+    """Write into a failure which elements are wrong, and the numbers of the worst."""
     wrong = elements.wrong(analytic, limits)
     difference = np.abs(analytic - elements.numeric)
     if not wrong.any():  # ties: each element is possible by itself, all together are not
         wrong = difference > 10 * elements.noise + 1e-6 * np.abs(analytic)
     if not wrong.any():
-        return ()
+        return
     place = np.unravel_index(int(np.argmax(np.where(wrong, difference, -1))), analytic.shape)
     index = tuple(int(i) for i in place)
     size = np.maximum(np.abs(analytic), np.abs(elements.numeric))
@@ -459,4 +450,3 @@ def _fill(
     failure.analytic, failure.numeric = float(analytic[index]), float(elements.numeric[index])
     failure.count, failure.total = int(wrong.sum()), wrong.size
     failure.worst = float((difference[wrong] / size[wrong]).max())
-    return index

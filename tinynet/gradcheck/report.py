@@ -132,7 +132,8 @@ class Report:
     def summary(self) -> str:
         """The outcome in one line."""
         count = sum(self.checked.values())
-        kinks = f", {self.skipped_kinks} on a kink" if self.skipped_kinks else ""
+        compared = f"{count} {'number' if count == 1 else 'numbers'} compared"
+        compared += f", {self.skipped_kinks} on a kink" if self.skipped_kinks else ""
         if self.failures:
             wrong = dict.fromkeys(
                 name for failure in self.failures for name in failure.affected or [failure.input]
@@ -142,7 +143,7 @@ class Report:
             return f"{self.op}: WRONG gradient of {_listed(list(wrong))}"
         return (
             f"{self.op}: gradients of {_listed(list(self.checked))} agree "
-            f"({count} numbers compared{kinks}, largest relative error {self.worst:.1e})"
+            f"({compared}, largest relative error {self.worst:.1e})"
         )
 
     def raise_for_failures(self) -> None:

@@ -73,8 +73,9 @@ def unstable(subject: Subject, first: np.ndarray) -> Failure | None:
             break
     results += [subject.outcome().y for _ in range(5)]
     if _systematic(results[1:]):
-        place = np.unravel_index(np.argmax(np.abs(results[2] - results[1])), first.shape)
-        values = ", ".join(f"{y[place]:.4g}" for y in results[1:5])
+        place = np.unravel_index(np.argmax(np.abs(results[1] - first)), first.shape)
+        short, full = ([f"{y[place]:{form}}" for y in results[:4]] for form in (".4g", ".17g"))
+        values = ", ".join(short if len({*short}) > 1 else full)
         text = f"calls with the same input give {values}, ... for one element: something is "
         text += "remembered between calls"
         return Failure(op, "", layer=layer, cause=STATE, evidence=f"{op} {text}")

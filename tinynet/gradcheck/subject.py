@@ -9,7 +9,7 @@ import random
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from tinynet import autograd, grad_mode
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Function, Outcome
 from tinynet.gradcheck.trace import plain
+from tinynet.nn.functional import vectors
 from tinynet.nn.module import Module
 from tinynet.random import default_rng
 from tinynet.tensor import Tensor
@@ -54,6 +55,8 @@ class Subject:
             tensor.requires_grad_()
         self._run = run
         self._draws: list[tuple[Callable[[Any], None], Any]] = []  # how to set generators back
+        self._mode: Callable[[], Any] = grad_mode.no_grad  # where values alone are wanted
+        self.constants: list[Tensor] = []  # that the last run made
 
     def run(self) -> Tensor:
         """The function at the present values, recorded. Raises TypeError unless it is a tensor."""
@@ -65,17 +68,34 @@ class Subject:
             )
         return y
 
-    def outcome(self) -> Outcome:
-        """Values and branches at the present values; nothing is recorded."""
+    def outcome(self, held: Sequence[Tensor] = ()) -> Outcome:
+        """Values and branches at the present values; nothing is recorded.
+
+        held: what the function makes constants of, in another run, to be the same in this one.
+        """
         branches: list[kinks.Branch] = []
+        again, self.constants = iter(held), []
 
         def observer(op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Any) -> None:
             operation = autograd.state.operation
             if operation.kinks is not None:
                 branches.append(kinks.branch(op, operation.kinks, map(plain, args), settings))
 
-        with grad_mode.no_grad(), autograd.observe(observer):
-            y = self.run()
+        def constant(y: Tensor) -> Tensor:
+            self.constants.append(next(again, y.detach()))
+            return self.constants[-1]
+
+        token = vectors.constant.set(constant)
+        try:
+            with self._mode(), autograd.observe(observer):
+                y = self.run()
+        except RuntimeError:
+            if self._mode is contextlib.nullcontext:
+                raise
+            self._mode = contextlib.nullcontext  # it takes a gradient inside, if nothing else
+            return self.outcome(held)
+        finally:
+            vectors.constant.reset(token)
         return Outcome(np.array(y.array, np.float64), branches)
 
     def hold_draws(self) -> bool:
@@ -119,11 +139,14 @@ class Subject:
         return _holding([(self.targets[name], value) for name, value in values.items()])
 
     def function_of(self, name: str) -> Function:
-        """The function of one target alone, the others staying as they are."""
+        """The function of one target alone; the others, and its constants, stay as they are."""
+        if self.constants:
+            self.outcome()
+        held = self.constants
 
         def f(x: np.ndarray) -> Outcome:
             with self.at({name: x}):
-                return self.outcome()
+                return self.outcome(held)
 
         return f
 

@@ -73,15 +73,9 @@ def _judge_apart(
         work = Path(scratch, "work")  # so that what it writes does not lie in the class's folder
         work.mkdir()
         given = [exercise.name, str(path), str(result)]
-        command = [
-            sys.executable,
-            "-c",
-            IN_CHILD,
-            *given,
-            *map(str, (timeout, memory, train_seconds)),
-        ]
+        limits = map(str, (timeout, memory, train_seconds))
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", IN_CHILD, *given, *limits],
             cwd=work,
             env=_environment(scratch),
             stdin=subprocess.DEVNULL,

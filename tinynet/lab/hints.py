@@ -34,41 +34,46 @@ def _transposed(w: Array) -> Array:
     return w.swapaxes(2, 3)
 
 
+def _pairs(name: str) -> list[Mistake]:
+    """What is done wrong with a pair (vertical, horizontal)."""
+    return [
+        (f"the two of {name} are swapped; it is (vertical, horizontal)", lambda pair: pair[::-1]),
+        (f"{name}[0] is taken for both directions", lambda pair: (pair[0], pair[0])),
+        (f"{name}[1] is taken for both directions", lambda pair: (pair[1], pair[1])),
+    ]
+
+
 CHANGES: dict[str, list[Mistake]] = {
     "w": [(UPSIDE_DOWN, _flipped), (TRANSPOSED, _transposed)],
-    "stride": [("the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])",
+    "stride": [*_pairs("stride"),
+               ("the stride is ignored: window (p, q) begins at (p*stride[0], q*stride[1])",
                 lambda stride: (1, 1))],
-    "dilation": [("the dilation is ignored: the elements of a window are that far apart",
+    "dilation": [*_pairs("dilation"),
+                 ("the dilation is ignored: the elements of a window are that far apart",
                   lambda dilation: (1, 1))],
     "padding": [
         ("padding is ((top, bottom), (left, right)); yours has the two of a pair swapped",
          lambda padding: tuple(pair[::-1] for pair in padding)),
         (ONE_SIDE, lambda padding: tuple((sum(pair), 0) for pair in padding)),
         (ONE_SIDE, lambda padding: tuple((0, sum(pair)) for pair in padding)),
+        *_pairs("padding"),
     ],
 }  # fmt: skip
 """What a mistake takes in place of an argument, in whichever function."""
 
 
-def _dx_overwritten(
-    dy: Array, w: Array, size: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Array:
-    """conv2d_dx with `=` in place of `+=`."""
-    padded = tuple(n + sum(pair) for n, pair in zip(size, padding))
-    dx = np.zeros((len(dy), w.shape[1] * groups, *padded), dy.dtype)
-    for at_y, at_w, at_x in reference.products(dy.shape, w.shape, stride, dilation, groups):
-        dx[at_x] = dy[at_y] * w[at_w]
-    return reference.cut(dx, size, padding)
+def _last_alone(right: Callable[..., Array], name: str, axes: int, **given: Any) -> Array:
+    """A gradient with `=` in place of `+=`: the last part that reaches an element counts alone.
 
-
-def _dx_overwritten_by_places(dy: Array, w: Array, **settings: Any) -> Array:
-    """The same, by one whose outer loops are the kernel's places (i, j)."""
-    dx = np.zeros_like(reference.conv2d_dx(dy, w, **settings))
-    for i, j in np.ndindex(*w.shape[2:]):
-        place = np.zeros_like(w)
-        place[:, :, i, j] = 1
-        reached = reference.conv2d_dx(np.ones_like(dy), place, **settings) > 0
-        dx[reached] = reference.conv2d_dx(dy, w * place, **settings)[reached]
+    name, axes: the argument, and how many of its last axes tell one part from the next.
+    """
+    dx = np.zeros_like(right(**given))
+    ones = {key: np.ones_like(given[key]) for key in ("dy", "w") if key in given}
+    for index in np.ndindex(*given[name].shape[-axes:]):
+        part = np.zeros_like(given[name])
+        part[(..., *index)] = 1
+        reached = right(**given | ones | {name: part}) > 0
+        dx[reached] = right(**given | {name: part * given[name]})[reached]
     return dx
 
 
@@ -81,6 +86,11 @@ def _dx_of_ties(
     for at_y, _, at_x in reference.windows(dy.shape, kernel, stride, dilation):
         dx[at_x] += dy[at_y] * (padded[at_x] == y[at_y])
     return reference.cut(dx, x.shape[2:], padding)
+
+
+def _sloping(x: Array, order: Array) -> Array:
+    """The images with their ties broken, in favour of the places that come last in an order."""
+    return x + 1e-6 * order.astype(np.float64)
 
 
 def _padded_dx(dy: Array, w: Array, size: Any, padding: Any, **a: Any) -> Array:
@@ -116,8 +126,8 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("kernel k belongs to group k // (O // groups), not k % groups", _modulo_groups),
     ],
     "conv2d_dx": [
-        (SUMMED, _dx_overwritten),
-        (SUMMED, _dx_overwritten_by_places),
+        (SUMMED, partial(_last_alone, reference.conv2d_dx, "dy", 4)),
+        (SUMMED, partial(_last_alone, reference.conv2d_dx, "w", 2)),
         ("the padding is not cut off at the top and left: dx[:, :, top:top+H, left:left+W], not "
          "dx[:, :, :H, :W]",
          _padded_dx),
@@ -139,7 +149,14 @@ MISTAKES: dict[str, list[Mistake]] = {
         ("it is the minimum", lambda x, **a: -reference.max_pool2d(-x, **a)),
     ],
     "max_pool2d_dx": [
+        (SUMMED, partial(_last_alone, reference.max_pool2d_dx, "dy", 4)),
         ("of elements that tie, only the first may get dy", _dx_of_ties),
+        ("of elements that tie, the last gets dy, not the first",
+         lambda x, **a: reference.max_pool2d_dx(
+            x=_sloping(x, np.arange(x[0, 0].size).reshape(x.shape[2:])), **a)),
+        ("of elements that tie, the first of the columns gets dy, not the first of the rows",
+         lambda x, **a: reference.max_pool2d_dx(
+            x=_sloping(x, -np.arange(x[0, 0].size).reshape(x.shape[:1:-1]).T), **a)),
         ("the window's gradient is spread over all its elements; only the largest moves y",
          lambda dy, x, y, **a: _dx_of_ties(dy, np.zeros_like(x), np.zeros_like(y), **a)),
     ],
@@ -169,6 +186,8 @@ MISTAKES: dict[str, list[Mistake]] = {
          lambda p, g, b, lr, momentum: _sgd(p, momentum * (momentum * b + g) + g, lr)),
         ("the two results are exchanged: return p, b",
          lambda **a: reference.sgd(**a)[::-1]),
+        ("p moves by lr * g; it moves by lr * b, of the new b",
+         lambda p, g, b, lr, momentum: _sgd(p, g, lr)),
         ("p moves by the old buffer, or the old one comes back; update b first",
          lambda p, g, b, lr, momentum: _sgd(p, b, lr)),
     ],
@@ -177,19 +196,39 @@ MISTAKES: dict[str, list[Mistake]] = {
 
 OVER_THE_BATCH = {"conv2d_dw": "sum", "cross_entropy": "mean", "cross_entropy_dx": "mean"}
 """What the answers of these are."""
+FACTORS = (
+    (-1, "the sign is wrong"),
+    (1 / math.log(2), "log is the natural logarithm, not log2"),
+    (1 / math.log(10), "log is the natural logarithm, not log10"),
+)
 
 
 def hint(case: Case, place: int, actual: Array, expected: Array) -> str:
     """The mistake that gives exactly this wrong answer, in words; empty if none is known to.
 
-    place: of the answer among those of the case's function.
+    place: of the answer among those of the case's function. Of the wrong shape it may be too.
     """
     for words, wrong in _mistaken(case):
-        answers = wrong if isinstance(wrong, tuple) else (wrong,)
-        one = np.asarray(answers[place])[tuple(map(slice, expected.shape))]
-        if one.shape == expected.shape and not unlike(actual, one.astype(expected.dtype)).any():
+        one = np.asarray((wrong if isinstance(wrong, tuple) else (wrong,))[place])
+        if actual.shape == expected.shape:
+            one = one[tuple(map(slice, expected.shape))]
+        if one.shape == actual.shape and not unlike(actual, one.astype(expected.dtype)).any():
             return words
-    return _factor(case, actual, expected)
+    if actual.shape != expected.shape:
+        return ""
+    if np.isfinite(expected).all() and not np.isfinite(actual).all():
+        return "NaN or infinity: does e^x overflow, or is there a division by 0?"
+    return _factor(case, actual, expected) or _where(case, unlike(actual, expected))
+
+
+def _where(case: Case, wrong: Array) -> str:
+    """By the sign of which argument the wrong elements of an elementwise function are told."""
+    arrays = {name: x for name, x in case.arguments.items() if isinstance(x, np.ndarray)}
+    for name, x in arrays.items() if {x.shape for x in arrays.values()} == {wrong.shape} else ():
+        for sign, there in (("<", x < 0), ("=", x == 0), (">", x > 0)):
+            if np.array_equal(there, wrong):
+                return f"they are wrong where {name} {sign} 0, and right elsewhere"
+    return ""
 
 
 def _mistaken(case: Case) -> Iterator[tuple[str, Any]]:
@@ -222,4 +261,4 @@ def _factor(case: Case, actual: Array, expected: Array) -> str:
     N, wanted = len(first), OVER_THE_BATCH.get(case.function)
     if wanted and any(math.isclose(factor, by, rel_tol=1e-3) for by in (N, 1 / N)):
         told += f": over the {N} examples of the batch it is the {wanted}"
-    return told
+    return told + next((f": {why}" for by, why in FACTORS if math.isclose(factor, by)), "")

@@ -7,6 +7,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tinynet import kernels
@@ -62,23 +63,18 @@ def _kernel_set() -> Iterator[None]:
         kernels.use(before)
 
 
+@dataclass
 class _Judging:
     """A submission on its way: each method is a stage, and raises Problem where it ends."""
 
-    def __init__(
-        self,
-        exercise: Exercise,
-        path: Path,
-        seconds: float,
-        tell: Callable[[str], object],
-        note: Callable[[Report], object],
-    ) -> None:
-        self.exercise = exercise
-        self.path = path
-        self.seconds = seconds
-        self.tell = tell
-        self.note = note
-        self.report = Report(exercise.name, str(path))
+    exercise: Exercise
+    path: Path
+    seconds: float
+    tell: Callable[[str], object]
+    note: Callable[[Report], object]
+
+    def __post_init__(self) -> None:
+        self.report = Report(self.exercise.name, str(self.path))
         self.functions: Functions = {}
 
     def loading(self) -> None:

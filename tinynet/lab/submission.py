@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import gc
 import os
 import sys
@@ -139,9 +140,10 @@ def check_case(path: Path, function: Callable[..., Any], case: Case) -> None:
 def _check_answer(case: Case, place: int, actual: Any, expected: Any, detail: str) -> None:
     name = OUTPUTS[case.function][place]
     kind = wrong_kind(name, actual, expected)
-    if kind:
-        raise Problem(kind, detail)
     array = np.asarray(actual)
+    if kind:
+        guess = hint(case, place, array, expected) if array.shape != expected.shape else ""
+        raise Problem(f"{kind}: {guess}" if guess else kind, detail)
     if not unlike(array, expected).any():
         return
     guess = hint(case, place, array, expected)
@@ -159,17 +161,15 @@ def _check_state(
 ) -> None:
     """Raise Problem if another call changes the first result, or is answered differently."""
     kept = copy.deepcopy(first)
-    other = _others(case.arguments)
-    second = _answers(
-        guarded(path, "when called with other numbers", lambda: function(*other.values())),
-        len(first),
-    )
-    right = _answers(getattr(reference, case.function)(**other), len(first))
-    if _alike(second, kept) and not _alike(second, right):
-        raise Problem(
-            f"{case.function} answers other numbers with what it computed before; a cache must not "
-            "go by the shapes alone"
-        )
+    for other in _others(case.arguments):
+        call = functools.partial(function, *other.values())
+        second = _answers(guarded(path, "when called with other numbers", call), len(first))
+        right = getattr(reference, case.function)
+        if _alike(second, kept) and not _alike(second, _answers(right(**other), len(first))):
+            raise Problem(
+                f"{case.function} answers other numbers with what it computed before; a cache must "
+                "not go by the shapes, or some of the arrays, alone"
+            )
     if not all(np.array_equal(old, copied) for old, copied in zip(first, kept)):
         raise Problem(
             f"a later call of {case.function} changes the array that an earlier one returned; "
@@ -233,7 +233,8 @@ LONGEST = 1 << 20  # bytes of a file
 
 def _not_own(function: str, foreign: dict[str, None]) -> str:
     """What to say of a submission that lets others do the work."""
-    name = next(iter(foreign))
+    others = [name for name in foreign if name.partition(".")[0] != "tinynet"]
+    name = next(iter(others or foreign))  # an import looks into all modules, tinynet's too
     if name == "sys.setprofile":
         return f"{function} calls {name}, by which is seen who does the work: leave it alone"
     if name.partition(".")[0] == "tinynet":
@@ -244,14 +245,11 @@ def _not_own(function: str, foreign: dict[str, None]) -> str:
     return f"{function} calls {name.partition('.')[0]}: write it yourself, in Python and NumPy"
 
 
-def _others(arguments: Arguments) -> Arguments:
-    """The same shapes with other numbers: every float array the other way round, and doubled."""
-    return {
-        name: 2 * value[::-1].copy()
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
-        else value
-        for name, value in arguments.items()
-    }
+def _others(arguments: Arguments) -> Iterator[Arguments]:
+    """The same shapes with other numbers: each float array alone doubled, the other way round."""
+    for name, value in arguments.items():
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            yield {**arguments, name: 2 * value[::-1].copy()}
 
 
 def _answers(value: Any, count: int) -> tuple[Any, ...]:

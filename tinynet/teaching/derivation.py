@@ -56,9 +56,9 @@ class Step:
 
     def lines(self) -> list[str]:
         """The sum to read."""
-        names, table = list(dict.fromkeys(name for name, _, _ in self.uses)), []
+        names, table = list(dict.fromkeys(name for name, _, _ in reversed(self.uses))), []
         rules = dict.fromkeys(f"{op}: {rule}" for _, op, rule in self.uses if rule)
-        used = f"is used for {' and '.join(names)}"
+        used = f"is used for {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
         if not self.terms:
             told = f"{used}, but every term is 0: no change of it reaches the loss"
         elif self.count == 1:

@@ -86,7 +86,7 @@ def explain(
             break
         place = following
     return Explanation(
-        name, steps[0].index, float(tensor.array[steps[0].index]), loss.item(), value, steps
+        name, steps[0].index, float(tensor.array[steps[0].index]), loss.item(), value + 0.0, steps
     )
 
 
@@ -125,7 +125,7 @@ class _Graph:
     def step(self, target: Any, place: Index, most: int) -> tuple[Step, Node | None, Index]:
         """The sum for one element, and which element to explain next."""
         nodes = [node for node, _ in self.uses[target]]
-        dys = [self.gradients[node] for node in nodes]
+        dys = [self.gradients[node] + 0.0 for node in nodes]  # -0 is written as 0
         locals_ = [column(e, dy, place) for (_, e), dy in zip(self.uses[target], dys)]
         products = [local.astype(np.float64) * dy for local, dy in zip(locals_, dys)]
         felt = any(part.any() for part in products)
@@ -142,7 +142,7 @@ class _Graph:
         step = Step(
             name=self.names[target],
             index=place,
-            value=float(self.gradients[target][place]),
+            value=float(self.gradients[target][place]) + 0.0,
             uses=[(self.names[node], op, _rule(op)) for node in nodes for op in _ops(node.name)],
             terms=terms,
             rest_count=int(rest),
@@ -158,12 +158,13 @@ class _Graph:
                 continue
             slope = edge.full(np.ones_like(self.gradients[node]))
             if not slope[place]:
-                unit = slope[:, place[1]] if slope.ndim > 1 else slope
+                is_unit = slope.ndim > 1
+                unit = slope[:, place[1]] if is_unit else slope
                 closed = int(np.count_nonzero(unit == 0))
                 return (
                     f"the derivative of {edge.op} is 0 here, as it is in {closed} of {unit.size} "
-                    "places of this unit: it lets nothing through"
-                    + (". The unit is dead" if closed == unit.size else "")
+                    f"places{' of this unit' if is_unit else ''}: it lets nothing through"
+                    + (". The unit is dead" if is_unit and closed == unit.size else "")
                 )
         return ""
 

@@ -1,5 +1,8 @@
 """Vectors: rows of a learned table, rows with a single 1, lengths, distances and angles."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
+
 import numpy as np
 
 from tinynet import ops
@@ -14,6 +17,9 @@ __all__ = [
     "cosine_similarity", "embedding", "embedding_bag", "normalize", "one_hot", "pairwise_distance",
     "pdist",
 ]  # fmt: skip
+
+constant: ContextVar[Callable[[Tensor], Tensor]] = ContextVar("constant", default=Tensor.detach)
+"""What makes a constant of a value, by decision; gradcheck holds it while it moves the inputs."""
 
 
 def embedding(
@@ -39,7 +45,7 @@ def embedding(
     y = w[indices]
     if padding_idx is None:
         return y
-    return ops.where((indices == padding_idx % len(w))[..., None], y.detach(), y)
+    return ops.where((indices == padding_idx % len(w))[..., None], constant.get()(y), y)
 
 
 def embedding_bag(
