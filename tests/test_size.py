@@ -8,23 +8,23 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3001,
+    "cli": 3007,
     "data": 2430,
     "derivatives": 1164,
     "functions": 2219,
-    "gradcheck": 6105,
+    "gradcheck": 6116,
     "kernels": 3945,
-    "lab": 2097,
+    "lab": 2124,
     "models": 381,
-    "nn": 5705,
+    "nn": 5711,
     "onnx": 2248,
     "ops": 3643,
     "optim": 2459,
-    "teaching": 3718,
+    "teaching": 3719,
     "training": 7661,
     "utils": 887,
     "vision": 1886,
-    "its own files": 5391,
+    "its own files": 5399,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
