@@ -36,6 +36,7 @@ from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
 from tinynet.tensor import Tensor
+from tinynet.training.checkpoint import built_as
 from tinynet.training.losses import BINARY, OF_CLASSES, are_numbers, as_loss, name_of, settings_of
 from tinynet.training.preparation import (
     ENOUGH,
@@ -120,7 +121,7 @@ def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
 
 def ours(x: Any) -> Any:
     """A tensor of PyTorch's as one of ours; all else as it is."""
-    return wrap(np.asarray(x)) if type(x).__module__ == "torch" else x
+    return wrap(np.asarray(x.detach())) if type(x).__module__ == "torch" else x
 
 
 def not_a_pair(what: str, value: Any) -> DataError:
@@ -218,7 +219,7 @@ def as_array(name: str, value: Any) -> np.ndarray:
             return np.stack([pixels_of(grey_or_rgb(image)) for image in value])
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
             return np.stack([np.asarray(part) for part in value])
-        array = np.asarray(value)
+        array = np.asarray(ours(value))
     except ValueError as error:
         raise DataError(
             f"{name} is {kind} whose parts have different shapes; one array is needed, with an "
@@ -257,7 +258,7 @@ def as_numbers(
     if x.dtype.kind in "OUSmM":
         found: Any = [v if isinstance(v, NUMBERS) else np.nan for v in x.flat]
         numbers = np.reshape(found, x.shape)
-    in_rows = x.ndim == 2 and x.dtype.kind in "iub" and _takes_rows(model)
+    in_rows = x.dtype.kind == "b" or (x.ndim == 2 and x.dtype.kind in "iu" and _takes_rows(model))
     if numbers is not x or hasattr(value, "to_numpy") or in_rows:
         numbers = numbers.astype(np.float32)
     if numbers.dtype.kind != "f" or not x.size or np.isfinite([numbers.min(), numbers.max()]).all():
@@ -268,9 +269,9 @@ def as_numbers(
         cure = "images in files are read by data.read_images(paths)"
     names = list(getattr(value, "columns", range(x.shape[-1])))
     column = f", column {names[wrong[1]]!r}" if x.ndim == 2 else ""
+    found = "None or masked" if x.item(*wrong) is None else f"{x.item(*wrong)!r:.60}"
     raise DataError(
-        f"{name}: row {wrong[0]}{column} is {x.item(*wrong)!r:.60}, from which nothing is learnt: "
-        f"{cure}"
+        f"{name}: row {wrong[0]}{column} is {found}, from which nothing is learnt: {cure}"
     )
 
 
@@ -369,6 +370,13 @@ def as_examples(
                 raise not_a_pair(of.rstrip(": ") or "the data", data)
             return data
         data, targets = map(list, zip(*data)) if is_list else data
+    rows, labels = (getattr(part, "index", None) for part in (data, targets))
+    are_named = hasattr(rows, "equals") and hasattr(labels, "equals")
+    if are_named and not rows.equals(labels) and set(rows) == set(labels):
+        raise DataError(
+            f"{of}x and y have the same index in another order, and are taken row by row: give "
+            "y.loc[x.index], or both with reset_index(drop=True) where the rows do match"
+        )
     known = known_of(model) if like is None else like
     columns, classes = (getattr(known, name, None) or () for name in ("columns", "classes"))
     x, y = as_numbers(f"{of}x", data, model, columns), as_targets(f"{of}y", targets, loss)
@@ -418,6 +426,11 @@ def as_targets(name: str, value: Any, loss: Any = None) -> np.ndarray:
             raise DataError(
                 f"{name}: {one!r:.40} is a number, and {other!r:.40} is none: give numbers, or "
                 "text, alone"
+            )
+        if strange := [v for v in y.flat if not isinstance(v, (*NUMBERS, str, bytes))]:
+            raise DataError(
+                f"{name}: a label is a number or text, and {strange[0]!r:.60} is "
+                f"{with_article(type(strange[0]).__name__)}: give one of these for each example"
             )
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
@@ -494,14 +507,14 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
     """A part for training, and one of `share` of the examples for validation, drawn at random."""
     if not is_dataset(train):
         raise ValueError("fit: validation_split is for a data set or arrays, not for batches")
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+    if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < 1:
         raise ValueError(
             f"fit: validation_split must be a number between 0 and 1, got {share!r:.40}"
         )
     targets = _targets(train)
     of_classes = targets.shape[1:] in ((), (1,)) and targets.dtype.kind in "iu"
     split: Any = stratified_split if of_classes else random_split
-    return split(train, [1 - share, share], seed=seed)  # type: ignore[no-any-return]
+    return split(train, [1 - float(share), float(share)], seed=seed)  # type: ignore[no-any-return]
 
 
 def _targets(data: Any) -> np.ndarray:
@@ -624,9 +637,9 @@ def validation_batches(validate: Any, train: Any, transform: Images | None, dtyp
             "examples not seen; hold some out: data.random_split(train, [0.9, 0.1])",
             stacklevel=3,
         )
-    if not is_dataset(validate):
-        return as_batches(validate, 1)
-    return as_batches(validate, 256, transform, dtype)
+    if hasattr(validate, "__len__") and not len(validate):
+        raise DataError("fit: validate is empty: there is no example to measure the model on")
+    return as_batches(validate, 256, *(transform, dtype) if is_dataset(validate) else ())
 
 
 def _shared(train: Any, validate: Any) -> int:
@@ -658,7 +671,7 @@ def about_data(
     floats = _targets(train).dtype.kind == "f"
     about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
     about["loss_settings"] = settings_of(loss) if name_of(loss) else None
-    about |= getattr(model, "built_as", {})
+    about |= built_as(model) or {}
     about["columns"] = getattr(images, "columns", None) or None
     about["fit"] = getattr(images, "fit", None)
     if getattr(images, "classes", None) is not None:

@@ -45,6 +45,9 @@ OF_CLASSES, BINARY = ("cross_entropy", "nll"), ("bce", "bce_with_logits")
 
 def as_loss(loss: Any) -> Any:
     """The loss of a name; any other loss as it is. Raises ValueError for an unknown name."""
+    if str(getattr(loss, "__module__", "")).split(".")[0] == "torch":
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise TypeError(f"the loss {name} is PyTorch's, for its own tensors: take tinynet's")
     if not isinstance(loss, str):
         return loss
     if loss not in LOSSES:
@@ -134,6 +137,10 @@ def fitted(output: Any, target: Any, loss: Any) -> Any:
     if name is None or not isinstance(output, Tensor) or not isinstance(target, Tensor):
         return target
     wanted, shape = tuple(output.shape), tuple(target.shape)
+    if name == "cross_entropy" and wanted == shape and len(shape) == 2:
+        ones = target.array.astype(output.array.dtype)  # of one-hot rows: in each a 1 and zeros
+        is_one_hot = target.array.dtype.kind in "iub" and ((ones != 0).sum(1) == 1).all()
+        return wrap(ones) if is_one_hot and (ones.max(1) == 1).all() else target
     if name in OF_CLASSES and target.array.dtype.kind in "iu":
         wanted = wanted[:1] + wanted[2:]
     return target.reshape(wanted) if (*shape, 1) == wanted or shape == (*wanted, 1) else target
