@@ -29,7 +29,6 @@ from tinynet.training.checkpoint import KINDS, weights_sha256
 from tinynet.training.distributed import Ranks
 from tinynet.training.metrics import check_takes
 from tinynet.training.run import Callback
-from tinynet.utils.data import Dataset
 from tinynet.vision.transforms.base import Transform
 
 Check: TypeAlias = Callable[[str, Any], object]
@@ -56,6 +55,11 @@ def _positive(name: str, value: Any) -> None:
         raise ValueError(f"fit: {name} must be more than 0, got {value!r}; None is for no limit")
 
 
+def _model(name: str, value: Any) -> None:
+    _a((Module,), "a Module, and comes before the data")(name, value)
+    check_takes("fit", name, value.forward, ["x, of several inputs their tuple"], "nn.Sequential")
+
+
 def _callbacks(name: str, value: Any) -> None:
     _a((list, tuple), "a list of callbacks, such as [training.EarlyStopping()]")(name, value)
     for i, callback in enumerate(value):
@@ -71,13 +75,13 @@ def _data(name: str, value: Any) -> None:
     """Examples and batches are pairs, as far as that can be seen without touching them."""
     check_no_name(f"fit: {name}", value)
     one, _ = source(value)
-    if isinstance(value, Mapping) or (
-        isinstance(value, tuple) and value and is_array(value[0])
-    ):
+    if isinstance(value, Mapping) or (isinstance(value, tuple) and value and is_array(value[0])):
         raise not_a_pair(f"fit: {name}", value)
-    if not hasattr(one, "__len__") and (isinstance(one, Dataset) or not isinstance(value, Iterable)):
-        words = "arrays (x, y), a data set with a __len__, or batches; a share of the training is "
-        raise wrong_kind("fit", name, f"{words}validation_split=", value)
+    if not isinstance(value, Iterable) and not is_dataset(one):
+        words = (
+            "arrays (x, y), a data set that has a length, or batches (validation_split= takes a "
+        )
+        raise wrong_kind("fit", name, f"{words}share)", value)
     if isinstance(value, (list, tuple)) and value:
         if not isinstance(value[0], (list, tuple)) or len(value[0]) != 2:
             raise not_a_pair(f"fit: a list is taken for batches, and {name}[0]", value[0])
@@ -128,7 +132,7 @@ def _loss(name: str, value: Any) -> None:
 
 
 MUST_BE: dict[str, Check] = {
-    "model": _a((Module,), "a Module, and comes before the data"),
+    "model": _model,
     "train": _data,
     "validate": _data,
     "epochs": _integer(1),

@@ -223,7 +223,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
     except ValueError as error:
         raise DataError(
             f"{name} is {kind} whose parts have different shapes; one array is needed, with an "
-            "example in each row"
+            "example in each row; several inputs come from a data set of ((x, z), y), and go to "
+            "forward as one tuple"
         ) from error
     if array.dtype.kind == "O" and array.ndim == 1 and array.size and np.ndim(array[0]):
         return as_array(name, list(array))  # an array of arrays
@@ -682,9 +683,12 @@ def about_data(
         about |= {"mean": normalize.mean, "std": normalize.std}
     if dataset is not None and len(dataset):
         example = dataset[0]
-        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
-        if isinstance(example, (tuple, list)) and len(example) == 2:  # another may move both
-            check_moved((inner if is_ours else None, by_loader, transform, augment), *example)
+        x = example[0] if isinstance(example, tuple) else example
+        is_one = not isinstance(x, (tuple, list, dict))  # and not several inputs
+        about["input_shape"] = np.shape(x) if is_one else None
+        if is_one and isinstance(example, (tuple, list)) and len(example) == 2:
+            moving = inner if is_ours else None, by_loader, transform, augment
+            check_moved(moving, *example)  # another may move both
         if is_ours and inner is None:
             about["box"] = box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
     return about

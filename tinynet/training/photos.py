@@ -186,10 +186,9 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
         yield "", images
     elif (array := _array_of(images, shape)) is not None:
         if array.ndim == 2 and array.shape[1] == math.prod(shape) != shape[2]:
-            axes = ", ".join(map(str, shape))
             raise DataError(
-                f"an array of shape {array.shape} may be {len(array)} images in rows, x.reshape(-1, "
-                f"{axes}), or a grey one of {len(array)}x{array.shape[1]} pixels, x[None]"
+                f"an array of shape {array.shape} may be {len(array)} images in rows, which are "
+                f"x.reshape{(-1, *shape)}, or a grey one, which is x[None]"
             )
         is_one = array.ndim <= 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
         is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
