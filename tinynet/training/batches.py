@@ -371,9 +371,10 @@ def as_examples(
                 raise not_a_pair(of.rstrip(": ") or "the data", data)
             return data
         data, targets = map(list, zip(*data)) if is_list else data
-    rows, labels = (getattr(part, "index", None) for part in (data, targets))
-    are_named = hasattr(rows, "equals") and hasattr(labels, "equals")
-    if are_named and not rows.equals(labels) and set(rows) == set(labels):
+    rows: Any = getattr(data, "index", None)  # of a table, by which its user may know examples
+    labels: Any = getattr(targets, "index", None)
+    are_tables = hasattr(rows, "equals") and hasattr(labels, "equals")
+    if are_tables and not rows.equals(labels) and set(rows) == set(labels):
         raise DataError(
             f"{of}x and y have the same index in another order, and are taken row by row: give "
             "y.loc[x.index], or both with reset_index(drop=True) where the rows do match"
