@@ -78,13 +78,12 @@ def _data(name: str, value: Any) -> None:
     if isinstance(value, Mapping) or (isinstance(value, tuple) and value and is_array(value[0])):
         raise not_a_pair(f"fit: {name}", value)
     if not isinstance(value, Iterable) and not is_dataset(one):
-        words = (
-            "arrays (x, y), a data set that has a length, or batches (validation_split= takes a "
-        )
-        raise wrong_kind("fit", name, f"{words}share)", value)
-    if isinstance(value, (list, tuple)) and value:
-        if not isinstance(value[0], (list, tuple)) or len(value[0]) != 2:
-            raise not_a_pair(f"fit: a list is taken for batches, and {name}[0]", value[0])
+        words = "arrays (x, y), a data set with a length, or batches (a share: validation_split=)"
+        raise wrong_kind("fit", name, words, value)
+    if isinstance(value, (list, tuple)):
+        for i, batch in enumerate(value):
+            if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+                raise not_a_pair(f"fit: a list is taken for batches, and {name}[{i}]", batch)
     elif isinstance(one, ArrayDataset) and len(one.arrays) != 2:
         raise not_a_pair(f"fit: an example of {name}", one.arrays)
 

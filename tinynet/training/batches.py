@@ -199,7 +199,7 @@ def is_array(value: Any) -> bool:
             value = value[0]
         return not isinstance(ours(value), (np.ndarray, Tensor, list))
     is_table = hasattr(value, "to_numpy") or hasattr(value, "toarray")
-    return isinstance(value, (np.ndarray, Tensor)) or is_table
+    return isinstance(ours(value), (np.ndarray, Tensor)) or is_table
 
 
 NUMBERS = (Real, Decimal, np.bool_)
