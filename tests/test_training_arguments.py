@@ -203,6 +203,8 @@ def test_several_inputs_go_to_forward_as_one_tuple(tmp_path):
         train(type("Apart", (nn.Linear,), {"forward": lambda self, x, z: x})(4, 3))
     with pytest.raises(DataError, match="several inputs come from a data set"):
         fit(Both(4, 3), (X, X[:, :2]), Y, epochs=1)
+    with pytest.raises(ValueError, match="transform and augment change one input"):
+        train(Both(4, 3), train=Pairs(), transform=data.ToFloat())
     with pytest.raises(DataError, match=r"train\[1\] must be a pair"):
         train(train=((X, X[:, :2]), Y))
 

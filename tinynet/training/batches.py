@@ -687,6 +687,11 @@ def about_data(
         x = example[0] if isinstance(example, tuple) else example
         is_one = not isinstance(x, (tuple, list, dict))  # and not several inputs
         about["input_shape"] = np.shape(x) if is_one else None
+        if not is_one and (transform, augment) != (None, None):
+            raise ValueError(
+                "fit: transform and augment change one input, and an example has several: change "
+                "them in the __getitem__ of the data set"
+            )
         if is_one and isinstance(example, (tuple, list)) and len(example) == 2:
             moving = inner if is_ours else None, by_loader, transform, augment
             check_moved(moving, *example)  # another may move both
