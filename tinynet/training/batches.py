@@ -685,7 +685,8 @@ def about_data(
     if dataset is not None and len(dataset):
         example = dataset[0]
         x = example[0] if isinstance(example, tuple) else example
-        is_one = not isinstance(x, (tuple, list, dict))  # and not several inputs
+        parts = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else ()
+        is_one = not any(getattr(part, "shape", ()) for part in parts)  # and not several inputs
         about["input_shape"] = np.shape(x) if is_one else None
         if not is_one and (transform, augment) != (None, None):
             raise ValueError(
