@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from pathlib import Path
@@ -118,6 +119,7 @@ def test_images_of_any_origin_give_the_same_answer(run):
         (".", r"has no images \(.*\); not read: .*1 \*\.json"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
         ("nowhere.png", "no such file"),
+        (np.zeros((5, 64), np.uint8), r"5 images in rows, which are x\.reshape\(-1, 1, 8, 8\)"),
     ],
 )
 def test_what_is_no_image_is_told(run, images, told):
@@ -301,6 +303,36 @@ def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):
     assert type(loaded.network) is type(model)
     assert loaded.evaluate(train)["loss"] > 0
     assert main(["evaluate", "run", "--data", "npz:tiny.npz"]) == 0
+
+
+CHANGES = {
+    "another size": lambda model: setattr(model, "output", nn.Linear(84, 5)),
+    "another function": lambda model: setattr(model, "relu1", nn.Tanh()),
+    "a setting": lambda model: setattr(model.s2, "stride", (2, 2)),
+    "one more": lambda model: model.append(nn.Tanh()),
+    "one less": lambda model: delattr(model, "relu6"),
+    "its class": lambda model: setattr(model, "__class__", type("Mine", (nn.Sequential,), {})),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_known_model_whose_layers_were_changed_is_no_longer_made_by_its_name(here, change):
+    x = np.random.default_rng(0).random((6, 1, 28, 28), np.float32)
+    model = models.build("lenet5")
+    training.fit(model, x, np.arange(6) % 2, 1, out="as built", progress=False)
+    loaded = tinynet.load("as built")
+    change(model)
+    training.fit(model, x, np.arange(6) % 2, 1, out="run", progress=False)
+    with pytest.raises(tinynet.CheckpointError, match="of a model of your own"):
+        tinynet.load("run")
+    again = tinynet.load("run", copy.deepcopy(model))
+    np.testing.assert_array_equal(training.predict(again, x), training.predict(model, x))
+    change(loaded.network)
+    tinynet.save(loaded, "loaded.safetensors")
+    assert not isinstance(tinynet.load("loaded.safetensors"), nn.Module)
+    loaded.train()
+    training.fit(loaded, x, np.arange(6) % 2, 1, progress=False)
+    assert loaded.name is None
 
 
 @pytest.mark.parametrize(

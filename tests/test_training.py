@@ -472,7 +472,7 @@ def test_silence_is_silent(few, capsys):
         ({"schedule": "onecicle"}, ValueError, "did you mean 'onecycle'"),
         ({"early_stopping": 0}, ValueError, "patience must be at least 1, got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
-        ({"validate": 3}, TypeError, "expected a dataset or batches"),
+        ({"validate": 3}, TypeError, "validate must be arrays"),
     ],
 )
 def test_wrong_arguments_are_named(few, change, error, words):

@@ -103,6 +103,8 @@ WRONG = {
     ),
     "validate": (
         3,
+        (X[:0], Y[:0]),
+        (X, Y, Y),
         "digits",
         Path("x"),
         X,
@@ -159,8 +161,12 @@ def test_a_sparse_matrix_is_named():
             train(**given)
 
 
-def test_batches_of_torch_are_taken():
+def test_batches_of_torch_are_taken_and_its_losses_are_not():
     torch = pytest.importorskip("torch")
+    for loss in (torch.nn.CrossEntropyLoss(), torch.nn.functional.cross_entropy):
+        with pytest.raises(TypeError, match=r"loss .* is PyTorch's, for its own tensors"):
+            train(loss=loss)
+    train(train=(torch.tensor(X, requires_grad=True), torch.tensor(Y)))
     batches = [(torch.tensor(X), torch.tensor(Y))]
     ours = [(tinynet.tensor(X), tinynet.tensor(Y))]
     losses = []
@@ -170,6 +176,53 @@ def test_batches_of_torch_are_taken():
         outputs = training.predict(model, given)
     assert losses[0] == losses[1]
     np.testing.assert_array_equal(outputs, training.predict(model, X))
+
+
+class Both(nn.Linear):
+    """A model of two inputs."""
+
+    def forward(self, inputs):
+        x, z = inputs
+        return super().forward(x) + z.sum(1, keepdim=True)
+
+
+class Pairs(Single):
+    """Examples of two inputs."""
+
+    def __getitem__(self, index):
+        return (X[index], X[index, :2]), int(Y[index])
+
+
+def test_several_inputs_go_to_forward_as_one_tuple(tmp_path):
+    whole = train(Both(4, 3), train=Pairs(), validate=Pairs(), out=tmp_path, lr=1e-9, epochs=1)
+    model = tinynet.load(tmp_path, Both(4, 3))
+    loss = F.cross_entropy(model((tinynet.tensor(X), tinynet.tensor(X[:, :2]))), tinynet.tensor(Y))
+    assert whole[0]["validation_loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert model.evaluate(Pairs())["loss"] == pytest.approx(loss.item(), rel=1e-4)
+    with pytest.raises(TypeError, match=r"model gets \(x, of several inputs .*argument: 'z'"):
+        train(type("Apart", (nn.Linear,), {"forward": lambda self, x, z: x})(4, 3))
+    with pytest.raises(DataError, match="several inputs come from a data set"):
+        fit(Both(4, 3), (X, X[:, :2]), Y, epochs=1)
+    with pytest.raises(ValueError, match="transform and augment change one input"):
+        train(Both(4, 3), train=Pairs(), transform=data.ToFloat())
+    with pytest.raises(DataError, match=r"train\[1\] must be a pair"):
+        train(train=((X, X[:, :2]), Y))
+
+
+@pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_ends"])
+def test_a_hook_that_is_never_called_is_said(hook):
+    callback = type("Mine", (training.Callback,), {hook: lambda self, *more: None, "once": 1})()
+    with pytest.warns(UserWarning, match=f"Mine.{hook} is never called: unknown method .*on_step"):
+        train(callbacks=[callback])
+
+
+def test_tables_are_not_matched_by_their_index():
+    pandas = pytest.importorskip("pandas")
+    x, y = pandas.DataFrame(X), pandas.Series(Y)
+    with pytest.raises(DataError, match=r"same index in another order.*y\.loc\[x\.index\]"):
+        train(train=(x, y.iloc[::-1]))
+    train(train=(x.iloc[::-1], y.iloc[::-1]))
+    train(train=(x, Y), validation_split=np.float32(0.2))
 
 
 class Decided(nn.Linear):
@@ -266,7 +319,7 @@ def test_any_one_number_will_do_for_a_metric(value):
         (lambda o, y: 1.0, TypeError, "loss returned 1.0, no tensor"),
         (lambda o, y: float(F.cross_entropy(o, y)), TypeError, "no tensor"),
         (lambda o, y: (o - 1) ** 2, TypeError, r"Tensor of shape \(60, 3\): take its mean"),
-        (lambda o, y: o.detach().sum(), RuntimeError, "does not depend on anything"),
+        (lambda o, y: o.detach().sum(), ValueError, "does not depend on the weights"),
         (lambda o, y: tinynet.ones(1, requires_grad=True).sum(), ValueError, "nothing is learnt"),
     ],
 )

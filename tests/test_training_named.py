@@ -123,6 +123,8 @@ BINARY = (X[:, :1] > 0).astype(np.float32)
         ("cross_entropy", 3, Y, Table(Y[:, None])),
         (nn.NLLLoss(), 3, Y, Y[:, None]),
         ("cross_entropy", 3, NAMES[Y], NAMES[Y][:, None]),
+        ("cross_entropy", 3, Y, np.eye(3, dtype=int)[Y]),
+        (nn.NLLLoss(), 3, Y, Table(np.eye(3)[Y] > 0)),
         (functools.partial(F.cross_entropy, label_smoothing=0.1), 3, Y, Y[:, None]),
     ],
 )
@@ -248,6 +250,14 @@ def test_evaluate_and_predict_take_what_fit_takes(tmp_path):
         (3, X[:, :3] > 0, {}, ValueError, r"are bool\[60, 3\]: .*bce_with_logits.*y\.argmax"),
         (3, (X[:, :3] > 0).astype(int), {}, ValueError, r"are int64\[60, 3\]: .*bce_with_logits"),
         (3, (X[:, :3] > 0).astype("f"), {}, ValueError, "that sum to 1.*loss='bce_with_logits'"),
+        (
+            3,
+            Y,
+            {"loss": lambda x, t: F.cross_entropy(x.detach(), t)},
+            ValueError,
+            "not depend on the",
+        ),
+        (3, Y, {"loss": nn.CrossEntropyLoss(reduction="sum")}, UserWarning, "the sum over a batch"),
         (3, Y, {"model": "softmax"}, UserWarning, "come out of softmax.*leave that out"),
         (3, Y, {"model": "sigmoid"}, UserWarning, "come out of sigmoid"),
         (
@@ -470,6 +480,8 @@ def test_objects_that_are_numbers_are_these(y):
         (np.ma.masked_equal(X[:, 0], X[2, 0]), "mse", "label of example 2 is missing, None"),
         (dict(enumerate(Y)).values(), "cross_entropy", "y is a dict_values; give an array"),
         (list("abcd") * 15, "cross_entropy", "3 outputs, and there are 4 classes, a, b, c, d"),
+        ([{"ash": 1}] * 60, "cross_entropy", "number or text, and {'ash': 1} is a dict"),
+        ([{"ash"}] * 60, "cross_entropy", "number or text, and {'ash'} is a set"),
     ],
 )
 def test_labels_that_are_none_are_refused(y, loss, told):

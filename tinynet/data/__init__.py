@@ -15,6 +15,8 @@ docs/data.md tells what is checked on the way.
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinynet.data.dataset import ArrayDataset, stratified_split
 from tinynet.data.folder import load_folder, read_image, read_images
 from tinynet.data.idx import read_idx
@@ -23,7 +25,9 @@ from tinynet.data.loader import DataLoader
 from tinynet.data.sources import download, load
 from tinynet.data.statistics import channel_statistics, standardize
 from tinynet.data.transforms import RandomShift, ToFloat
+from tinynet.errors import no_attribute
 from tinynet.utils.data import Dataset, Subset, random_split
+from tinynet.vision import transforms as _vision
 from tinynet.vision.transforms import (
     Compose,
     Normalize,
@@ -39,3 +43,9 @@ __all__ = [
     "ToFloat", "Transform", "channel_statistics", "download", "load", "load_folder",
     "random_split", "read_idx", "read_image", "read_images", "standardize", "stratified_split",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    there = {"Cutout": "RandomErasing"}.get(name, name)
+    is_there = there in _vision.__all__ and f"take {there} of tinynet.vision.transforms"
+    raise no_attribute(__name__, name, __all__, is_there or "")

@@ -50,7 +50,7 @@ def build(name: str | Callable[..., Module], **settings: Any) -> Module:
         raise unknown_name("model", name, _models)
     model = _models[name](**settings)
     arguments = {key: value for key, value in settings.items() if key != "rng"}
-    model.built_as = {"name": name, "arguments": arguments}  # what its checkpoints say
+    model.built_as = name, arguments, repr(model)  # what its checkpoints say, if it is still so
     return model
 
 

@@ -15,6 +15,9 @@ run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong), `s
 
 from __future__ import annotations
 
+from typing import Any
+
+from tinynet.errors import no_attribute
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
@@ -37,3 +40,7 @@ __all__ = [
     "load", "make_augment", "make_optimizer", "make_schedule", "predict", "recipe_for", "save",
     "top_k", "top_k_accuracy", "train_epoch", "usual_shape", "weights_sha256", "world",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute(__name__, name, __all__)

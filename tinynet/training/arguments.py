@@ -10,8 +10,9 @@ import functools
 import inspect
 import os
 import re
+import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
@@ -22,7 +23,7 @@ from tinynet.errors import integer, unknown_name, wrong_kind
 from tinynet.nn import Module
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import check_no_name, is_dataset, not_a_pair, source
+from tinynet.training.batches import check_no_name, is_array, is_dataset, not_a_pair, source
 from tinynet.training.callbacks import EarlyStopping
 from tinynet.training.checkpoint import KINDS, weights_sha256
 from tinynet.training.distributed import Ranks
@@ -54,21 +55,35 @@ def _positive(name: str, value: Any) -> None:
         raise ValueError(f"fit: {name} must be more than 0, got {value!r}; None is for no limit")
 
 
+def _model(name: str, value: Any) -> None:
+    _a((Module,), "a Module, and comes before the data")(name, value)
+    check_takes("fit", name, value.forward, ["x, of several inputs their tuple"], "nn.Sequential")
+
+
 def _callbacks(name: str, value: Any) -> None:
     _a((list, tuple), "a list of callbacks, such as [training.EarlyStopping()]")(name, value)
     for i, callback in enumerate(value):
         _a((Callback,), "a Callback, such as training.EarlyStopping()")(f"{name}[{i}]", callback)
+        hooks = [hook for hook in dir(Callback) if hook.startswith("on_")]
+        for hook in dir(callback):
+            if hook.startswith("on_") and hook not in hooks:
+                told = f"{type(callback).__name__}.{hook} is never called: "
+                warnings.warn(f"fit: {told}{unknown_name('method', hook, hooks)}", stacklevel=4)
 
 
 def _data(name: str, value: Any) -> None:
     """Examples and batches are pairs, as far as that can be seen without touching them."""
     check_no_name(f"fit: {name}", value)
     one, _ = source(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) or (isinstance(value, tuple) and value and is_array(value[0])):
         raise not_a_pair(f"fit: {name}", value)
-    if isinstance(value, (list, tuple)) and value:
-        if not isinstance(value[0], (list, tuple)) or len(value[0]) != 2:
-            raise not_a_pair(f"fit: a list is taken for batches, and {name}[0]", value[0])
+    if not isinstance(value, Iterable) and not is_dataset(one):
+        words = "arrays (x, y), a data set with a length, or batches (a share: validation_split=)"
+        raise wrong_kind("fit", name, words, value)
+    if isinstance(value, (list, tuple)):
+        for i, batch in enumerate(value):
+            if not isinstance(batch, (list, tuple)) or len(batch) != 2:
+                raise not_a_pair(f"fit: a list is taken for batches, and {name}[{i}]", batch)
     elif isinstance(one, ArrayDataset) and len(one.arrays) != 2:
         raise not_a_pair(f"fit: an example of {name}", one.arrays)
 
@@ -104,8 +119,19 @@ def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
     check_takes("fit", name, value, ["images"], example)
 
 
+def _loss(name: str, value: Any) -> None:
+    check_takes("fit", name, value, ["output", "target"], "F.mse_loss")
+    settings = getattr(value, "keywords", None) or vars(value)
+    if settings.get("reduction") == "sum":
+        warnings.warn(
+            "fit: the loss is the sum over a batch, so its steps and figures grow with batch_size, "
+            "and fit takes it for the mean: reduction='mean'",
+            stacklevel=4,
+        )
+
+
 MUST_BE: dict[str, Check] = {
-    "model": _a((Module,), "a Module, and comes before the data"),
+    "model": _model,
     "train": _data,
     "validate": _data,
     "epochs": _integer(1),
@@ -116,7 +142,7 @@ MUST_BE: dict[str, Check] = {
     "clip_grad_norm": _positive,
     "transform": _transform,
     "augment": functools.partial(_transform, example="data.RandomShift(2), or 'shift:2'"),
-    "loss": lambda name, f: check_takes("fit", name, f, ["output", "target"], "F.mse_loss"),
+    "loss": _loss,
     "optimizer": _a((str, Optimizer), "a name, such as 'sgd', or an optimizer that is made"),
     "callbacks": _callbacks,
     "early_stopping": _a((EarlyStopping, Integral), "an EarlyStopping, or its patience in epochs"),

@@ -36,6 +36,7 @@ from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
 from tinynet.tensor import Tensor
+from tinynet.training.checkpoint import built_as
 from tinynet.training.losses import BINARY, OF_CLASSES, are_numbers, as_loss, name_of, settings_of
 from tinynet.training.preparation import (
     ENOUGH,
@@ -120,7 +121,7 @@ def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
 
 def ours(x: Any) -> Any:
     """A tensor of PyTorch's as one of ours; all else as it is."""
-    return wrap(np.asarray(x)) if type(x).__module__ == "torch" else x
+    return wrap(np.asarray(x.detach())) if type(x).__module__ == "torch" else x
 
 
 def not_a_pair(what: str, value: Any) -> DataError:
@@ -198,7 +199,7 @@ def is_array(value: Any) -> bool:
             value = value[0]
         return not isinstance(ours(value), (np.ndarray, Tensor, list))
     is_table = hasattr(value, "to_numpy") or hasattr(value, "toarray")
-    return isinstance(value, (np.ndarray, Tensor)) or is_table
+    return isinstance(ours(value), (np.ndarray, Tensor)) or is_table
 
 
 NUMBERS = (Real, Decimal, np.bool_)
@@ -218,11 +219,12 @@ def as_array(name: str, value: Any) -> np.ndarray:
             return np.stack([pixels_of(grey_or_rgb(image)) for image in value])
         if isinstance(value, list) and value and isinstance(value[0], (np.ndarray, Tensor)):
             return np.stack([np.asarray(part) for part in value])
-        array = np.asarray(value)
+        array = np.asarray(ours(value))
     except ValueError as error:
         raise DataError(
             f"{name} is {kind} whose parts have different shapes; one array is needed, with an "
-            "example in each row"
+            "example in each row; several inputs come from a data set of ((x, z), y), and go to "
+            "forward as one tuple"
         ) from error
     if array.dtype.kind == "O" and array.ndim == 1 and array.size and np.ndim(array[0]):
         return as_array(name, list(array))  # an array of arrays
@@ -257,7 +259,7 @@ def as_numbers(
     if x.dtype.kind in "OUSmM":
         found: Any = [v if isinstance(v, NUMBERS) else np.nan for v in x.flat]
         numbers = np.reshape(found, x.shape)
-    in_rows = x.ndim == 2 and x.dtype.kind in "iub" and _takes_rows(model)
+    in_rows = x.dtype.kind == "b" or (x.ndim == 2 and x.dtype.kind in "iu" and _takes_rows(model))
     if numbers is not x or hasattr(value, "to_numpy") or in_rows:
         numbers = numbers.astype(np.float32)
     if numbers.dtype.kind != "f" or not x.size or np.isfinite([numbers.min(), numbers.max()]).all():
@@ -268,9 +270,9 @@ def as_numbers(
         cure = "images in files are read by data.read_images(paths)"
     names = list(getattr(value, "columns", range(x.shape[-1])))
     column = f", column {names[wrong[1]]!r}" if x.ndim == 2 else ""
+    found = "None or masked" if x.item(*wrong) is None else f"{x.item(*wrong)!r:.60}"
     raise DataError(
-        f"{name}: row {wrong[0]}{column} is {x.item(*wrong)!r:.60}, from which nothing is learnt: "
-        f"{cure}"
+        f"{name}: row {wrong[0]}{column} is {found}, from which nothing is learnt: {cure}"
     )
 
 
@@ -369,6 +371,14 @@ def as_examples(
                 raise not_a_pair(of.rstrip(": ") or "the data", data)
             return data
         data, targets = map(list, zip(*data)) if is_list else data
+    rows: Any = getattr(data, "index", None)  # of a table, by which its user may know examples
+    labels: Any = getattr(targets, "index", None)
+    are_tables = hasattr(rows, "equals") and hasattr(labels, "equals")
+    if are_tables and not rows.equals(labels) and set(rows) == set(labels):
+        raise DataError(
+            f"{of}x and y have the same index in another order, and are taken row by row: give "
+            "y.loc[x.index], or both with reset_index(drop=True) where the rows do match"
+        )
     known = known_of(model) if like is None else like
     columns, classes = (getattr(known, name, None) or () for name in ("columns", "classes"))
     x, y = as_numbers(f"{of}x", data, model, columns), as_targets(f"{of}y", targets, loss)
@@ -418,6 +428,11 @@ def as_targets(name: str, value: Any, loss: Any = None) -> np.ndarray:
             raise DataError(
                 f"{name}: {one!r:.40} is a number, and {other!r:.40} is none: give numbers, or "
                 "text, alone"
+            )
+        if strange := [v for v in y.flat if not isinstance(v, (*NUMBERS, str, bytes))]:
+            raise DataError(
+                f"{name}: a label is a number or text, and {strange[0]!r:.60} is "
+                f"{with_article(type(strange[0]).__name__)}: give one of these for each example"
             )
     if y.dtype.kind == "b" and y.ndim == 1:
         y = y.astype(np.int64)  # classes 0 and 1
@@ -494,14 +509,14 @@ def split_off(train: Any, share: float, seed: int | None) -> tuple[Any, Any]:
     """A part for training, and one of `share` of the examples for validation, drawn at random."""
     if not is_dataset(train):
         raise ValueError("fit: validation_split is for a data set or arrays, not for batches")
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+    if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < 1:
         raise ValueError(
             f"fit: validation_split must be a number between 0 and 1, got {share!r:.40}"
         )
     targets = _targets(train)
     of_classes = targets.shape[1:] in ((), (1,)) and targets.dtype.kind in "iu"
     split: Any = stratified_split if of_classes else random_split
-    return split(train, [1 - share, share], seed=seed)  # type: ignore[no-any-return]
+    return split(train, [1 - float(share), float(share)], seed=seed)  # type: ignore[no-any-return]
 
 
 def _targets(data: Any) -> np.ndarray:
@@ -624,9 +639,9 @@ def validation_batches(validate: Any, train: Any, transform: Images | None, dtyp
             "examples not seen; hold some out: data.random_split(train, [0.9, 0.1])",
             stacklevel=3,
         )
-    if not is_dataset(validate):
-        return as_batches(validate, 1)
-    return as_batches(validate, 256, transform, dtype)
+    if hasattr(validate, "__len__") and not len(validate):
+        raise DataError("fit: validate is empty: there is no example to measure the model on")
+    return as_batches(validate, 256, *(transform, dtype) if is_dataset(validate) else ())
 
 
 def _shared(train: Any, validate: Any) -> int:
@@ -658,7 +673,7 @@ def about_data(
     floats = _targets(train).dtype.kind == "f"
     about: dict[str, Any] = {"loss": name_of(loss) or ("mse" if floats else "cross_entropy")}
     about["loss_settings"] = settings_of(loss) if name_of(loss) else None
-    about |= getattr(model, "built_as", {})
+    about |= built_as(model) or {}
     about["columns"] = getattr(images, "columns", None) or None
     about["fit"] = getattr(images, "fit", None)
     if getattr(images, "classes", None) is not None:
@@ -669,9 +684,18 @@ def about_data(
         about |= {"mean": normalize.mean, "std": normalize.std}
     if dataset is not None and len(dataset):
         example = dataset[0]
-        about["input_shape"] = np.shape(example[0] if isinstance(example, tuple) else example)
-        if isinstance(example, (tuple, list)) and len(example) == 2:  # another may move both
-            check_moved((inner if is_ours else None, by_loader, transform, augment), *example)
+        x = example[0] if isinstance(example, tuple) else example
+        parts = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else ()
+        is_one = not any(getattr(part, "shape", ()) for part in parts)  # and not several inputs
+        about["input_shape"] = np.shape(x) if is_one else None
+        if not is_one and (transform, augment) != (None, None):
+            raise ValueError(
+                "fit: transform and augment change one input, and an example has several: change "
+                "them in the __getitem__ of the data set"
+            )
+        if is_one and isinstance(example, (tuple, list)) and len(example) == 2:
+            moving = inner if is_ours else None, by_loader, transform, augment
+            check_moved(moving, *example)  # another may move both
         if is_ours and inner is None:
             about["box"] = box_of(images.images[rows[:: len(rows) // LOOKED_AT + 1]])
     return about

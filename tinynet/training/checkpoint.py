@@ -164,7 +164,8 @@ def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: A
     if isinstance(obj, Module):
         loaded = getattr(obj, "checkpoint", None)
         if isinstance(loaded, Checkpoint):  # what is known of a model that was loaded goes with it
-            known = loaded.kept() | {k: v for k, v in known.items() if v is not None}
+            kept = loaded.kept() | (built_as(obj) or {})
+            known = kept | {k: v for k, v in known.items() if v is not None}
         arrays |= states.snapshot(obj)
         about |= as_kept(known)
         about["run"] = pack(run, "run", arrays)
@@ -173,6 +174,17 @@ def save(obj: Any, f: Place, *, run: Mapping[str, Any] | None = None, **known: A
     else:
         about["object"] = pack(obj, "", arrays)
     safetensors.write(f, arrays, about)
+
+
+def built_as(model: Module) -> dict[str, Any] | None:
+    """The name and arguments of which `models.build` made a model, both None once its layers are
+    others, for what it would make is another model; None for a model of the user's own.
+    """
+    if (made := getattr(model, "built_as", None)) is None:
+        return None
+    name, arguments, shown = made
+    as_made = repr(getattr(model, "network", model)) == shown  # the network of one that was loaded
+    return {"name": name, "arguments": arguments} if as_made else {"name": None, "arguments": None}
 
 
 def load_fitting(

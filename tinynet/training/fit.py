@@ -46,7 +46,7 @@ from tinynet.training.batches import (
     validation_batches,
 )
 from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
-from tinynet.training.checkpoint import Checkpoint, as_kept, load_fitting, read
+from tinynet.training.checkpoint import Checkpoint, as_kept, built_as, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, left_in, locked
@@ -169,8 +169,9 @@ def fit(
     check_goes_on(model, train)
     validate = as_examples(validate, None, model, whole, loss, "validate: ")
     check_classes(getattr(whole, "classes", None), validate, "validate: ")
+    check_arguments({**locals(), "augment": None})
     augment = as_augment(augment, train, batch_size)
-    check_arguments(locals())
+    check_arguments({"augment": augment})
     if validation_split is not None:
         if validate is not None:
             raise ValueError("fit: give validate= or validation_split=, not both")
@@ -386,6 +387,7 @@ def _known_now(run: Run, then: Checkpoint) -> Checkpoint:
     """
     of_then = "inputs", "untold", "loss_settings", "chosen_by"
     about = {**vars(then), "classes": learnt(run.model) or None, **dict.fromkeys(of_then)}
+    about |= built_as(run.model) or {}
     about |= {name: value for name, value in run.about.items() if value is not None}
     weights = {name: tensor.array for name, tensor in run.model.state_dict().items()}
     return replace(then, **as_kept(about), weights=weights, run=None)

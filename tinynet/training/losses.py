@@ -45,6 +45,9 @@ OF_CLASSES, BINARY = ("cross_entropy", "nll"), ("bce", "bce_with_logits")
 
 def as_loss(loss: Any) -> Any:
     """The loss of a name; any other loss as it is. Raises ValueError for an unknown name."""
+    if str(getattr(loss, "__module__", "")).split(".")[0] == "torch":
+        name = getattr(loss, "__name__", type(loss).__name__)
+        raise TypeError(f"the loss {name} is PyTorch's, for its own tensors: take tinynet's")
     if not isinstance(loss, str):
         return loss
     if loss not in LOSSES:
@@ -128,12 +131,17 @@ def fitted(output: Any, target: Any, loss: Any) -> Any:
     """The target in the shape that a loss of ours compares with the output.
 
     What differs by a last axis of one alone means the same: numbers (N,) for a single output
-    (N, 1), or the other way round, and a column (N, 1) of labels. All else stays as it is.
+    (N, 1), or the other way round, and a column (N, 1) of labels. So do labels and one-hot rows of
+    integers or bools. All else stays as it is.
     """
     name = name_of(loss)
     if name is None or not isinstance(output, Tensor) or not isinstance(target, Tensor):
         return target
     wanted, shape = tuple(output.shape), tuple(target.shape)
+    if name in OF_CLASSES and wanted == shape and target.ndim == 2:  # one-hot rows, or none
+        ones, is_whole = target.array == 1, target.array.dtype.kind in "iub"
+        is_one_hot = is_whole and ((target.array != 0).sum(1) == 1).all() and ones.any(1).all()
+        return wrap(ones.argmax(1)) if is_one_hot else target
     if name in OF_CLASSES and target.array.dtype.kind in "iu":
         wanted = wanted[:1] + wanted[2:]
     return target.reshape(wanted) if (*shape, 1) == wanted or shape == (*wanted, 1) else target

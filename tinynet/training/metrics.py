@@ -244,7 +244,7 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     """
     output, target = (x.array if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
-        return size
+        return len(target) if np.ndim(target) else size  # inputs may be several, in a tuple
     labels, ignored, weight = np.asarray(target), IGNORED, None
     if name_of(loss) in OF_CLASSES:
         settings = getattr(loss, "keywords", {})  # of a functools.partial
@@ -315,6 +315,11 @@ def cost_of(output: Any, target: Any, loss: Any) -> tuple[Tensor, float]:
     value = as_number("loss", cost)
     if not isinstance(cost, Tensor):
         raise TypeError(f"loss returned {cost!r:.60}, no tensor: compute it with tensors alone")
+    if not cost.requires_grad:
+        raise ValueError(
+            "the loss does not depend on the weights, so nothing is learnt: compute it from the "
+            "model's output, without detach(), no_grad() or numpy()"
+        )
     if not math.isfinite(value):
         raise FloatingPointError(f"the loss is {value}")
     return cost, value

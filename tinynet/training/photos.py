@@ -7,6 +7,7 @@ An array of images that are like those of the training is taken as it is.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -146,6 +147,7 @@ def _array_of(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     if not isinstance(images, (np.ndarray, Tensor)):
         return None
     array = np.asarray(images)
+    array = array.astype(np.float32) if array.dtype.kind == "b" else array
     if len(shape) == 3 and array.dtype.kind in "iu" and array.size and array.min() >= 0:
         if array.dtype == np.uint16 and array.max() > 255:
             return as_bytes(array)
@@ -183,6 +185,11 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     elif vision_images.is_pil(images):
         yield "", images
     elif (array := _array_of(images, shape)) is not None:
+        if array.ndim == 2 and array.shape[1] == math.prod(shape) != shape[2]:
+            raise DataError(
+                f"an array of shape {array.shape} may be {len(array)} images in rows, which are "
+                f"x.reshape{(-1, *shape)}, or a grey one, which is x[None]"
+            )
         is_one = array.ndim <= 2 or (array.ndim == 3 and array.shape[2] <= 4 < shape[2])
         is_one = is_one or (array.ndim == 3 and array.shape[0] == shape[0])
         for image in [array] if is_one else array:

@@ -42,16 +42,7 @@ DIGITS = Recipe(
     "digits_cnn", epochs=8, batch_size=32, lr=0.05, weight_decay=5e-4, augment=("rotate",)
 )
 GREY_28 = Recipe("lenet5", epochs=5, batch_size=64, lr=0.05)
-SMALL = Recipe(
-    "digits_cnn",
-    epochs=10,
-    batch_size=32,
-    lr=0.05,
-    weight_decay=5e-4,
-    augment=("shift",),
-    enough=300,
-    least=0,
-)
+SMALL = replace(DIGITS, epochs=10, augment=("shift",), enough=300, least=0)
 LARGE = replace(SMALL, model="resnet8")  # whose size does not grow with the image
 
 

@@ -86,11 +86,12 @@ class Findings:
 
     def add(self, x: Any, output: Any, target: Any) -> None:
         """Take note of a batch: its inputs, the model's outputs, and the targets."""
-        first, self.seen = self.seen, self.seen + len(x)
+        N = len(x[0] if isinstance(x, (tuple, list)) else x)
+        first, self.seen = self.seen, self.seen + N
         if not isinstance(output, Tensor) or not isinstance(target, Tensor):
             return
         scores, labels = (part.array for part in as_scores(output, target, self.loss))
-        hits, N = np.zeros(0, np.int64), len(x)
+        hits = np.zeros(0, np.int64)
         if are_classes(scores, labels):
             K = scores.shape[1]
             if len(self.matrix) != K:
