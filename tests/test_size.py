@@ -9,7 +9,7 @@ HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
     "cli": 3007,
-    "data": 2430,
+    "data": 2440,
     "derivatives": 1164,
     "functions": 2219,
     "gradcheck": 6116,
@@ -21,7 +21,7 @@ MOST = {
     "ops": 3643,
     "optim": 2459,
     "teaching": 3719,
-    "training": 7661,
+    "training": 7744,
     "utils": 887,
     "vision": 1886,
     "its own files": 5399,
