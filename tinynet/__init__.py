@@ -12,6 +12,10 @@ What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, 
 
 from __future__ import annotations
 
+from tinynet import start  # noqa: F401  # before NumPy, which takes longest
+
+# isort: split
+
 import importlib
 import warnings
 from typing import TYPE_CHECKING, Any

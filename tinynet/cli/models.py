@@ -149,6 +149,8 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
         name = f"{file}:{_name_of(call)}"
         settings = arguments
     else:
+        if stored.name is not None and title(stored.name) != title(name):
+            raise BadArgument(f"{path} is of the model {title(stored.name)}, not of {title(name)}")
         settings = _sizes(stored) | (arguments if is_own(name) else {})
     model, _ = build_model(name, **settings)
     model.load_state_dict(stored.weights)
@@ -157,9 +159,7 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
 
 def _sizes(stored: Any) -> dict[str, Any]:
     """The num_classes, in_channels and image_size that a checkpoint tells."""
-    settings: dict[str, Any] = {}
-    if stored.classes is not None:
-        settings["num_classes"] = len(stored.classes)
+    settings: dict[str, Any] = {"num_classes": stored.outputs()}
     if stored.input_shape is not None and len(stored.input_shape) == 3:
         channels, *size = stored.input_shape
         settings |= {"in_channels": channels, "image_size": tuple(size)}

@@ -153,7 +153,7 @@ def hold_out(
 def warn_of_empty(
     where: str, labels: np.ndarray, count: int, names: Sequence[str] | None = None, cure: str = ""
 ) -> None:
-    """Warn of those of `count` classes that have no example, and of a class that is alone.
+    """Warn of those of `count` classes that have no example.
 
     where: the data, for the message. names: those of the classes. cure: what to do about it.
     """
@@ -161,12 +161,8 @@ def warn_of_empty(
     missing = list(itertools.islice((k for k in range(count) if k not in there), 9))
     if missing:
         listed = ", ".join(names[k] if names else str(k) for k in missing[:8])
-        told = f"no example of {listed}{', ...' * (len(missing) > 8)} among {count} classes{cure}"
-    elif count == 1:
-        told = "all examples are of one class, so there is nothing to learn"
-    else:
-        return
-    warn(f"{where}: {told}")
+        more = ", ..." * (len(missing) > 8)
+        warn(f"{where}: no example of {listed}{more} among {count} classes{cure}")
 
 
 def _as_column(array: Any) -> np.ndarray:

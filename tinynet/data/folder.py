@@ -26,7 +26,7 @@ import numpy as np
 from tinynet.console import watched
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
-from tinynet.data.npz import check_different
+from tinynet.data.npz import as_bytes, check_different
 from tinynet.errors import DataError, integer, unknown_name
 from tinynet.vision.transforms import images as vision_images
 
@@ -208,11 +208,6 @@ def grey_or_rgb(image: Any) -> Any:
         white = pillow.new("RGBA", image.size, (255, 255, 255, 255))
         image = pillow.alpha_composite(white, image)
     return image.convert("L" if grey else "RGB")
-
-
-def as_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of 16 bits, 0 to 65535, as uint8."""
-    return ((pixels.astype(np.int32) + 128) // 257).astype(np.uint8)
 
 
 def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> Any:

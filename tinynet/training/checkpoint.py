@@ -87,6 +87,11 @@ class Checkpoint:
             return None
         return Compose([ToFloat(), Normalize(self.mean, self.std)])
 
+    def outputs(self) -> int | None:
+        """How many outputs the model has, by the names of its classes, else by its last weights."""
+        last = [len(array) for array in self.weights.values() if np.ndim(array)]
+        return len(self.classes) if self.classes else last[-1] if last else None
+
     def tells_of_images(self) -> bool:
         """Whether it says anything of the images that the model is for."""
         return any(x is not None for x in (self.classes, self.mean, self.input_shape))

@@ -7,6 +7,7 @@ An array of images that are like those of the training is taken as it is.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -18,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.files import as_path, open_file
-from tinynet.data.folder import SUFFIXES, as_bytes, decoded, fitted, grey_or_rgb, kind_of, no_images
-from tinynet.data.npz import images_from_npz
+from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
+from tinynet.data.npz import as_pixels, images_from_npz
 from tinynet.data.table import read_table
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
@@ -138,19 +139,18 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     return array
 
 
-def _array_of(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The array of an array or a tensor, of images with bytes for integers from 0 to 255, and for
-    those of 16 bits beyond; None for anything else.
+def _array_of(images: Any, shape: tuple[int, ...]) -> Any:
+    """The array of an array or a tensor, of images with bytes for integers, see `as_pixels`; rows
+    of as many numbers as a grey image has are such images. None for anything else.
     """
     images = ours(images)
     if not isinstance(images, (np.ndarray, Tensor)):
         return None
     array = np.asarray(images)
-    if len(shape) == 3 and array.dtype.kind in "iu" and array.size and array.min() >= 0:
-        if array.dtype == np.uint16 and array.max() > 255:
-            return as_bytes(array)
-        if array.dtype != np.uint16 and array.max() <= 255:
-            return array.astype(np.uint8)
+    if len(shape) == 3:
+        array = as_pixels(array)
+        if array.ndim in (1, 2) and shape[0] == 1 and array.shape[-1] == math.prod(shape):
+            array = array.reshape(-1, *shape)
     return array
 
 
@@ -173,7 +173,7 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
             except (DataError, OSError) as error:  # as of any file that cannot be read
                 yield str(path), error
                 return
-            for row, image in enumerate(rows):
+            for row, image in enumerate(_array_of(rows, shape)):
                 yield f"{path} row {row}", image
             return
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
