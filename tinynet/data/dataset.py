@@ -146,7 +146,8 @@ def hold_out(
             f"{where}: no test part can be held out: {share:g} of {len(labels)} examples is none; "
             f"{needed:,} examples are needed"
         )
-    train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
+    kinds = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)  # several an example
+    train, test = stratified_indices(kinds, [1 - share, share], np.random.default_rng(seed))
     return train, test
 
 

@@ -14,6 +14,7 @@ import copy
 import functools
 import hashlib
 import json
+import math
 import os
 import warnings
 from collections import Counter
@@ -31,7 +32,7 @@ from tinynet.data.files import as_path
 from tinynet.data.folder import FITS, list_images
 from tinynet.data.sources import HELD_OUT, SPLITS, folder_options, parts_of
 from tinynet.devices import check_device, is_device
-from tinynet.errors import CheckpointError, unknown_name
+from tinynet.errors import CheckpointError, DataError, unknown_name
 from tinynet.nn import Module
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
@@ -349,8 +350,12 @@ class Trained(Module):
         if not is_ours or whole.transform is not None:
             return dataset
         theirs = whole.images.shape[1:]
-        if shape is None or not len(shape) == len(theirs) == 3 or whole.labels.ndim > 1:
+        are_rows = shape is not None and shape[0] == 1 and theirs == (math.prod(shape),)
+        if len(shape or ()) != 3 or len(theirs) not in (1, 3) or whole.labels.ndim > 1:
             return dataset
+        if len(theirs) == 1 and not are_rows:
+            wanted = "x".join(map(str, shape))
+            raise DataError(f"the model takes images {wanted}, these are rows of {theirs[0]} numbers")
         batch = self.batch(whole.images if whole is dataset else whole.images[rows])
         _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
         made_so = copy.copy(whole)
