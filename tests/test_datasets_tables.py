@@ -61,11 +61,16 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text, packed):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (
+            "\n".join(f"{3 * k},0,0,0,{k % 2}" for k in range(20)),
+            "no line with names, so the first column is the label, .* 20 different ones in 20",
+        ),
         ("label,a\n1,cat\n", "expected integers, separated by commas, .*cat.* in line 2, column 2"),
         ("class,a\n1,2\n", "no column called label, but class, a"),
         ("digit,0,1,2,3\n7,1,2,3,4\n", "no column called label, but digit, 0, 1"),
         ("digit,0,1,2,3\n7.5,1,2,3,4\n", "no column called label, but digit, 0, 1"),
         ("digit,0,1,2,3\n", "there is no line with numbers in it"),
+        ("a,kind\n3,cat\n", "the label is in the first column, or that called so; of another"),
         ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image; of another table save arrays"),
         ("1,300\n", "a pixel of 300, expected 0 to 255"),
         ("-1,30\n", "label -1 of row 0, expected an integer, 0 or more$"),

@@ -130,6 +130,8 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     np.savez("new.npz", images=x, z=[1])
     np.savez("one.npz", x[:, 0])
     rows = x.reshape(3, 64)
+    np.savez("rows.npz", x=rows)
+    np.savez("whole.npz", x=rows.astype(int))
     names = ",".join(f"pixel{k}" for k in range(64))
     np.savetxt("pixels.csv", rows, "%d", ",", header=names, comments="")
     np.savetxt(
@@ -137,10 +139,15 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     )
     model = tinynet.load("run")
     expected = [found.probabilities for found in model.predict(x)]
-    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv"):
+    for given in (rows, rows.astype(int), [*rows]):
+        assert [found.probabilities for found in model.predict(given)] == expected
+    assert model.predict(rows[0])[0].probabilities == expected[0]
+    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv", "rows.npz", "whole.npz"):
         assert [found.probabilities for found in model.predict(name)] == expected
     assert main(["predict", "run", "new.npz"]) == 0
     assert "new.npz row 2  left" in capsys.readouterr().out
+    assert main(["predict", "rows.npz"]) == 2  # images, of which no run is to tell
+    assert "there is no run in runs/" in capsys.readouterr().err
     np.savez("two.npz", a=x, b=x)
     with pytest.raises(DataError, match="holds a, b; expected one array of images, x"):
         model.predict("two.npz")

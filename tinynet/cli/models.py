@@ -150,8 +150,9 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
         settings = arguments
     else:
         if stored.name is not None and title(stored.name) != title(name):
-            told = f"{path} is of the model {title(stored.name)}; its weights are put into"
-            warnings.warn(f"{told} {title(name)}, which may make something else of them", stacklevel=2)
+            told = f"{path} is of the model {title(stored.name)}; its weights are put into "
+            told += f"{title(name)}, which may make something else of them"
+            warnings.warn(told, stacklevel=2)
         settings = _sizes(stored) | (arguments if is_own(name) else {})
     model, _ = build_model(name, **settings)
     model.load_state_dict(stored.weights)

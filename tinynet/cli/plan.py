@@ -103,7 +103,7 @@ def load_data(
             "or train from Python: training.fit(model, x, y)"
         )
     if num_classes(train, test) < 2:
-        raise ValueError(f"{name}: all examples are of one class, and two or more are needed")
+        raise ValueError(f"{name}: two classes or more are needed")
     if path:
         warn_of_twins(name, train, test)
     return train, test

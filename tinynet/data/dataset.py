@@ -154,7 +154,7 @@ def hold_out(
 def warn_of_empty(
     where: str, labels: np.ndarray, count: int, names: Sequence[str] | None = None, cure: str = ""
 ) -> None:
-    """Warn of those of `count` classes that have no example.
+    """Warn of those of `count` classes that have no example, and of a class that is alone.
 
     where: the data, for the message. names: those of the classes. cure: what to do about it.
     """
@@ -164,6 +164,8 @@ def warn_of_empty(
         listed = ", ".join(names[k] if names else str(k) for k in missing[:8])
         more = ", ..." * (len(missing) > 8)
         warn(f"{where}: no example of {listed}{more} among {count} classes{cure}")
+    elif count == 1:
+        warn(f"{where}: all examples are of one class, so there is nothing to learn")
 
 
 def _as_column(array: Any) -> np.ndarray:

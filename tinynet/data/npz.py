@@ -34,7 +34,7 @@ KEYS = (
     "x_train, y_train, x_test, y_test, or x and y (or images and labels: images_train, ...); "
     "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
 )
-CURE = "; of other ranges save floats: (x - x.min()) / np.ptp(x)"
+SCALED = "(x - x.min()) / np.ptp(x)"
 NUMBERS = "; numbers, and several classes at once, are learned from Python: fit(..., loss=...)"
 MISSING = ("", "nan", "NaN", "NaT", "<NA>")  # texts that stand for no label
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
@@ -63,7 +63,7 @@ def images_from_npz(path: str | Path) -> np.ndarray:
     names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
     if len(names) != 1:
         raise DataError(f"{path}: holds {listed(arrays)}; expected one array of images, x")
-    return _checked_inputs(arrays[names[0]], f"{path}: {names[0]}")
+    return _checked_inputs(as_pixels(arrays[names[0]]), f"{path}: {names[0]}")
 
 
 def arrays_from_npz(
@@ -267,7 +267,8 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
             )
     elif (x := as_pixels(x) if x.ndim > 2 else x).dtype != np.uint8:
         span = f" from {x.min()} to {x.max()}" if x.dtype.kind in "iu" else ""
-        raise DataError(f"{where} is {x.dtype}{span}, expected bytes, 0 to 255, or floats{CURE}")
+        cure = "x / 65535, or of 8 bits x.astype(np.uint8)" if x.dtype == np.uint16 else SCALED
+        raise DataError(f"{where} is {x.dtype}{span}, expected uint8 or floats: save {cure}")
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 4 and x.shape[1] not in (1, 3, 4) and x.shape[3] in (1, 3, 4):

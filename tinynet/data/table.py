@@ -65,7 +65,8 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
         what = re.sub("; use .*", "", str(error)).rstrip(".")  # without NumPy's own cure
         before = has_names + ("convert" in what)  # which counts the rows from 0
         what = re.sub(r"at row (\d+)", lambda row: f"in line {int(row[1]) + before}", what)
-        which = "" if "label" in names else "; the label is in the first column, or that called so"
+        which = "; the label is in the first column, or that called so"
+        which *= "convert" in what and "label" not in names
         raise DataError(
             f"{path}: expected integers, separated by commas, as many in each line: {what}{which}; "
             f"{CURE}"

@@ -297,13 +297,25 @@ class Trained(Module):
         held_out = 0.0 if known else HELD_OUT
         asked = folder_options(options)
         if kind != "folder" or "size" in asked or len(shape or ()) != 3:
-            return load(name, split, held_out=held_out)
-        files, labels, classes, _ = list_images(as_path(path), split, held_out, 0)
+            return self._in_places(load(name, split, held_out=held_out))
+        own = self.classes or ()
+        files, labels, classes, _ = list_images(as_path(path), split, held_out, 0, own)
         batch = self.batch(files, **asked)
         _tell_what_was_done(name, batch)
         dataset = ArrayDataset(batch.pixels, labels, classes=classes)
         dataset.files = tuple(batch.names)
         return dataset
+
+    def _in_places(self, dataset: ArrayDataset) -> ArrayDataset:
+        """A data set with some of the model's classes, or in another order, with the model's."""
+        own, theirs = self.classes or (), dataset.classes or ()
+        if own == theirs or not theirs or not {*theirs} <= {*own}:
+            return dataset
+        places = np.array([own.index(name) for name in theirs])
+        made_so = copy.copy(dataset)
+        made_so.arrays = (dataset.images, places[dataset.labels])
+        made_so.classes = own
+        return made_so
 
     def findings(
         self,
@@ -355,7 +367,9 @@ class Trained(Module):
             return dataset
         if len(theirs) == 1 and not are_rows:
             wanted = "x".join(map(str, shape))
-            raise DataError(f"the model takes images {wanted}, these are rows of {theirs[0]} numbers")
+            raise DataError(
+                f"the model takes images {wanted}, these are rows of {theirs[0]} numbers"
+            )
         batch = self.batch(whole.images if whole is dataset else whole.images[rows])
         _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
         made_so = copy.copy(whole)
