@@ -30,6 +30,9 @@ class Net(nn.Module):
 """
 
 
+CLASSES = ("left", "right")
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with a data set of two classes (bright left, bright right) and a model's file."""
@@ -297,6 +300,52 @@ def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys
     assert main(["evaluate", "run", "--data", "npz:tiny.npz", *own]) == 0
     assert main(["export", "run", "w.safetensors"]) == 0
     tinynet.load("w.safetensors", space["Net"]())
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce_with_logits", "mse"])
+def test_outputs_without_names_are_as_many_as_the_weights_say(here, capsys, loss):
+    space: dict = {}
+    exec(NET, space)
+    x, y = np.load("tiny.npz")["x"], np.arange(80) % 3
+    several = np.stack([y, y > 0, y > 1], 1).clip(0, 1).astype(np.float32)
+    np.savez("plain.npz", x=x, y=y if loss == "cross_entropy" else several)
+    kept = data.load("npz:plain.npz") if loss == "cross_entropy" else (x[:60], several[:60])
+    training.fit(space["Net"](3), kept, 1, loss=loss, out="run", progress=False)
+    own = ["--model", "my_net.py:Net", "--data", "npz:plain.npz"]
+    for command in ("evaluate", "report"):
+        assert main([command, "run", *own]) == 0, capsys.readouterr().err
+    assert main(["export", "run", "w.safetensors"]) == 0
+    assert main(["evaluate", "w.safetensors", *own]) == 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_weights_put_into_another_class_are_said(here, capsys):
+    Path("my_net.py").write_text(f"{NET}\n\nclass Other(Net):\n    pass\n")
+    own = ["--data", "npz:tiny.npz", "--model", "my_net.py:Net"]
+    assert main(["train", *own, "--epochs", "1", "--out", "run"]) == 0
+    for name, said in (("Net", False), ("Other", True)):
+        capsys.readouterr()
+        assert main(["evaluate", "run", "--model", f"my_net.py:{name}"]) == 0
+        assert ("is of the model Net; its weights are put into" in capsys.readouterr().err) is said
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("shown", [["left", "right"], ["right"], ["left"]])
+def test_data_with_some_of_the_classes_are_measured(run, shown):
+    image = pytest.importorskip("PIL.Image")
+    x, y = np.load("tiny.npz")["x"], np.array(["left", "right"])[np.arange(80) % 2]
+    of_shown = np.isin(y, shown)
+    np.savez("some.npz", x=x[of_shown], y=y[of_shown])
+    for folder in ("some", "parts/train", "parts/test"):
+        for name in shown if folder != "parts/train" else ["left", "right"]:
+            (Path(folder) / name).mkdir(parents=True)
+            image.fromarray(side(name, (8, 8))).save(f"{folder}/{name}/1.png")
+    Path("parts/train/left").rename("parts/train/other")
+    model = tinynet.load("run")
+    for name in ("npz:some.npz", "folder:some", "folder:parts"):
+        found = model.evaluate(name)
+        assert found["accuracy"] == 1, name
+        assert (found["confusion_matrix"].sum(1) > 0).tolist() == [n in shown for n in CLASSES]
 
 
 def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):

@@ -234,7 +234,7 @@ def _load_own(
         )
     cure = "; to number those that there are, save np.unique(y, return_inverse=True)[1]"
     count = len(classes or ()) or last + 1
-    if kind != "idx":  # whose other part was not read
+    if kind != "idx" and (held_out or count > 1):  # of idx the other part was not read
         warn_of_empty(name, every, count, classes, "" if classes else cure)
     if kind == "idx" or len(np.unique(labels)) < len(np.unique(every)):
         warn_of_empty(f"{name} ({split})", labels, count, classes)
