@@ -120,7 +120,8 @@ def list_images(
         chosen = train if split == "train" else test
         others = [file for path in _folders(other, Counter()) for file in _images(path, Counter())]
         found = {path: _folders(path, left if path == chosen else Counter()) for path in parts}
-        place = chosen if {path.name for path in found[chosen]} <= {*known} else train
+        names = {path.name for path in found[chosen]}
+        place = chosen if names and names <= {*known} else train
         classes = _classes(place, found[place], known)
         unknown = {path.name for path in found[test]} - set(classes)
         if unknown and split != "train":
