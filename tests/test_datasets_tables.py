@@ -91,6 +91,13 @@ def test_what_is_wrong_with_a_table_is_told(tmp_path, text, told):
         data.load(f"csv:{tmp_path}/a.csv")
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_in_other_letters_is_refused(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("label,a\nKäse,1\nKöse,2\n", encoding=encoding)
+    with pytest.raises(DataError, match=r"byte \d+ is no UTF-8: save the table as UTF-8"):
+        data.load(f"csv:{tmp_path}/a.csv")
+
+
 @pytest.mark.parametrize("head", ["", f"label,{NAMES}\n"])
 def test_labels_of_a_table_that_are_text_name_the_classes(tmp_path, head):
     names = np.array(["d", "Über", "a b", "c"])

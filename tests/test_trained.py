@@ -318,6 +318,14 @@ def test_outputs_without_names_are_as_many_as_the_weights_say(here, capsys, loss
     assert main(["evaluate", "w.safetensors", *own]) == 0
 
 
+def test_a_single_output_is_measured_on_two_classes_by_name(here):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+    x, y = np.load("tiny.npz")["x"], np.array(CLASSES)[np.arange(80) % 2]
+    np.savez("text.npz", x=x, y=y)
+    training.fit(net, x, y, 9, loss="bce_with_logits", out="run", progress=False)
+    assert tinynet.load("run", net).evaluate("npz:text.npz")["accuracy"] > 0.9
+
+
 @pytest.mark.filterwarnings("default")
 def test_weights_put_into_another_class_are_said(here, capsys):
     Path("my_net.py").write_text(f"{NET}\n\nclass Other(Net):\n    pass\n")

@@ -161,7 +161,8 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
 
 def _sizes(stored: Any) -> dict[str, Any]:
     """The num_classes, in_channels and image_size that a checkpoint tells."""
-    settings: dict[str, Any] = {"num_classes": stored.outputs()}
+    count = stored.outputs() if stored.classes is None else len(stored.classes)
+    settings: dict[str, Any] = {"num_classes": count}
     if stored.input_shape is not None and len(stored.input_shape) == 3:
         channels, *size = stored.input_shape
         settings |= {"in_channels": channels, "image_size": tuple(size)}

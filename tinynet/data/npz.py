@@ -35,7 +35,7 @@ KEYS = (
     "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
 )
 SCALED = "(x - x.min()) / np.ptp(x)"
-NUMBERS = "; numbers, and several classes at once, are learned from Python: fit(..., loss=...)"
+NUMBERS = "; regression and several classes at once are learned from Python: fit(..., loss=...)"
 MISSING = ("", "nan", "NaN", "NaT", "<NA>")  # texts that stand for no label
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
@@ -230,7 +230,7 @@ def _pairs(names: Collection[str]) -> dict[str, tuple[str, str]]:
 
 
 def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
-    names = _as_text(array)
+    names = _as_text(array, f"{source}: classes")
     if names.ndim != 1 or names.dtype.kind != "U":
         raise DataError(
             f"{source}: classes is {array.dtype}{list(array.shape)}, expected a one-dimensional "
@@ -241,11 +241,14 @@ def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
     return tuple(names.tolist())
 
 
-def _as_text(array: np.ndarray) -> np.ndarray:
-    """The array, with bytes read as UTF-8."""
-    if array.dtype.kind != "S":
-        return array
-    text: np.ndarray = np.strings.decode(array, "utf-8", "replace")
+def _as_text(array: Any, where: str) -> np.ndarray:
+    """The array, with bytes read as UTF-8. Raises DataError for others, of which two might become
+    the same.
+    """
+    try:
+        text: np.ndarray = np.strings.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: {error.object!r:.60} is no UTF-8: save text") from error
     return text
 
 
@@ -309,7 +312,7 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
         cure = "; of a column for each class take y.argmax(1)" if _is_one_hot(y) else NUMBERS
         raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected labels (N,){cure}")
     if y.dtype.kind in "SU":
-        return _as_text(y)
+        return _as_text(y, where)
     if y.dtype.kind == "b":
         return y.astype(np.int64)
     whole: Any = True

@@ -32,7 +32,12 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
     labelled: whether there must be labels; else lines of pixels alone, without labels, will do.
     Raises DataError that names what is not as expected.
     """
-    text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig", "replace"))
+    try:  # of other letters two labels might become the same
+        text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: byte {error.start} is no UTF-8: save the table as UTF-8"
+        ) from error
     head = text.readline()
     between = ";" if head.count(";") > head.count(",") else ","
     names = [name.strip().strip('"').casefold() for name in head.split(between)]

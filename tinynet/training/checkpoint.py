@@ -88,9 +88,8 @@ class Checkpoint:
         return Compose([ToFloat(), Normalize(self.mean, self.std)])
 
     def outputs(self) -> int | None:
-        """How many outputs the model has, by the names of its classes, else by its last weights."""
-        last = [len(array) for array in self.weights.values() if np.ndim(array)]
-        return len(self.classes) if self.classes else last[-1] if last else None
+        """How many outputs the model has, by its last weights; None without any."""
+        return next((len(w) for w in reversed(self.weights.values()) if np.ndim(w)), None)
 
     def tells_of_images(self) -> bool:
         """Whether it says anything of the images that the model is for."""

@@ -120,7 +120,7 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
         each = [x for image in images if (x := _of_form(image, shape)) is not None]
         alike = len(each) == len(images) and len({x.dtype for x in each}) == 1
         return np.concatenate(each) if alike else None
-    array = _array_of(images, shape)
+    array: np.ndarray | None = _array_of(images, shape)
     if array is None or (len(shape) == 3 and array.dtype.kind != "f" and array.dtype != np.uint8):
         return None
     if len(shape) == 3 and array.shape[1:] != shape:

@@ -362,14 +362,12 @@ class Trained(Module):
         if not is_ours or whole.transform is not None:
             return dataset
         theirs = whole.images.shape[1:]
-        are_rows = shape is not None and shape[0] == 1 and theirs == (math.prod(shape),)
-        if len(shape or ()) != 3 or len(theirs) not in (1, 3) or whole.labels.ndim > 1:
+        if shape is None or len(shape) != 3 or len(theirs) not in (1, 3) or whole.labels.ndim > 1:
             return dataset
-        if len(theirs) == 1 and not are_rows:
+        if len(theirs) == 1 and (shape[0] > 1 or theirs[0] != math.prod(shape)):
             wanted = "x".join(map(str, shape))
-            raise DataError(
-                f"the model takes images {wanted}, these are rows of {theirs[0]} numbers"
-            )
+            told = f"the model takes images {wanted}, these are rows of {theirs[0]} numbers"
+            raise DataError(told)
         batch = self.batch(whole.images if whole is dataset else whole.images[rows])
         _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
         made_so = copy.copy(whole)
