@@ -121,8 +121,9 @@ def test_labels_of_a_table_that_are_text_name_the_classes(tmp_path, head):
             ),
             True,
         ),
+        (("train-images", "train-labels", "test-{}"), False),
     ],
-    ids=["MNIST", "EMNIST"],
+    ids=["MNIST", "EMNIST", "plain"],
 )
 def test_files_in_mnists_format_are_found_by_their_names(tmp_path, names, turned):
     images, labels, test = names
@@ -140,7 +141,7 @@ def test_files_in_mnists_format_are_found_by_their_names(tmp_path, names, turned
     np.testing.assert_array_equal(held.images[:, 0], expected[:4])
     assert train.labels.tolist() == Y.tolist()
     np.testing.assert_array_equal(data.read_idx(tmp_path / images), X)
-    with pytest.raises(DataError, match=r"expected one file \*train\*images\*idx\*, there is none"):
+    with pytest.raises(DataError, match=r"folder with one file \*train\*images\*, there is none"):
         data.load(f"idx:{tmp_path / 'nowhere'}")
 
 

@@ -229,7 +229,7 @@ def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> 
     except Exception as error:  # Pillow's decoders raise whatever they run into
         told = reason(error)
         if type(error).__name__ == "UnidentifiedImageError":  # which names the address of a stream
-            told = f"it is none of {', '.join(FORMATS)}"
+            told = f"it is none of {', '.join(FORMATS)}" if stream.seek(0, 2) else "it is empty"
         raise DataError(f"{source}: cannot be read as an image: {told}") from error
 
 
