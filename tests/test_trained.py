@@ -145,6 +145,11 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     for given in (rows, rows.astype(int), [*rows]):
         assert [found.probabilities for found in model.predict(given)] == expected
     assert model.predict(rows[0])[0].probabilities == expected[0]
+    sure = model.predict(x[:1, 0] / 254.3)[0].probabilities
+    mixed = [x[0, 0] / 254.3, np.zeros((9, 9, 3), np.uint8), x[1, 0]]  # of several sizes and kinds
+    answers = [found.probabilities for found in model.predict(mixed)]
+    for answer, right in ((answers[0], sure), (answers[2], expected[1])):
+        assert answer == pytest.approx(right, rel=1e-6)
     for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv", "rows.npz", "whole.npz"):
         assert [found.probabilities for found in model.predict(name)] == expected
     assert main(["predict", "run", "new.npz"]) == 0

@@ -109,6 +109,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         raise DataError("\n".join(left_out or [f"there is no image in {_told(images)}"]))
     for told in left_out if broken is None else ():
         warnings.warn(f"left out: {told}", stacklevel=4)
+    if len({x.dtype for x in found}) > 1:  # bytes beside floats that keep all their digits
+        found = [x.astype(np.float32) / 255 if x.dtype == np.uint8 else x for x in found]
     return Batch(np.stack(found), names, done)
 
 
@@ -195,7 +197,9 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
-    """One image as bytes (C, H, W), and what was done to it; an error is raised."""
+    """One image (C, H, W), bytes or floats from 0 to 1, and what was done to it; an error is
+    raised.
+    """
     if isinstance(image, Exception):
         raise image
     if isinstance(image, Path):
@@ -205,6 +209,9 @@ def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
         with open_file(image) as stream:
             made: tuple[np.ndarray, str] = decoded(stream, image, lambda file: _made(file, look))
             return made
+    exact = None if look.invert else _of_form(image, look.shape)
+    if exact is not None and 0 <= exact.min() <= exact.max() <= 1 and _are_alike(exact, look):
+        return exact[0], AS_THEY_ARE
     return _made(image if vision_images.is_pil(image) else _pil(image), look)
 
 
