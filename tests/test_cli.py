@@ -194,6 +194,20 @@ def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
     assert main([]) == 130
 
 
+@pytest.mark.parametrize(("program", "quiet"), [("a/tinynet", True), ("tinynet.py", False)])
+def test_ctrl_c_while_the_command_line_is_imported_is_quiet(program, quiet):
+    code = f"""if True:
+        import signal, sys
+        sys.argv[0] = {program!r}
+        usual = signal.default_int_handler
+        signal.signal(signal.SIGINT, usual)
+        import tinynet
+        assert signal.getsignal(signal.SIGINT) is (signal.SIG_DFL if {quiet} else usual)
+        tinynet.start.listen()
+        assert signal.getsignal(signal.SIGINT) is usual"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(tiny, here, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(here))
     assert main(["train", "--data", tiny, "--epochs", "1", "--out=~/run", "--json=~/a.json"]) == 0
@@ -441,6 +455,9 @@ def test_a_run_without_its_last_checkpoint_is_not_begun_anew_without_a_word(trai
     assert main(["train", "--out", str(trained)]) == 2
     assert "holds a run that was not finished" in capsys.readouterr().err
     assert main(["resume", str(trained), "--from", f"{trained}/epoch-0003.safetensors"]) == 0
+    (trained / "last.safetensors").rename(trained / "epoch-0003.safetensors")
+    more = ["--from", f"{trained}/epoch-0003.safetensors", "--epochs", "4"]
+    assert main(["resume", str(trained), *more]) == 0
 
 
 @pytest.mark.parametrize("change", ["classes", "x_test", "y_test"])

@@ -61,11 +61,16 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text, packed):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (
+            "\n".join(f"{3 * k},0,0,0,{k % 2}" for k in range(20)),
+            "no line with names, so the first column is the label, .* 20 different ones in 20",
+        ),
         ("label,a\n1,cat\n", "expected integers, separated by commas, .*cat.* in line 2, column 2"),
         ("class,a\n1,2\n", "no column called label, but class, a"),
         ("digit,0,1,2,3\n7,1,2,3,4\n", "no column called label, but digit, 0, 1"),
         ("digit,0,1,2,3\n7.5,1,2,3,4\n", "no column called label, but digit, 0, 1"),
         ("digit,0,1,2,3\n", "there is no line with numbers in it"),
+        ("a,kind\n3,cat\n", "the label is in the first column, or that called so; of another"),
         ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image; of another table save arrays"),
         ("1,300\n", "a pixel of 300, expected 0 to 255"),
         ("-1,30\n", "label -1 of row 0, expected an integer, 0 or more$"),
@@ -83,6 +88,13 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text, packed):
 def test_what_is_wrong_with_a_table_is_told(tmp_path, text, told):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match=told):
+        data.load(f"csv:{tmp_path}/a.csv")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_table_in_other_letters_is_refused(tmp_path, encoding):
+    (tmp_path / "a.csv").write_text("label,a\nKäse,1\nKöse,2\n", encoding=encoding)
+    with pytest.raises(DataError, match=r"byte \d+ is no UTF-8: save the table as UTF-8"):
         data.load(f"csv:{tmp_path}/a.csv")
 
 
@@ -109,8 +121,9 @@ def test_labels_of_a_table_that_are_text_name_the_classes(tmp_path, head):
             ),
             True,
         ),
+        (("train-images", "train-labels", "test-{}"), False),
     ],
-    ids=["MNIST", "EMNIST"],
+    ids=["MNIST", "EMNIST", "plain"],
 )
 def test_files_in_mnists_format_are_found_by_their_names(tmp_path, names, turned):
     images, labels, test = names
@@ -128,7 +141,7 @@ def test_files_in_mnists_format_are_found_by_their_names(tmp_path, names, turned
     np.testing.assert_array_equal(held.images[:, 0], expected[:4])
     assert train.labels.tolist() == Y.tolist()
     np.testing.assert_array_equal(data.read_idx(tmp_path / images), X)
-    with pytest.raises(DataError, match=r"expected one file \*train\*images\*idx\*, there is none"):
+    with pytest.raises(DataError, match=r"folder with one file \*train\*images\*, there is none"):
         data.load(f"idx:{tmp_path / 'nowhere'}")
 
 

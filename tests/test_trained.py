@@ -31,6 +31,9 @@ class Net(nn.Module):
 """
 
 
+CLASSES = ("left", "right")
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A folder with a data set of two classes (bright left, bright right) and a model's file."""
@@ -132,6 +135,8 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     np.savez("new.npz", images=x, z=[1])
     np.savez("one.npz", x[:, 0])
     rows = x.reshape(3, 64)
+    np.savez("rows.npz", x=rows)
+    np.savez("whole.npz", x=rows.astype(int))
     names = ",".join(f"pixel{k}" for k in range(64))
     np.savetxt("pixels.csv", rows, "%d", ",", header=names, comments="")
     np.savetxt(
@@ -139,10 +144,20 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     )
     model = tinynet.load("run")
     expected = [found.probabilities for found in model.predict(x)]
-    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv"):
+    for given in (rows, rows.astype(int), [*rows]):
+        assert [found.probabilities for found in model.predict(given)] == expected
+    assert model.predict(rows[0])[0].probabilities == expected[0]
+    sure = model.predict(x[:1, 0] / 254.3)[0].probabilities
+    mixed = [x[0, 0] / 254.3, np.zeros((9, 9, 3), np.uint8), x[1, 0]]  # of several sizes and kinds
+    answers = [found.probabilities for found in model.predict(mixed)]
+    for answer, right in ((answers[0], sure), (answers[2], expected[1])):
+        assert answer == pytest.approx(right, rel=1e-6)
+    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv", "rows.npz", "whole.npz"):
         assert [found.probabilities for found in model.predict(name)] == expected
     assert main(["predict", "run", "new.npz"]) == 0
     assert "new.npz row 2  left" in capsys.readouterr().out
+    assert main(["predict", "rows.npz"]) == 2  # images, of which no run is to tell
+    assert "there is no run in runs/" in capsys.readouterr().err
     np.savez("two.npz", a=x, b=x)
     with pytest.raises(DataError, match="holds a, b; expected one array of images, x"):
         model.predict("two.npz")
@@ -292,6 +307,60 @@ def test_a_run_of_fit_works_in_the_commands_once_its_model_is_named(here, capsys
     assert main(["evaluate", "run", "--data", "npz:tiny.npz", *own]) == 0
     assert main(["export", "run", "w.safetensors"]) == 0
     tinynet.load("w.safetensors", space["Net"]())
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce_with_logits", "mse"])
+def test_outputs_without_names_are_as_many_as_the_weights_say(here, capsys, loss):
+    space: dict = {}
+    exec(NET, space)
+    x, y = np.load("tiny.npz")["x"], np.arange(80) % 3
+    several = np.stack([y, y > 0, y > 1], 1).clip(0, 1).astype(np.float32)
+    np.savez("plain.npz", x=x, y=y if loss == "cross_entropy" else several)
+    kept = data.load("npz:plain.npz") if loss == "cross_entropy" else (x[:60], several[:60])
+    training.fit(space["Net"](3), kept, 1, loss=loss, out="run", progress=False)
+    own = ["--model", "my_net.py:Net", "--data", "npz:plain.npz"]
+    for command in ("evaluate", "report"):
+        assert main([command, "run", *own]) == 0, capsys.readouterr().err
+    assert main(["export", "run", "w.safetensors"]) == 0
+    assert main(["evaluate", "w.safetensors", *own]) == 0
+
+
+def test_a_single_output_is_measured_on_two_classes_by_name(here):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 1, rng=np.random.default_rng(0)))
+    x, y = np.load("tiny.npz")["x"], np.array(CLASSES)[np.arange(80) % 2]
+    np.savez("text.npz", x=x, y=y)
+    training.fit(net, x, y, 9, loss="bce_with_logits", seed=0, out="run", progress=False)
+    assert tinynet.load("run", net).evaluate("npz:text.npz")["accuracy"] > 0.9
+
+
+@pytest.mark.filterwarnings("default")
+def test_weights_put_into_another_class_are_said(here, capsys):
+    Path("my_net.py").write_text(f"{NET}\n\nclass Other(Net):\n    pass\n")
+    own = ["--data", "npz:tiny.npz", "--model", "my_net.py:Net"]
+    assert main(["train", *own, "--epochs", "1", "--out", "run"]) == 0
+    for name, said in (("Net", False), ("Other", True)):
+        capsys.readouterr()
+        assert main(["evaluate", "run", "--model", f"my_net.py:{name}"]) == 0
+        assert ("is of the model Net; its weights are put into" in capsys.readouterr().err) is said
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("shown", [["left", "right"], ["right"], ["left"]])
+def test_data_with_some_of_the_classes_are_measured(run, shown):
+    image = pytest.importorskip("PIL.Image")
+    x, y = np.load("tiny.npz")["x"], np.array(["left", "right"])[np.arange(80) % 2]
+    of_shown = np.isin(y, shown)
+    np.savez("some.npz", x=x[of_shown], y=y[of_shown])
+    for folder in ("some", "parts/train", "parts/test"):
+        for name in shown if folder != "parts/train" else ["left", "right"]:
+            (Path(folder) / name).mkdir(parents=True)
+            image.fromarray(side(name, (8, 8))).save(f"{folder}/{name}/1.png")
+    Path("parts/train/left").rename("parts/train/other")
+    model = tinynet.load("run")
+    for name in ("npz:some.npz", "folder:some", "folder:parts"):
+        found = model.evaluate(name)
+        assert found["accuracy"] == 1, name
+        assert (found["confusion_matrix"].sum(1) > 0).tolist() == [n in shown for n in CLASSES]
 
 
 def test_a_run_of_fit_of_a_known_model_needs_no_name(here, capsys):

@@ -203,10 +203,13 @@ def test_a_run_in_the_folder_is_kept_unless_it_is_to_be_overwritten(tmp_path):
     assert all((tmp_path / name).read_bytes() == content for name, content in kept.items())
     with pytest.raises(ValueError, match="overwrite=True begins another: give one"):
         train(tmp_path, overwrite=True, resume=True)
-    train(tmp_path, overwrite=True)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "last.safetensors", "best.safetensors", "report.html", "notes.txt",
-    }  # fmt: skip
+    for record, stays in (('{"mine": 1}', True), ('{\n  "settings": {}\n}', False)):
+        (tmp_path / "run.json").write_text(record)
+        train(tmp_path, overwrite=True)
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "last.safetensors", "best.safetensors", "report.html", "notes.txt",
+            *(["run.json"] if stays else []),
+        }  # fmt: skip
 
 
 def test_the_newest_checkpoint_besides_the_last_comes_at_the_end(tmp_path):

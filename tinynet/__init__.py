@@ -10,6 +10,10 @@ What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, 
 `tinynet.models`, `tinynet.training` (fit), `tinynet.kernels`; the operations are here, by name.
 """
 
+from tinynet import start  # noqa: F401  # before NumPy, which takes longest
+
+# isort: split
+
 import importlib
 import warnings
 from typing import TYPE_CHECKING, Any

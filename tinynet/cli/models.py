@@ -149,6 +149,10 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
         name = f"{file}:{_name_of(call)}"
         settings = arguments
     else:
+        if stored.name is not None and title(stored.name) != title(name):
+            told = f"{path} is of the model {title(stored.name)}; its weights are put into "
+            told += f"{title(name)}, which may make something else of them"
+            warnings.warn(told, stacklevel=2)
         settings = _sizes(stored) | (arguments if is_own(name) else {})
     model, _ = build_model(name, **settings)
     model.load_state_dict(stored.weights)
@@ -157,9 +161,8 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
 
 def _sizes(stored: Any) -> dict[str, Any]:
     """The num_classes, in_channels and image_size that a checkpoint tells."""
-    settings: dict[str, Any] = {}
-    if stored.classes is not None:
-        settings["num_classes"] = len(stored.classes)
+    count = stored.outputs() if stored.classes is None else len(stored.classes)
+    settings: dict[str, Any] = {"num_classes": count}
     if stored.input_shape is not None and len(stored.input_shape) == 3:
         channels, *size = stored.input_shape
         settings |= {"in_channels": channels, "image_size": tuple(size)}

@@ -102,6 +102,8 @@ def load_data(
             f"{train.images.shape[1]} numbers. Save them as images, x.reshape(-1, HEIGHT, WIDTH), "
             "or train from Python: training.fit(model, x, y)"
         )
+    if num_classes(train, test) < 2:
+        raise ValueError(f"{name}: two classes or more are needed")
     if path:
         warn_of_twins(name, train, test)
     return train, test

@@ -52,7 +52,8 @@ OPTIONS = [
 def run(args: argparse.Namespace) -> int:
     """Print the most likely classes of every image."""
     images = list(args.paths)
-    run_path = images.pop(0) if is_run(images[0]) else None
+    are_images = len(images) == 1 and images[0].suffix.lower() == ".npz"  # and not weights
+    run_path = images.pop(0) if is_run(images[0]) and not are_images else None
     if not images:
         raise BadArgument(f"{run_path} is a model; add the images: tinynet predict RUN IMAGE...")
     if run_path is None and not images[0].exists():

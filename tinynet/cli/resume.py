@@ -56,7 +56,7 @@ def _recorded(args: argparse.Namespace) -> dict[str, Any]:
     settings = recorded_settings(args.run, args.start)
     if settings is None:
         raise BadArgument(f"there is no run in {args.run}; begin one: tinynet train")
-    return resumed_settings(settings, vars(args), is_finished(args.run))
+    return resumed_settings(settings, vars(args), is_finished(args.run, start=args.start))
 
 
 def _others(folder: Path, start: Path | None, error: Exception) -> str:

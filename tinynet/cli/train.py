@@ -268,8 +268,9 @@ def _free(out: Path, asked: bool) -> Path:
         if state_of(out).get("step") == 0:  # nothing was learned
             return out
     raise BadArgument(
-        f"{out} holds a run that was not finished. Go on with it: tinynet resume {out}. "
-        "Or begin anew in its place with --overwrite, or elsewhere with --out DIR"
+        f"{out} holds a run that was not finished. If it was interrupted, go on with it: "
+        f"tinynet resume {out}. If it diverged, it will again: begin anew in its place with "
+        "--overwrite and a lower --lr, or elsewhere with --out DIR"
     )
 
 

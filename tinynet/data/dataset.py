@@ -146,7 +146,8 @@ def hold_out(
             f"{where}: no test part can be held out: {share:g} of {len(labels)} examples is none; "
             f"{needed:,} examples are needed"
         )
-    train, test = stratified_indices(labels, [1 - share, share], np.random.default_rng(seed))
+    kinds = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)  # several an example
+    train, test = stratified_indices(kinds, [1 - share, share], np.random.default_rng(seed))
     return train, test
 
 
@@ -161,12 +162,10 @@ def warn_of_empty(
     missing = list(itertools.islice((k for k in range(count) if k not in there), 9))
     if missing:
         listed = ", ".join(names[k] if names else str(k) for k in missing[:8])
-        told = f"no example of {listed}{', ...' * (len(missing) > 8)} among {count} classes{cure}"
+        more = ", ..." * (len(missing) > 8)
+        warn(f"{where}: no example of {listed}{more} among {count} classes{cure}")
     elif count == 1:
-        told = "all examples are of one class, so there is nothing to learn"
-    else:
-        return
-    warn(f"{where}: {told}")
+        warn(f"{where}: all examples are of one class, so there is nothing to learn")
 
 
 def _as_column(array: Any) -> np.ndarray:

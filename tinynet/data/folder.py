@@ -26,7 +26,7 @@ import numpy as np
 from tinynet.console import watched
 from tinynet.data.dataset import ArrayDataset, hold_out, warn_of_empty
 from tinynet.data.files import open_file, reason, warn
-from tinynet.data.npz import check_different
+from tinynet.data.npz import as_bytes, check_different
 from tinynet.errors import DataError, integer, unknown_name
 from tinynet.vision.transforms import images as vision_images
 
@@ -93,9 +93,13 @@ def load_folder(
 
 
 def list_images(
-    folder: Path, split: str, test_fraction: float, seed: int
+    folder: Path, split: str, test_fraction: float, seed: int, known: Sequence[str] = ()
 ) -> tuple[list[Path], np.ndarray, tuple[str, ...], list[Path]]:
-    """The files of a split, their labels (N,), the class names, and the files of the other."""
+    """The files of a split, their labels (N,), the class names, and the files of the other.
+
+    known: the classes of a model that is to be measured, which are the classes where the folder
+    has some of them and no others.
+    """
     if not folder.is_dir():
         what = "it is a file, not a folder" if folder.exists() else "there is no such folder"
         raise DataError(f"{folder}: {what}; {LAYOUT}")
@@ -103,8 +107,8 @@ def list_images(
     inside = _folders(folder, left)
     parts = _parts(folder, inside)
     if parts is None:
-        classes = _classes(folder, inside)
-        files, labels = _files_of(folder, classes, left)
+        classes = _classes(folder, inside, known)
+        files, labels = _files_of(folder, classes, left, all_needed=classes != known)
         halves = hold_out(labels, test_fraction, seed, folder)
         part, rest = halves if split == "train" or not test_fraction else halves[::-1]
         others = [files[i] for i in rest]
@@ -116,7 +120,9 @@ def list_images(
         chosen = train if split == "train" else test
         others = [file for path in _folders(other, Counter()) for file in _images(path, Counter())]
         found = {path: _folders(path, left if path == chosen else Counter()) for path in parts}
-        classes = _classes(train, found[train])
+        names = {path.name for path in found[chosen]}
+        place = chosen if names and names <= {*known} else train
+        classes = _classes(place, found[place], known)
         unknown = {path.name for path in found[test]} - set(classes)
         if unknown and split != "train":
             told = ", ".join(sorted(unknown))
@@ -210,11 +216,6 @@ def grey_or_rgb(image: Any) -> Any:
     return image.convert("L" if grey else "RGB")
 
 
-def as_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Pixels of 16 bits, 0 to 65535, as uint8."""
-    return ((pixels.astype(np.int32) + 128) // 257).astype(np.uint8)
-
-
 def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> Any:
     """What `use` makes of the PIL image in an open file, read no further than it should be."""
     pillow = vision_images.pillow()
@@ -228,7 +229,7 @@ def decoded(stream: BinaryIO, source: str | Path, use: Callable[[Any], Any]) -> 
     except Exception as error:  # Pillow's decoders raise whatever they run into
         told = reason(error)
         if type(error).__name__ == "UnidentifiedImageError":  # which names the address of a stream
-            told = f"it is none of {', '.join(FORMATS)}"
+            told = f"it is none of {', '.join(FORMATS)}" if stream.seek(0, 2) else "it is empty"
         raise DataError(f"{source}: cannot be read as an image: {told}") from error
 
 
@@ -325,8 +326,10 @@ def _words(name: str) -> set[str]:
     return words - {"", "my", "the", "new", "old", "all", "raw", "final"}
 
 
-def _classes(folder: Path, inside: Sequence[Path]) -> tuple[str, ...]:
+def _classes(folder: Path, inside: Sequence[Path], known: Sequence[str] = ()) -> tuple[str, ...]:
     names = tuple(path.name for path in inside)
+    if names and {*names} <= {*known}:
+        return tuple(known)
     if len(names) < 2:
         found = f"one class folder, {names[0]!r}" if names else "no class folders"
         raise DataError(f"{folder}: has {found}, but two or more are needed; {LAYOUT}")

@@ -67,12 +67,12 @@ def find_idx(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     words = ("train",) if split == "train" else ("test", "t10k")
     files = []
     for what in ("images", "labels"):
-        named = sorted(Path(folder).glob(f"*{what}*idx*"))
+        named = sorted(Path(folder).glob(f"*{what}*idx*")) or sorted(Path(folder).glob(f"*{what}*"))
         found = [path for path in named if any(word in path.name for word in words)]
         if len(found) != 1:
             there = ", ".join(path.name for path in found) or "none"
             raise DataError(
-                f"{folder}: expected one file *{words[0]}*{what}*idx*, there is {there}"
+                f"{folder}: expected a folder with one file *{words[0]}*{what}*, there is {there}"
             )
         files += found
     images, labels = read_idx(files[0], 3), read_idx(files[1], 1)

@@ -34,6 +34,8 @@ KEYS = (
     "x_train, y_train, x_test, y_test, or x and y (or images and labels: images_train, ...); "
     "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
 )
+SCALED = "(x - x.min()) / np.ptp(x)"
+NUMBERS = "; regression and several classes at once are learned from Python: fit(..., loss=...)"
 MISSING = ("", "nan", "NaN", "NaT", "<NA>")  # texts that stand for no label
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
@@ -61,7 +63,7 @@ def images_from_npz(path: str | Path) -> np.ndarray:
     names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
     if len(names) != 1:
         raise DataError(f"{path}: holds {listed(arrays)}; expected one array of images, x")
-    return _checked_inputs(arrays[names[0]], f"{path}: {names[0]}")
+    return _checked_inputs(as_pixels(arrays[names[0]]), f"{path}: {names[0]}")
 
 
 def arrays_from_npz(
@@ -228,7 +230,7 @@ def _pairs(names: Collection[str]) -> dict[str, tuple[str, str]]:
 
 
 def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
-    names = _as_text(array)
+    names = _as_text(array, f"{source}: classes")
     if names.ndim != 1 or names.dtype.kind != "U":
         raise DataError(
             f"{source}: classes is {array.dtype}{list(array.shape)}, expected a one-dimensional "
@@ -239,11 +241,14 @@ def _class_names(array: np.ndarray, source: str | Path) -> tuple[str, ...]:
     return tuple(names.tolist())
 
 
-def _as_text(array: np.ndarray) -> np.ndarray:
-    """The array, with bytes read as UTF-8."""
-    if array.dtype.kind != "S":
-        return array
-    text: np.ndarray = np.strings.decode(array, "utf-8", "replace")
+def _as_text(array: Any, where: str) -> np.ndarray:
+    """The array, with bytes read as UTF-8. Raises DataError for others, of which two might become
+    the same.
+    """
+    try:
+        text: np.ndarray = np.strings.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where}: {error.object!r:.60} is no UTF-8: save text") from error
     return text
 
 
@@ -263,13 +268,34 @@ def _checked_inputs(x: np.ndarray, where: str) -> np.ndarray:
             raise DataError(
                 f"{where}: row {row} has {x[~finite][0]} as float32, at {place}: drop the row"
             )
-    elif x.dtype != np.uint8:
-        cure = f": save x / {np.iinfo(x.dtype).max}" if x.dtype == np.uint16 else ""
-        raise DataError(f"{where} is {x.dtype}, expected uint8 (0..255) or floats{cure}")
+    elif (x := as_pixels(x) if x.ndim > 2 else x).dtype != np.uint8:
+        span = f" from {x.min()} to {x.max()}" if x.dtype.kind in "iu" else ""
+        cure = "x / 65535, or of 8 bits x.astype(np.uint8)" if x.dtype == np.uint16 else SCALED
+        raise DataError(f"{where} is {x.dtype}{span}, expected uint8 or floats: save {cure}")
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 4 and x.shape[1] not in (1, 3, 4) and x.shape[3] in (1, 3, 4):
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    return x
+
+
+def as_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of 16 bits, 0 to 65535, as uint8."""
+    return ((pixels.astype(np.int32) + 128) // 257).astype(np.uint8)
+
+
+def as_pixels(x: np.ndarray) -> np.ndarray:
+    """Integers from 0 to 255, or beyond it of 16 bits, and bools as bytes; all else as it is.
+
+    Of 16 bits, none beyond 255, nobody knows which of both they are.
+    """
+    if x.dtype == bool:
+        return x * np.uint8(255)
+    if x.dtype.kind in "iu" and x.size and x.min() >= 0:
+        if x.dtype == np.uint16 and x.max() > 255:
+            return as_bytes(x)
+        if x.dtype != np.uint16 and x.max() <= 255:
+            return x.astype(np.uint8)
     return x
 
 
@@ -285,10 +311,10 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "biufSU":
-        cure = "; of a column for each class take y.argmax(1)" if y.ndim == 2 else ""
+        cure = "; of a column for each class take y.argmax(1)" if _is_one_hot(y) else NUMBERS
         raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected labels (N,){cure}")
     if y.dtype.kind in "SU":
-        return _as_text(y)
+        return _as_text(y, where)
     if y.dtype.kind == "b":
         return y.astype(np.int64)
     whole: Any = True
@@ -298,9 +324,15 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     wrong = ~((y >= 0) & (y < 2**63) & whole)
     if wrong.any():
         i = int(wrong.argmax())
-        cure = "; y.astype(np.int64) cuts fractions off" if y.dtype.kind == "f" else ""
+        cure = NUMBERS if y.dtype.kind == "f" and np.isfinite(y[i]) else ""
         raise DataError(f"{where}: label {y[i]} of row {i}, expected an integer, 0 or more{cure}")
     return y.astype(np.int64)
+
+
+def _is_one_hot(y: np.ndarray) -> bool:
+    """Whether each row has a single 1, and nothing else."""
+    is_grid = y.ndim == 2 and y.dtype.kind in "biuf"
+    return bool(is_grid and ((y != 0).sum(1) == 1).all() and (y.max(1) == 1).all())
 
 
 def check_labels(labels: np.ndarray, where: str) -> None:
@@ -338,6 +370,11 @@ def numbered(
         for y, where in zip(labels, places):
             check_labels(y, where)
         names = np.unique(np.concatenate([np.unique(y) for y in labels]))
+        if classes is None and (unknown := {*names.tolist()} - {*labels[0].tolist()}):
+            raise DataError(
+                f"{places[-1]}: not among the labels for training are {listed(sorted(unknown))}: "
+                "rename or remove them"
+            )
         check_different([*names.tolist(), *(classes or ())], places[0])
         classes = tuple(names.tolist()) if classes is None else classes
         numbers = {name: k for k, name in enumerate(classes)}

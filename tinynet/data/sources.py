@@ -233,9 +233,11 @@ def _load_own(
             "other numbers take np.unique(y, return_inverse=True)[1]"
         )
     cure = "; to number those that there are, save np.unique(y, return_inverse=True)[1]"
-    whole = len(np.unique(every)) > last  # idx: the other part may have those below
-    cure = "" if classes or kind == "idx" or whole else cure
-    warn_of_empty(f"{name} ({split})", labels, len(classes or ()) or last + 1, classes, cure)
+    count = len(classes or ()) or last + 1
+    if kind != "idx" and (held_out or count > 1):  # of idx the other part was not read
+        warn_of_empty(name, every, count, classes, "" if classes else cure)
+    if kind == "idx" or len(np.unique(labels)) < len(np.unique(every)):
+        warn_of_empty(f"{name} ({split})", labels, count, classes)
     return ArrayDataset(images, labels, classes=classes)
 
 
@@ -249,4 +251,6 @@ def not_a_set(name: str) -> ValueError:
     """The error for a name that is no data set: what is known, and what was meant by a path."""
     if (kind := _form_of(name)) is not None:
         return ValueError(f"unknown data set {name!r}; to take what is there, say {kind}:{name}")
-    return unknown_name("data set", name, (*KNOWN, *(f"{kind}:PATH" for kind in OWN)))
+    kind, colon, _ = name.partition(":")
+    what = f"{kind}:PATH" if colon else name
+    return unknown_name("data set", what, (*KNOWN, *(f"{kind}:PATH" for kind in OWN)))

@@ -32,7 +32,12 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
     labelled: whether there must be labels; else lines of pixels alone, without labels, will do.
     Raises DataError that names what is not as expected.
     """
-    text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig", "replace"))
+    try:  # of other letters two labels might become the same
+        text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: byte {error.start} is no UTF-8: save the table as UTF-8"
+        ) from error
     head = text.readline()
     between = ";" if head.count(";") > head.count(",") else ","
     names = [name.strip().strip('"').casefold() for name in head.split(between)]
@@ -65,8 +70,11 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
         what = re.sub("; use .*", "", str(error)).rstrip(".")  # without NumPy's own cure
         before = has_names + ("convert" in what)  # which counts the rows from 0
         what = re.sub(r"at row (\d+)", lambda row: f"in line {int(row[1]) + before}", what)
+        which = "; the label is in the first column, or that called so"
+        which *= "convert" in what and "label" not in names
         raise DataError(
-            f"{path}: expected integers, separated by commas, as many in each line: {what}; {CURE}"
+            f"{path}: expected integers, separated by commas, as many in each line: {what}{which}; "
+            f"{CURE}"
         ) from error
     if not rows.size:
         raise DataError(f"{path}: there is no line with numbers in it")
@@ -82,6 +90,12 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
     if pixels.min() < 0 or pixels.max() > 255:
         wrong = pixels.min() if pixels.min() < 0 else pixels.max()
         raise DataError(f"{path}: a pixel of {wrong}, expected 0 to 255")
+    if not has_names and place == 0 and len(found) > 10 + len(rows) / 5:
+        raise DataError(
+            f"{path}: there is no line with names, so the first column is the label, but that has "
+            f"{len(found)} different ones in {len(rows)} lines; say which it is in a line above: "
+            "label,pixel0,pixel1,..."
+        )
     labels: np.ndarray = np.array(list(found))
     for kind in (np.float64, np.int64):  # which they are, if they can be
         with contextlib.suppress(ValueError):

@@ -170,7 +170,8 @@ def check_inputs(model: Any, data: Any, x: np.ndarray) -> None:
             "as 0 to 1: if the model was trained on others, the results are meaningless",
             stacklevel=4,
         )
-    difference = unlike(x, then)
+    given = getattr(source(data)[0], "images", x) if is_dataset(data) else x
+    difference = unlike(x, then, prepared and given.dtype == np.uint8)
     untold = known.get("untold")
     by_itself = untold is not None and told(transforms_of(data)).get("untold") == untold
     if then is not None and is_images and not (prepared or by_itself):

@@ -34,6 +34,7 @@ else:
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
 REPORT, LOCK, RECORD = "report.html", ".lock", "run.json"
 MARK = b'<meta name="generator" content="tinynet">'  # in each report
+MARKS = {REPORT: MARK, RECORD: b'{\n  "settings": {'}  # near the beginning of those of ours
 
 _held: ContextVar[frozenset[tuple[int, Path]]] = ContextVar(
     "folders that this thread has locked, by process", default=frozenset()
@@ -217,13 +218,14 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def left_in(folder: str | os.PathLike[str]) -> list[Path]:
     """What a run left in a folder, which the next one replaces."""
-    report = Path(folder) / REPORT
-    return [*kept_in(folder), *([report] if report.exists() and not is_foreign(report) else [])]
+    ours = [Path(folder) / name for name in MARKS]
+    return [*kept_in(folder), *(path for path in ours if path.exists() and not is_foreign(path))]
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether something is there under the name of a report, and is none of ours."""
-    return path.exists() and (not path.is_file() or MARK not in path.read_bytes()[:1000])
+    """Whether something is there under the name of a report or a record, and is none of ours."""
+    mark = MARKS.get(path.name, MARK)
+    return path.exists() and (not path.is_file() or mark not in path.read_bytes()[:1000])
 
 
 def chosen_in(run: str | os.PathLike[str]) -> Path:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.data.files import as_path, open_file
-from tinynet.data.folder import SUFFIXES, as_bytes, decoded, fitted, grey_or_rgb, kind_of, no_images
-from tinynet.data.npz import images_from_npz
+from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
+from tinynet.data.npz import as_pixels, images_from_npz
 from tinynet.data.table import read_table
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
@@ -109,6 +109,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         raise DataError("\n".join(left_out or [f"there is no image in {_told(images)}"]))
     for told in left_out if broken is None else ():
         warnings.warn(f"left out: {told}", stacklevel=4)
+    if len({x.dtype for x in found}) > 1:  # bytes beside floats that keep all their digits
+        found = [x.astype(np.float32) / 255 if x.dtype == np.uint8 else x for x in found]
     return Batch(np.stack(found), names, done)
 
 
@@ -120,7 +122,7 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
         each = [x for image in images if (x := _of_form(image, shape)) is not None]
         alike = len(each) == len(images) and len({x.dtype for x in each}) == 1
         return np.concatenate(each) if alike else None
-    array = _array_of(images, shape)
+    array: np.ndarray | None = _array_of(images, shape)
     if array is None or (len(shape) == 3 and array.dtype.kind != "f" and array.dtype != np.uint8):
         return None
     if len(shape) == 3 and array.shape[1:] != shape:
@@ -139,20 +141,19 @@ def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
     return array
 
 
-def _array_of(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The array of an array or a tensor, of images with bytes for integers from 0 to 255, and for
-    those of 16 bits beyond; None for anything else.
+def _array_of(images: Any, shape: tuple[int, ...]) -> Any:
+    """The array of an array or a tensor, of images with bytes for integers, see `as_pixels`; a
+    row of as many numbers as a grey image has is one. None for anything else.
     """
     images = ours(images)
     if not isinstance(images, (np.ndarray, Tensor)):
         return None
     array = np.asarray(images)
-    array = array.astype(np.float32) if array.dtype.kind == "b" else array
-    if len(shape) == 3 and array.dtype.kind in "iu" and array.size and array.min() >= 0:
-        if array.dtype == np.uint16 and array.max() > 255:
-            return as_bytes(array)
-        if array.dtype != np.uint16 and array.max() <= 255:
-            return array.astype(np.uint8)
+    if len(shape) == 3:
+        array = as_pixels(array)
+        is_row = array.ndim == 1 or (array.ndim == 2 and len(array) == 1)
+        if is_row and shape[0] == 1 and array.size == math.prod(shape):
+            array = array.reshape(-1, *shape)
     return array
 
 
@@ -175,7 +176,7 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
             except (DataError, OSError) as error:  # as of any file that cannot be read
                 yield str(path), error
                 return
-            for row, image in enumerate(rows):
+            for row, image in enumerate(_array_of(rows, shape)):
                 yield f"{path} row {row}", image
             return
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -202,7 +203,9 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
 
 
 def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
-    """One image as bytes (C, H, W), and what was done to it; an error is raised."""
+    """One image (C, H, W), bytes or floats from 0 to 1, and what was done to it; an error is
+    raised.
+    """
     if isinstance(image, Exception):
         raise image
     if isinstance(image, Path):
@@ -212,6 +215,9 @@ def _one(image: Any, look: Look) -> tuple[np.ndarray, str]:
         with open_file(image) as stream:
             made: tuple[np.ndarray, str] = decoded(stream, image, lambda file: _made(file, look))
             return made
+    exact = None if look.invert else _of_form(image, look.shape)
+    if exact is not None and 0 <= exact.min() <= exact.max() <= 1 and _are_alike(exact, look):
+        return exact[0], AS_THEY_ARE
     return _made(image if vision_images.is_pil(image) else _pil(image), look)
 
 

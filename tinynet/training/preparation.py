@@ -135,10 +135,11 @@ def known_of(model: Any) -> Any:
     return known if hasattr(known, "tells_of_images") else None
 
 
-def unlike(x: Any, then: Sequence[float] | None) -> str:
+def unlike(x: Any, then: Sequence[float] | None, is_scaled: bool = False) -> str:
     """What a batch is and what the training's first was, where these differ; else nothing.
 
-    then: the figures of that.
+    then: the figures of that. is_scaled: whether these are bytes that became numbers as those of
+    the training did, so that they may well be all dark, or all of one colour.
     """
     if then is None or not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.size:
         return ""
@@ -147,7 +148,8 @@ def unlike(x: Any, then: Sequence[float] | None) -> str:
     shift = abs(now[2] - then[2]) / (then[3] or 1.0)
     room, other = 7 * max(-then[0], then[1]), width < 1 / 8
     if x.ndim == 4:
-        room, other = (then[1] - then[0]) / 4, not 0.55 < width < 1.8 or shift > 1.5
+        room = (then[1] - then[0]) / 4
+        other = width < 1 / 8 if is_scaled else not 0.55 < width < 1.8 or shift > 1.5
     beyond = now[0] < then[0] - room or now[1] > then[1] + room
     return apart(now, then) if beyond or (other and len(x) >= ENOUGH) else ""
 

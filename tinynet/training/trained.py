@@ -14,6 +14,7 @@ import copy
 import functools
 import hashlib
 import json
+import math
 import os
 import warnings
 from collections import Counter
@@ -31,7 +32,7 @@ from tinynet.data.files import as_path
 from tinynet.data.folder import FITS, list_images
 from tinynet.data.sources import HELD_OUT, SPLITS, folder_options, parts_of
 from tinynet.devices import check_device, is_device
-from tinynet.errors import CheckpointError, unknown_name
+from tinynet.errors import CheckpointError, DataError, unknown_name
 from tinynet.nn import Module
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
@@ -272,7 +273,8 @@ class Trained(Module):
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
         kind, path, options = parts_of(name)
-        load = functools.partial(load_data, root=root, numbers=are_numbers(self._loss))
+        several = self._loss in BINARY and self.checkpoint.outputs() != 1  # each by itself
+        load = functools.partial(load_data, root=root, numbers=several or are_numbers(self._loss))
         if not kind or not path or split not in SPLITS:
             return load(name, split)
         own_kind, own_path, own_options = parts_of(str(settings.get("data")))
@@ -295,13 +297,25 @@ class Trained(Module):
         held_out = 0.0 if known else HELD_OUT
         asked = folder_options(options)
         if kind != "folder" or "size" in asked or len(shape or ()) != 3:
-            return load(name, split, held_out=held_out)
-        files, labels, classes, _ = list_images(as_path(path), split, held_out, 0)
+            return self._in_places(load(name, split, held_out=held_out))
+        own = self.classes or ()
+        files, labels, classes, _ = list_images(as_path(path), split, held_out, 0, own)
         batch = self.batch(files, **asked)
         _tell_what_was_done(name, batch)
         dataset = ArrayDataset(batch.pixels, labels, classes=classes)
         dataset.files = tuple(batch.names)
         return dataset
+
+    def _in_places(self, dataset: ArrayDataset) -> ArrayDataset:
+        """A data set with some of the model's classes, or in another order, with the model's."""
+        own, theirs = self.classes or (), dataset.classes or ()
+        if own == theirs or not theirs or not {*theirs} <= {*own}:
+            return dataset
+        places = np.array([own.index(name) for name in theirs])
+        made_so = copy.copy(dataset)
+        made_so.arrays = (dataset.images, places[dataset.labels])
+        made_so.classes = own
+        return made_so
 
     def findings(
         self,
@@ -348,8 +362,12 @@ class Trained(Module):
         if not is_ours or whole.transform is not None:
             return dataset
         theirs = whole.images.shape[1:]
-        if shape is None or not len(shape) == len(theirs) == 3 or whole.labels.ndim > 1:
+        if shape is None or len(shape) != 3 or len(theirs) not in (1, 3) or whole.labels.ndim > 1:
             return dataset
+        if len(theirs) == 1 and (shape[0] > 1 or theirs[0] != math.prod(shape)):
+            wanted = "x".join(map(str, shape))
+            told = f"the model takes images {wanted}, these are rows of {theirs[0]} numbers"
+            raise DataError(told)
         batch = self.batch(whole.images if whole is dataset else whole.images[rows])
         _tell_what_was_done(f"the images, {'x'.join(map(str, theirs))}", batch)
         made_so = copy.copy(whole)
