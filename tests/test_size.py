@@ -8,8 +8,8 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3007,
-    "data": 2440,
+    "cli": 3020,
+    "data": 2497,
     "derivatives": 1164,
     "functions": 2219,
     "gradcheck": 6116,
@@ -21,10 +21,10 @@ MOST = {
     "ops": 3643,
     "optim": 2459,
     "teaching": 3719,
-    "training": 7744,
+    "training": 7777,
     "utils": 887,
     "vision": 1886,
-    "its own files": 5399,
+    "its own files": 5421,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
