@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,17 @@ class Trial:
     def of(self, *ops: str) -> list[Call]:
         """All calls of these operations."""
         return [call for call in self.calls if call.op in ops]
+
+    @property
+    def leading(self) -> list[Call]:
+        """The calls whose results go on into the loss."""
+        nodes, found = {id(self.calls[-1].made)} if self.calls else set(), []
+        for call in reversed(self.calls):
+            if call.made is not None and id(call.made) in nodes:
+                found.append(call)
+                given = [getattr(x, "node", None) for x in _flattened(call.args)]
+                nodes |= {id(node) for node in (call.source, *given) if node is not None}
+        return found[::-1]
 
     @property
     def loss_call(self) -> Call | None:
@@ -416,6 +427,12 @@ class Case:
         after = itertools.takewhile(lambda call: call.op not in layers, calls)
         sums = [call.args[0].array.min() for call in after if call.op in ("sum", "mean", "norm")]
         return bool(sums) and max(sums) >= 0
+
+
+def _flattened(args: Iterable[Any]) -> Iterator[Any]:
+    """The arguments, and those in lists among them."""
+    for value in args:
+        yield from _flattened(value) if isinstance(value, (list, tuple)) else (value,)
 
 
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:

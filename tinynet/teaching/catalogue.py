@@ -59,7 +59,7 @@ error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outsi
   => end the model with its last linear layer, or scale the targets
 warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
   correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
-  => turn image and target together: draw once, then flip or transpose both
+  => turn, sort and shuffle image and target together: draw once, then do the same to both
 warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, {axis})
@@ -143,6 +143,9 @@ error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which
   => make the shapes the same: target.unsqueeze(1), output.squeeze(1), of labels F.one_hot(target)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
+error gradients-not-finite: the loss is finite, {loss:.4g}, but {told} is NaN or infinite
+  => run it inside `with tinynet.detect_anomaly():`, which names the operation; sqrt and norm have no
+  slope at 0: (d + 1e-8) ** 0.5; 0 * inf stays NaN behind where()
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
   logarithm
   => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities

@@ -115,15 +115,17 @@ def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
 def check_variety(case: Case) -> Iterator[Finding]:
     """Inputs that say nothing: the same number everywhere, or the same example again and again."""
     x, N = case.x, len(case.x)
-    rows = x.reshape(N, -1)
+    rows, columns = x.reshape(N, -1), x.shape[1] if x.ndim in (2, 4) else 0
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
-    alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
+    others = (0, *range(2, x.ndim))
+    alike = np.flatnonzero(np.ptp(x, axis=others) == 0) if columns else same[:0]
     if same.all():
         yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
-    elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not case.words:
+    elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
+        number = x[0, left[0]].flat[0]
         yield finding(
-            "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
+            "column-constant", columns=columns, told=told, N=N, number=number, left=left
         )
     distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
     if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
@@ -163,9 +165,9 @@ def check_order(case: Case) -> Iterator[Finding]:
     values = target.reshape(len(target), -1).astype(np.float64)
     if case.classes:  # a column for each class, with its share of the labels
         values = np.stack([(values == c).mean(1) for c in np.unique(values)], 1)
-    means = [part.mean(0) for part in np.split(values, np.cumsum(sizes)[:-1])]
-    due = values.var(0).sum() / sizes[0]
-    ratio = float(np.var(means, axis=0, ddof=1).sum() / due) if due else 0.0
+    parts, mean, due = np.split(values, np.cumsum(sizes)[:-1]), values.mean(0), values.var(0).sum()
+    apart = sum(len(part) * np.square(part.mean(0) - mean).sum() for part in parts)
+    ratio = float(apart / (len(parts) - 1) / due) if due else 0.0
     if ratio > 4 + 8 / (len(sizes) - 1):
         row, what = ("labels", "classes") if case.classes else ("targets", "targets")
         yield finding(f"{row}-sorted", what=what, ratio=ratio)
@@ -177,6 +179,8 @@ def check_balance(case: Case) -> Iterator[Finding]:
     tags = labels is None and bool(case.trial.of(*BINARY))
     if tags and target is not None and output is not None and target.shape[1:] == output.shape[1:]:
         labels = target[np.isin(target, (0, 1))].astype(np.int64)
+    elif labels is None and target is not None and case.classes and case.classifies:
+        tags, labels = True, target[(target >= 0) & (target < case.classes)]  # pixels, or words
     if labels is None or case.trial.error is not None or "loss-fails" in case.found:
         return
     size, (present, counts) = labels.size, np.unique(labels, return_counts=True)
@@ -205,12 +209,12 @@ def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     output, target = case.trial.output, case.usable[0][1]
     if target is None or output is None or target.size < len(classes):
         return np.ones(len(classes))
-    if target.size in (len(output), output.numel()):
-        labels = np.resize(classes, target.shape).astype(target.dtype)
-        slope = case.slopes(np.zeros_like(output.array), labels)
-        if slope is not None:
-            sizes = np.abs(slope).reshape(target.size, -1).max(1)
-            return np.array([sizes[labels.ravel() == c].mean() for c in classes])
+    labels = np.resize(classes, target.shape).astype(target.dtype)
+    slope = case.slopes(np.zeros_like(output.array), labels)
+    if slope is not None and slope.ndim > 1:
+        sizes = np.abs(slope) if slope.size == target.size else np.abs(slope).max(1)
+        if sizes.size == target.size:
+            return np.array([sizes.ravel()[labels.ravel() == c].mean() for c in classes])
     return np.ones(len(classes))
 
 
@@ -239,6 +243,10 @@ def check_targets(case: Case) -> Iterator[Finding]:
 
 
 LAST = "read with the channels last"
+SHIFTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "that of the next example": lambda t: np.roll(t, -1, 0),
+    "that of the example before": lambda t: np.roll(t, 1, 0),
+}
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flipped left to right": lambda t: t[..., ::-1],
     "flipped upside down": lambda t: t[..., ::-1, :],
@@ -264,7 +272,7 @@ def check_images(case: Case) -> Iterator[Finding]:
     for axis in (1, 2):  # less noise
         image = np.mean([np.roll(image, by, axis) for by in (-1, 0, 1)], axis=0)
     as_is = _fit(image, mask)
-    for how, turn in TURNS.items():
+    for how, turn in {**TURNS, **SHIFTS}.items():
         fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
         better = (fit > 0.3) & (fit > 2 * as_is)
         if better.mean() > 0.25:
@@ -402,6 +410,13 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
         told = f"its labels are numbered otherwise: by similar training examples it has {names}"
         cure = f"use one list of classes for both; as it is: y = np.vectorize({renamed}.get)(y, y)"
         return [Finding("other numbers of classes", ERROR, told, cure)]
+    if case.labels is not None and other.labels is not None:
+        size, (names, counts) = len(other.labels), np.unique(other.labels, return_counts=True)
+        new = (counts * len(case.labels) > 10 * size) & ~np.isin(names, case.labels)
+        if new.any():
+            told = f"{counts[new].sum()} of {size} are of {listed([*map(str, names[new])], 3)}"
+            cure = "shuffle before the split: data.random_split(dataset, [0.8, 0.2])"
+            return [Finding("classes that training has not", ERROR, told, cure)]
     if within < 5 or across > 2:
         return []
     told = "its targets are no more alike to those of similar training examples than chance"
