@@ -99,7 +99,7 @@ class Trial:
         for call in reversed(self.calls):
             if call.made is not None and id(call.made) in nodes:
                 found.append(call)
-                given = [getattr(x, "node", None) for x in _flattened(call.args)]
+                given = [getattr(x, "node", None) for x in flattened(call.args)]
                 nodes |= {id(node) for node in (call.source, *given) if node is not None}
         return found[::-1]
 
@@ -284,6 +284,14 @@ class Case:
         right = self.asked(target, target)
         return not any(self.asked(target + by, target) < right for by in (0.1, -0.1))
 
+    def outputs(self, x: np.ndarray) -> np.ndarray | None:
+        """What the model makes of inputs in evaluation mode; None where it refuses them."""
+        with preserving(self.model), grad_mode.no_grad(), contextlib.suppress(Exception):
+            self.model.eval()
+            made: np.ndarray = first_of(self.model(Tensor(x))).array
+            return made
+        return None
+
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""
         if self.trial.several:
@@ -429,10 +437,25 @@ class Case:
         return bool(sums) and max(sums) >= 0
 
 
-def _flattened(args: Iterable[Any]) -> Iterator[Any]:
+def flattened(args: Iterable[Any]) -> Iterator[Any]:
     """The arguments, and those in lists among them."""
     for value in args:
-        yield from _flattened(value) if isinstance(value, (list, tuple)) else (value,)
+        yield from flattened(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def padding(target: np.ndarray | None) -> int | None:
+    """The number that fills up rows of different lengths, at their end or beginning; None if none.
+
+    It stands nowhere else.
+    """
+    if target is None or target.ndim != 2 or target.dtype.kind not in "iu":
+        return None
+    for rows in (target, target[:, ::-1]):
+        numbers, counts = np.unique(rows[:, -1], return_counts=True)
+        ends = (rows == numbers[counts.argmax()]).astype(int)
+        if 2 * counts.max() > len(rows) > 8 and np.ptp(ends.sum(1)) > 1 and np.diff(ends).min() >= 0:
+            return int(numbers[counts.argmax()])
+    return None
 
 
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:

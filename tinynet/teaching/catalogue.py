@@ -66,6 +66,13 @@ warning label-among-the-inputs: column x[:, {place}] of the inputs is the target
 warning label-among-the-inputs (words): in all {N} examples the target is the last word of the
   inputs, or each word is its own: a model that copies is always right
   => move them by one: the inputs are text[:, :-1], the targets text[:, 1:]
+warning label-among-the-inputs (to come): each target is the next word, and the model sees it: with
+  other words from place {place} on, the outputs before change
+  => let no place look ahead: scores + torch.triu(full((T, T), -inf), 1) before softmax, padding on
+  the left alone in convolutions
+warning padding-in-the-loss: {share:.0%} of the targets are {filling}, where the inputs are filled up
+  too, and count in the loss: the answer {filling} there is all that it asks for
+  => leave them out: F.cross_entropy(y, t, ignore_index={filling}); or t[length:] = -100
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   too: their loss does not tell how the model does on new ones
   => train, validation = data.random_split(train, [0.9, 0.1])
@@ -159,7 +166,7 @@ warning loss-beyond-its-part (weights): the loss of outputs that are all 0 is {b
   weights it is {guessing:.3g}: one of them is far too large
   => take pos_weight = zeros / ones, as many as there are of both
 warning first-loss-too-high: the loss is {loss:.3g}; the same answer for all gives {blank:.3g}: the
-  model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
+  model starts out sure of wrong answers, with outputs from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
 error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
   => take all of the batch: not y[:n], but y
@@ -189,6 +196,8 @@ error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error step-without-gradient (other): an optimizer of your step never has a gradient when it steps
+  => its loss must reach its parameters: no .detach(), .data or no_grad() on the way; call backward()
 error optimizer-steps-twice: optimizer.step() is called {count} times with the same gradient
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-misses-parameters: in a training step {names} have no gradient, or do not move by it

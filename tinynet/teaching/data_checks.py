@@ -11,7 +11,7 @@ import numpy as np
 from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BINARY, Case, first_of, tensors
+from tinynet.teaching.case import BINARY, Case, first_of, padding, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import Examples, closer_than_chance, examples, neighbours
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -303,6 +303,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
     if case.words and t is not None and len(t) == len(x):  # each word is to tell the next one
         if np.array_equal(t, x) or (x.ndim == 2 and np.array_equal(t.ravel(), x[:, -1])):
             yield finding("label-among-the-inputs (words)", N=len(x))
+        elif "axes-mixed" not in case.found:
+            yield from _of_words(case, *case.usable[0])
         return
     if (
         not 2 <= rows.shape[1] <= 1000
@@ -327,6 +329,38 @@ def check_leak(case: Case) -> Iterator[Finding]:
         place = ", ".join(str(p[0]) for p in places)
         told = {"leaks": sorted({int(i) for i in places[axis - 1]}), "axis": axis, "place": place}
         yield finding("label-among-the-inputs", N=len(x), **told)
+
+
+def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Finding]:
+    """Words: whether their order counts, whether those to come are seen, and what fills up rows."""
+    made, output = case.outputs(x), case.trial.output
+    if made is None or output is None or t is None or x.ndim != 2 or x.shape[1] < 4:
+        return
+    T, axes = x.shape[1], [a for a in range(1, made.ndim) if made.shape[a] == x.shape[1]]
+    axis = axes[0] if len(axes) == 1 and t.shape == x.shape else None
+    order, later = np.random.default_rng(0).permutation(T), x.copy()
+    mixed, later[:, T // 2 :] = case.outputs(x[:, order]), np.roll(x, 1, 0)[:, T // 2 :]
+    if mixed is not None and np.allclose(
+        mixed, made if axis is None else made.take(order, axis), 1e-3, 1e-4
+    ):
+        told = "the outputs stay the same when the words of an example change places"
+        case.notes.append(f"{told}: if their order counts, add an embedding of the place")
+    if axis is None:
+        return
+    other, before = case.outputs(later), range(T // 2)
+    sees = other is not None and not np.allclose(
+        other.take(before, axis), made.take(before, axis), 1e-3, 1e-4
+    )
+    if sees and np.array_equal(t[:, :-1], x[:, 1:]):
+        yield finding("label-among-the-inputs (to come)", place=T // 2)
+    elif np.array_equal(t[:, 1:], x[:, :-1]):
+        case.notes.append("each target is the word before; the next ones are t = text[:, 1:]")
+    filling, slope = padding(t), case.slopes(output.array, t)
+    if filling is None or slope is None or not np.ptp(t):
+        return
+    filled = t == filling
+    if not np.ptp(x[filled]) and np.abs(slope).max(3 - axis)[filled].any() and filled.mean() > 0.1:
+        yield finding("padding-in-the-loss", share=filled.mean(), filling=filling)
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:

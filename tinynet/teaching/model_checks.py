@@ -16,7 +16,8 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam
 from tinynet.teaching.call import Call
 from tinynet.teaching.case import (
-    BATCH_NORMS, BINARY, REGRESSION, TAKES_SCORES, Case, Trial, first_of, tensors,
+    BATCH_NORMS, BINARY, REGRESSION, TAKES_SCORES, Case, Trial, first_of, flattened,
+    padding, tensors,
 )  # fmt: skip
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.loop_checks import moved_by_step
@@ -34,6 +35,8 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
+LARGE_OUTPUT = 100.0
+"""Of a new model for a regression, whose outputs are around 1."""
 MEANS = (BINARY[0], *REGRESSION)
 """Losses that compare numbers with their targets as they are."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
@@ -153,7 +156,12 @@ def check_structure(case: Case) -> Iterator[Finding]:
 
 
 def _is_linear(call: Call) -> bool:
-    """Whether it has no weights, and leaves a linear function of the example linear."""
+    """Whether it has no weights, and leaves a linear function of the example linear.
+
+    Places given as arrays may be those of the largest numbers.
+    """
+    if call.op == "getitem" and any(isinstance(p, np.ndarray) for p in flattened(call.args[1:])):
+        return False
     return call.op not in WEIGHTED and (call.op in ("dropout", "batch_norm") or call.is_straight)
 
 
@@ -444,7 +452,11 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
         yield finding("loss-beyond-its-part (penalty)", loss=loss, bare=bare)
     elif blank > 10 * guessing and not call.is_sum:
         yield finding("loss-beyond-its-part (weights)", blank=blank, guessing=guessing)
-    elif call.op == "cross_entropy" and C and loss > case.blank * (1 + max(1, 1.5 / guessing)) > 0:
+        return
+    high_at = case.blank * (1 + max(1, 1.5 / guessing)) if call.op == "cross_entropy" and C else 0.0
+    if call.op in REGRESSION and np.abs(y).max() > LARGE_OUTPUT:
+        high_at = 100 * case.blank
+    if loss > high_at > 0:
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
             yield finding("first-loss-too-high", blank=case.blank, low=low, high=high, **values)
@@ -496,6 +508,9 @@ def _left_out(case: Case) -> Iterator[Finding]:
     if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
         yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
         return
+    padded = padding(target)
+    if padded is not None:
+        still[target == padded] = False
     still = still.ravel()
     target = target.ravel()
     some = target[(target != case.ignored) & ((target >= 0) | (case.classes is None))]

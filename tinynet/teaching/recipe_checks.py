@@ -19,7 +19,7 @@ from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
-from tinynet.teaching.loop_checks import why_not
+from tinynet.teaching.loop_checks import steps_moved, why_not
 from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
@@ -134,8 +134,7 @@ def _persistent(case: Case, way: Way) -> Iterator[Finding]:
     """A momentum that remembers gradients for hundreds of steps."""
     momentum = _momentum(case)
     if momentum > 0.99:
-        steps = f"{1 / (1 - momentum):.0f}" if momentum < 1 else "endlessly many"
-        yield finding("momentum-too-high", momentum=momentum, steps=steps)
+        yield finding("momentum-too-high", momentum=momentum, steps=steps_moved(momentum))
 
 
 def _falling(case: Case, way: Way) -> Iterator[Finding]:
