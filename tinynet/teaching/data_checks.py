@@ -124,9 +124,7 @@ def check_variety(case: Case) -> Iterator[Finding]:
     elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         number = x[0, left[0]].flat[0]
-        yield finding(
-            "column-constant", columns=columns, told=told, N=N, number=number, left=left
-        )
+        yield finding("column-constant", columns=columns, told=told, N=N, number=number, left=left)
     distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
     if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
         return  # words and categories are equal by chance
@@ -197,7 +195,7 @@ def check_balance(case: Case) -> Iterator[Finding]:
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
     w = _weights(case, classes)
-    if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
+    if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1] > 0:
         yield finding("class-weights-inverted", times=w[0] / w[1], **values)
     few = tags or size < 25 * len(present)  # tags are rare as a rule
     if not few and shares[0] > RARE * shares[1] and not (w[1] > 1.5 * w[0] or w[0] > 1.5 * w[1]):

@@ -326,7 +326,11 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         return finding("evaluation-mode", ERROR, names="the model, when optimizer.step() runs")
     kept = _momentum_by_hand(seen) if case.optimizer is None else 0.0
-    return finding("momentum-too-high", momentum=kept, steps=steps_moved(kept)) if kept > 0.99 else None
+    return (
+        finding("momentum-too-high", momentum=kept, steps=steps_moved(kept))
+        if kept > 0.99
+        else None
+    )
 
 
 def _momentum_by_hand(seen: _Seen) -> float:
@@ -374,12 +378,26 @@ def _ignored(case: Case) -> Finding | None:
     x, target = case.usable[0]
     half = len(x) // 2
     others: list[tuple[str, np.ndarray, np.ndarray | None]] = [
-        ("inputs", np.repeat(x[:1], len(x), 0), target),
-        ("inputs of the second half", np.concatenate([x[:half], x[: len(x) - half]]), target),
-        ("inputs of the first half", np.concatenate([x[-half:], x[half:]]), target),
+        ("all inputs of the batch are replaced by the first", np.repeat(x[:1], len(x), 0), target),
+        (
+            "the second half of the inputs is replaced by the first",
+            np.concatenate([x[:half], x[: len(x) - half]]),
+            target,
+        ),
+        (
+            "the first half of the inputs is replaced by the second",
+            np.concatenate([x[-half:], x[half:]]),
+            target,
+        ),
     ]
     if target is not None and _has_targets(case, target):
-        others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
+        others.append(
+            (
+                "all targets of the batch are replaced by the first",
+                x,
+                np.repeat(target[:1], len(x), 0),
+            )
+        )
     usual, gradient = _after(case, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
         return None

@@ -16,8 +16,16 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam
 from tinynet.teaching.call import Call
 from tinynet.teaching.case import (
-    BATCH_NORMS, BINARY, REGRESSION, TAKES_SCORES, Case, Trial, first_of, flattened,
-    padding, tensors,
+    BATCH_NORMS,
+    BINARY,
+    REGRESSION,
+    TAKES_SCORES,
+    Case,
+    Trial,
+    first_of,
+    flattened,
+    padding,
+    tensors,
 )  # fmt: skip
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.loop_checks import moved_by_step
