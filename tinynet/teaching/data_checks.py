@@ -443,10 +443,10 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
         cure = f"use one list of classes for both; as it is: y = np.vectorize({renamed}.get)(y, y)"
         return [Finding("other numbers of classes", ERROR, told, cure)]
     if case.labels is not None and other.labels is not None:
-        size, (names, counts) = len(other.labels), np.unique(other.labels, return_counts=True)
-        new = (counts * len(case.labels) > 10 * size) & ~np.isin(names, case.labels)
+        size, (present, counts) = len(other.labels), np.unique(other.labels, return_counts=True)
+        new = (counts * len(case.labels) > 10 * size) & ~np.isin(present, case.labels)
         if new.any():
-            told = f"{counts[new].sum()} of {size} are of {listed([*map(str, names[new])], 3)}"
+            told = f"{counts[new].sum()} of {size} are of {listed([*map(str, present[new])], 3)}"
             cure = "shuffle before the split: data.random_split(dataset, [0.8, 0.2])"
             return [Finding("classes that training has not", ERROR, told, cure)]
     if within < 5 or across > 2:

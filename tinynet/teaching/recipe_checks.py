@@ -7,6 +7,7 @@ what makes the loss fall is what was wrong.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterator
@@ -156,11 +157,14 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
 
 def _outweighed(case: Case, way: Way) -> Iterator[Finding]:
     """What in the loss asks for the targets, which is learned where it is all of the loss."""
-    part = case.asking_part()
-    if part is None or way.own is None:
+    own = alone = None
+    with contextlib.suppress(Exception):  # of a loss that has other terms with another batch
+        part = case.asking_part() if way.own else None
+        if part is not None:
+            own = train(case, "as it is", step=case.step, measure=part)
+            alone = train(case, "with it alone", loss=part, measure=part)
+    if own is None or alone is None:
         return
-    own = train(case, "as it is", step=case.step, measure=part)
-    alone = train(case, "with it alone", loss=part, measure=part)
     gained = (own.first - own.last) / max(alone.first - alone.last, 1e-12)
     alike = own.spread < 0.03 * alone.spread
     if alone.last < LEARNED * alone.first and (gained < HARDLY or alike):
