@@ -159,7 +159,8 @@ def _outweighed(case: Case, way: Way) -> Iterator[Finding]:
     """What in the loss asks for the targets, which is learned where it is all of the loss."""
     own = alone = None
     with contextlib.suppress(Exception):  # of a loss that has other terms with another batch
-        part = case.asking_part() if way.own else None
+        known = "loss-beyond-its-part" in case.found
+        part = case.asking_part() if way.own and not known else None
         if part is not None:
             own = train(case, "as it is", step=case.step, measure=part)
             alone = train(case, "with it alone", loss=part, measure=part)
