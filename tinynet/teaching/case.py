@@ -117,10 +117,11 @@ class Case:
     steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
     found: the names of those so far. rivals: optimizers of other models, which the step trains too.
-    narrow: layers that get one number of each example. added_up: how many batches a step adds up
-    the gradients of; sums: whether it does not take their mean. feeds_other: whether the step gives
-    the model other batches than it got, such as two views of each example. own_loss: whether the
-    step has another loss than the one given, or gives the model other inputs.
+    others: all optimizers of the step but its own. narrow: layers that get one number of each
+    example. added_up: how many batches a step adds up the gradients of; sums: whether it does not
+    take their mean. feeds_other: whether the step gives the model other batches than it got, such
+    as two views of each example. own_loss: whether the step has another loss than the one given, or
+    gives the model other inputs.
     """
 
     model: nn.Module
@@ -154,6 +155,7 @@ class Case:
         self.rivals = [v for v in found if not own & {id(p) for p in params_of(v)}]
         if self.optimizer is None and len(found) == 1 + len(self.rivals):
             self.optimizer = next(v for v in found if v not in self.rivals)  # that of the step
+        self.others = [v for v in found if v is not self.optimizer]
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()

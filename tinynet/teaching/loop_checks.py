@@ -212,7 +212,7 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         if optimizer is not None:
             step = optimizer.step
             optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
-        for other in [v for v in case.reached if isinstance(v, Optimizer) and v is not optimizer]:
+        for other in case.others:
             other.__dict__["step"] = stepping(other)
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
         try:
@@ -369,7 +369,8 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
         name = "step-overwrites-parameters"
         told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
     else:
-        return finding("step-misses-parameters", names=listed(still)) if still else None
+        missed = still and not seen.others
+        return finding("step-misses-parameters", names=listed(still)) if missed else None
     return finding(f"{name} (by hand)", told=told)
 
 

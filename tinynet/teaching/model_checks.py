@@ -264,8 +264,8 @@ def check_gradients(case: Case) -> Iterator[Finding]:
         yield finding("gradients-not-finite", told=f"that of {listed(bad)}", loss=trial.loss)
     none = [name for name in case.wanted if trial.gradients[name] is None]
     if none and case.step is not None:  # it may reach them with a loss of its own
-        moving = moved_by_step(case)
-        none = [name for name in none if name not in moving]
+        moving, other = moved_by_step(case), {id(p) for o in case.others for p in params_of(o)}
+        none = [n for n in none if n not in moving and id(case.parameters[n]) not in other]
     owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
     for ran, why in (
         (False, ": their layers do not run in forward()"),
