@@ -153,10 +153,6 @@ error loss-not-finite: the loss of this batch is {loss}
 error gradients-not-finite: the loss is finite, {loss:.4g}, but {told} is NaN or infinite
   => run it inside `with tinynet.detect_anomaly():`, which names the operation; sqrt and norm have
   no slope at 0: (d + 1e-8) ** 0.5; 0 * inf stays NaN behind where()
-error gradients-not-finite (later): in {steps} steps the loss becomes NaN or infinite at every rate
-  that was tried, {own}; {other}
-  => run it inside `with tinynet.detect_anomaly():`, which names the operation; sqrt and norm have
-  no slope at 0: (d + 1e-8) ** 0.5; a logarithm has none: torch.log(p + 1e-8)
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
   logarithm
   => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities
