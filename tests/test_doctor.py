@@ -242,7 +242,7 @@ TABLED = {
     "labels-are-text": "labels_that_are_text",
     "loss-beyond-its-part":
         "a_penalty_larger_than_the_loss entropy_that_counts_for_more_than_the_labels "
-        "a_thousandfold_positive_weight",
+        "a_thousandfold_positive_weight a_kl_part_that_outweighs_its_images",
     "evaluation-far-from-training":
         "batch_norm_that_remembers_nothing batch_norm_with_momentum_0 "
         "batch_norm_that_forgets_all_but_a_thousandth",
@@ -250,14 +250,17 @@ TABLED = {
     "validation-unlike-training":
         "validated_on_pixels validated_on_bytes validated_on_shares_of_one "
         "validated_on_labels_from_1 validated_on_larger_images "
-        "validation_labels_in_another_order validation_of_one_class",
-    "step-ignores-its-batch": "inputs_from_outside_the_step targets_from_outside_the_step",
+        "validation_labels_in_another_order validation_of_one_class validation_of_the_last_classes",
+    "step-ignores-its-batch":
+        "inputs_from_outside_the_step targets_from_outside_the_step "
+        "the_last_part_of_a_batch_alone",
     "loss-is-maximized": "steps_by_hand_uphill maximize",
     "step-changes-nothing": "steps_by_hand_into_other_tensors",
     "forgotten-zero-grad": "steps_by_hand_accumulated two_optimizers_of_which_one_is_never_zeroed",
     "learning-rate-too-high": "steps_by_hand_too_large",
     "step-without-gradient":
-        "a_new_model_in_every_step no_backward zero_grad_before_step step_before_backward",
+        "a_new_model_in_every_step no_backward zero_grad_before_step step_before_backward "
+        "a_forger_that_learns_nothing",
     "probabilities-without-log": "kl_div_of_probabilities",
     "learning-rate-too-low": "loss_times_1e_5",
     "zero-gradient": "softmax_of_one_output layer_norm_over_one_number",
@@ -268,11 +271,11 @@ TABLED = {
     "targets-exchangeable": "differences_summed_before_squaring",
     "loss-without-a-lower-bound": "penalty_with_the_wrong_sign",
     "loss-with-the-wrong-sign": "similarity_in_place_of_its_loss negated_loss",
-    "nothing-nonlinear-between": "leaky_relu_of_slope_1",
+    "nothing-nonlinear-between": "leaky_relu_of_slope_1 the_result_of_relu_is_left_aside",
     "scores-out-of-reach":
         "scores_clamped_to_0_1 tanh_before_the_loss_of_logits cosines_without_a_factor "
         "sigmoid_before_logits_loss",
-    "momentum-too-high": "momentum_of_1 nesterov_with_momentum_0999",
+    "momentum-too-high": "momentum_of_1 nesterov_with_momentum_0999 momentum_that_never_fades",
     "step-overwrites-parameters": "parameters_overwritten_by_the_step",
     "class-left-out":
         "class_0_is_ignored a_class_with_weight_0 hinge_of_0_and_1 "
@@ -292,13 +295,19 @@ TABLED = {
     "summed-loss": "sixteen_batches_added_up summed_loss",
     "learning-rate-zero": "a_warm_up_in_whole_thousands",
     "dropout-too-strong": "images_dropped_whole dropout_of_08_four_times",
-    "targets-out-of-reach": "batch_norm_at_the_end sigmoid_for_a_regression_beyond_1",
+    "targets-out-of-reach":
+        "batch_norm_at_the_end sigmoid_for_a_regression_beyond_1 "
+        "shares_along_the_rows_of_an_image",
     "step-fails": "losses_of_all_steps_added_up step_within_no_grad",
-    "targets-turned": "images_flipped_and_not_their_masks",
-    "class-weights-inverted": "class_weights_inverted positive_weight_inverted",
-    "column-constant": "constant_column",
+    "targets-turned": "images_flipped_and_not_their_masks masks_of_the_example_before",
+    "class-weights-inverted":
+        "class_weights_inverted positive_weight_inverted the_ground_weighs_more_than_the_object",
+    "column-constant": "constant_column a_channel_that_is_always_0",
+    "gradients-not-finite": "the_root_of_a_distance_of_0",
+    "padding-in-the-loss": "padding_that_counts",
+    "initial-weights-hinder": "a_layer_of_next_to_nothing",
     "column-of-another-scale": "column_of_another_scale",
-    "label-among-the-inputs": "label_among_the_columns",
+    "label-among-the-inputs": "label_among_the_columns letters_to_come_are_seen",
     "validation-shares-examples": "validated_on_the_training_data",
     "targets-not-scaled": "targets_not_scaled",
     "softmax-over-the-batch": "softmax_over_the_batch",

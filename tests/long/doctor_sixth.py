@@ -1046,3 +1046,241 @@ def a_number_of_a_category_among_the_columns() -> Setup:
     net = nn.ModuleList([nn.Embedding(6, 4), mlp(6, 16, 1)])
     joined = Of(net, lambda m, x: m[1](tinynet.cat([x[:, :2], m[0](x[:, 2].long())], 1)))
     return table(x, y, joined, F.mse_loss)
+
+
+# ----- kinds of the next one: places, shares, parts of a loss, beginnings ------------------------
+
+
+def letters(model: nn.Module, ahead: int = 1, filled: int = 0, **more: Any) -> Setup:
+    """Rows of ten letters, each with that of `ahead` places further on as its target; filled: the
+    longest rest of a row that is 0."""
+    rng = np.random.default_rng(0)
+    text = np.cumsum(rng.integers(1, 3, (200, 12)), 1) % 12 + 1
+    x, y = text[:, 1:11], text[:, 1 + ahead : 11 + ahead]
+    rest = rng.integers(0, filled + 1, 200)[:, None] > np.arange(10)[::-1]
+    return {"model": model, "batch": loader(np.where(rest, 0, x), np.where(rest, 0, y)),
+            "optimizer": optim.Adam(model.parameters(), lr=0.01), **more}  # fmt: skip
+
+
+def over_letters(left: int, right: int) -> nn.Module:
+    """A convolution over so many letters before and after each."""
+    parts = nn.ModuleList([nn.Embedding(13, 16), nn.Conv1d(16, 32, left + right + 1),
+                           nn.Conv1d(32, 13, 1)])  # fmt: skip
+    return Of(parts, lambda m, x: m[2](m[1](F.pad(m[0](x).mT, (left, right))).relu()))
+
+
+@mistake("label-among-the-inputs.*the outputs before change")
+def letters_to_come_are_seen() -> Setup:
+    return letters(over_letters(1, 1))
+
+
+@mistake("each target is the word before")
+def letters_that_were() -> Setup:
+    return letters(over_letters(2, 0), -1)
+
+
+@mistake("stay the same when the words of an example change places")
+def letters_without_places() -> Setup:
+    parts = nn.ModuleList([nn.Embedding(13, 16), nn.Linear(16, 13)])
+    setup = letters(Of(parts, lambda m, x: m[1](m[0](x).mean(1))))
+    (x, y), model = next(iter(setup["batch"])), setup["model"]
+    return {**setup, "model": model, "batch": (x, y[:, 0])}
+
+
+@mistake("padding-in-the-loss.*ignore_index=0")
+def padding_that_counts() -> Setup:
+    return letters(over_letters(2, 0), filled=9)
+
+
+@healthy
+def letters_before_alone() -> Setup:
+    return letters(over_letters(2, 0))
+
+
+@healthy
+def padding_that_does_not_count() -> Setup:
+    return letters(
+        over_letters(2, 0), filled=9, loss=lambda y, t: F.cross_entropy(y, t, ignore_index=0)
+    )
+
+
+@mistake("gradients-not-finite.*detect_anomaly")
+def the_root_of_a_distance_of_0() -> Setup:
+    def loss(y: Any, t: Any) -> Any:
+        far = ((y[:, None] - y[None]) ** 2).sum(2) ** 0.5
+        same = (t[:, None] == t[None]).float()
+        return (same * far + (1 - same) * (1 - far).relu()).mean()
+
+    return on_rows(mlp(64, 32, 8), loss=loss)
+
+
+@mistake("column-constant.*x.:, 1.")
+def a_channel_that_is_always_0() -> Setup:
+    x, y = digits()
+    net = cnn()
+    net[0] = nn.Conv2d(2, net[0].weight.shape[0], 3, padding=net[0].padding)
+    return on_digits(net) | {"batch": loader(np.concatenate([x, 0 * x], 1), y)}
+
+
+@mistake("targets-turned.*that of the (next example|example before)")
+def masks_of_the_example_before() -> Setup:
+    setup = masks()
+    x, t = (np.concatenate(part) for part in zip(*[(x.array, t.array) for x, t in setup["batch"]]))
+    return setup | {"batch": loader(x, np.roll(t, 1, 0), shuffle=False)}
+
+
+@mistake("targets-out-of-reach.*add up")
+def shares_along_the_rows_of_an_image() -> Setup:
+    setup = masks()
+    net = nn.Sequential(setup["model"], nn.Softmax(3))
+    return setup | {"model": net, "loss": F.binary_cross_entropy,
+                    "optimizer": optim.Adam(net.parameters(), lr=0.01)}  # fmt: skip
+
+
+def weighed(*weights: float) -> Setup:
+    setup = masks()
+    x, t = (np.concatenate(part) for part in zip(*[(x.array, t.array) for x, t in setup["batch"]]))
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 2, 3, padding=1))
+    return table(x, t[:, 0].astype(np.int64), net,
+                 nn.CrossEntropyLoss(weight=tinynet.tensor(list(weights))))  # fmt: skip
+
+
+@mistake("class-weights-inverted")
+def the_ground_weighs_more_than_the_object() -> Setup:
+    return weighed(5.0, 1.0)
+
+
+@healthy
+def the_object_weighs_more_than_the_ground() -> Setup:
+    return weighed(1.0, 5.0)
+
+
+@mistake("validation-unlike-training.*classes that training has not")
+def validation_of_the_last_classes() -> Setup:
+    x, y = digits(flat=True)
+    order = np.argsort(y, kind="stable")
+    x, y, n = x[order], y[order], len(y) * 3 // 4
+    return on_rows(mlp(64, 32, 10)) | {"batch": loader(x[:n], y[:n]),
+                                       "validate": loader(x[n:], y[n:])}  # fmt: skip
+
+
+def variational(weight: float) -> Setup:
+    """An autoencoder whose loss has a part that asks for no targets."""
+    parts = nn.ModuleList([mlp(64, 32, 16), mlp(8, 32, 64)])
+
+    def forward(m: Any, x: Any) -> Any:
+        made = m[0](x)
+        mean, log = made[:, :8], made[:, 8:]
+        return m[1](mean + (0.5 * log).exp() * tinynet.randn(*mean.shape) * m.training), mean, log
+
+    def loss(y: Any, x: Any) -> Any:
+        kl = -0.5 * (1 + y[2] - y[1] ** 2 - y[2].exp()).sum() / len(x)
+        return ((y[0] - x) ** 2).sum() / len(x) + weight * kl
+
+    x, _ = digits(flat=True)
+    return table(x, x, Of(parts, forward), loss)
+
+
+@mistake("loss-beyond-its-part.*asks for the targets")
+def a_kl_part_that_outweighs_its_images() -> Setup:
+    return variational(200.0)
+
+
+@healthy
+def a_kl_part_of_its_size() -> Setup:
+    return variational(0.5)
+
+
+@mistake("step-ignores-its-batch")
+def the_last_part_of_a_batch_alone() -> Setup:
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> None:
+        optimizer.zero_grad()
+        for k in range(0, len(x), 8):
+            loss = F.cross_entropy(model(x[k : k + 8]), target[k : k + 8])
+        loss.backward()
+        optimizer.step()
+
+    return looped(on_rows(mlp(64, 32, 10)), step)
+
+
+def forging(detached: bool, *, whole: bool = True) -> Setup:
+    """A judge and a forger in one model, or the judge alone, and an optimizer for each."""
+    judge, forger = mlp(64, 32, 1), mlp(4, 32, 64)
+    own, other = (optim.Adam(m.parameters(), lr=0.002) for m in (judge, forger))
+    both = Of(nn.ModuleList([judge, forger]), lambda m, x: m[0](x))
+    one_or_zero = F.binary_cross_entropy_with_logits
+
+    def step(x: Any, target: Any) -> None:
+        ones, made = tinynet.ones(len(x), 1), forger(tinynet.randn(len(x), 4))
+        other.zero_grad()
+        one_or_zero(judge(made.detach() if detached else made), ones).backward()
+        other.step()
+        own.zero_grad()
+        (one_or_zero(judge(x), ones) + one_or_zero(judge(made.detach()), 0 * ones)).backward()
+        own.step()
+
+    return {"model": both if whole else judge, "batch": loader(*digits(flat=True)), "step": step}
+
+
+@mistake("step-without-gradient.*never has a gradient")
+def a_forger_that_learns_nothing() -> Setup:
+    return forging(True, whole=False)
+
+
+@healthy
+def a_judge_and_a_forger_in_one_model() -> Setup:
+    return forging(False)
+
+
+def begun(change: Callable[[Any], Any], net: nn.Module, **more: Any) -> Setup:
+    """A net whose weights are changed before."""
+    with tinynet.no_grad():
+        change(net)
+    return on_rows(net, optim.SGD(net.parameters(), lr=0.02, momentum=0.9), **more)
+
+
+@mistake("initial-weights-hinder.*reset_parameters")
+def a_layer_of_next_to_nothing() -> Setup:
+    return begun(lambda m: m[2].weight.mul_(1e-6), mlp(64, 32, 32, 10))
+
+
+@mistake("first-loss-too-high")
+def a_bias_of_1000() -> Setup:
+    setup = on_line(mlp(3, 16, 1))
+    setup["model"][2].bias.data.fill_(1000.0)
+    return setup
+
+
+@healthy
+def branches_that_begin_at_0() -> Setup:
+    def branch() -> nn.Module:
+        return nn.Sequential(nn.Linear(64, 64), nn.LayerNorm(64), nn.ReLU(), nn.Linear(64, 64),
+                             nn.LayerNorm(64))  # fmt: skip
+
+    net = nn.Sequential(Of(branch(), lambda m, x: x + m(x)), Of(branch(), lambda m, x: x + m(x)),
+                        nn.Linear(64, 10))  # fmt: skip
+    return begun(lambda m: [m[k].inner[4].weight.zero_() for k in (0, 1)], net)
+
+
+@healthy
+def the_largest_of_three_as_activation() -> Setup:
+    parts = nn.ModuleList([nn.Linear(64, 96), nn.Linear(32, 10)])
+    return on_rows(Of(parts, lambda m, x: m[1](m[0](x).reshape(-1, 32, 3).max(2)[0])))
+
+
+@healthy
+def a_code_between_two_linear_layers() -> Setup:
+    x, _ = digits(flat=True)
+    return table(x, x, nn.Sequential(mlp(64, 32, 8), mlp(8, 32, 64)), F.mse_loss)
+
+
+@mistake("nothing-nonlinear-between")
+def the_result_of_relu_is_left_aside() -> Setup:
+    parts = nn.ModuleList([nn.Linear(64, 32), nn.Linear(32, 10)])
+
+    def forward(m: Any, x: Any) -> Any:
+        x = m[0](x)
+        F.relu(x)
+        return m[1](x)
+
+    return on_rows(Of(parts, forward))

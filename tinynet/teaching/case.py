@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +93,17 @@ class Trial:
         return [call for call in self.calls if call.op in ops]
 
     @property
+    def leading(self) -> list[Call]:
+        """The calls whose results go on into the loss."""
+        nodes, found = {id(self.calls[-1].made)} if self.calls else set(), []
+        for call in reversed(self.calls):
+            if call.made is not None and id(call.made) in nodes:
+                found.append(call)
+                given = [getattr(x, "node", None) for x in flattened(call.args)]
+                nodes |= {id(node) for node in (call.source, *given) if node is not None}
+        return found[::-1]
+
+    @property
     def loss_call(self) -> Call | None:
         """The loss among the operations, where it is one that tinynet knows."""
         return next(reversed(self.of(*LOSSES)), None)
@@ -106,10 +117,11 @@ class Case:
     steps: how long a recipe is tried, but no longer than a schedule goes. validation: batches of
     the validation data, and where they are from. notes: what is worth knowing besides the findings.
     found: the names of those so far. rivals: optimizers of other models, which the step trains too.
-    narrow: layers that get one number of each example. added_up: how many batches a step adds up
-    the gradients of; sums: whether it does not take their mean. feeds_other: whether the step gives
-    the model other batches than it got, such as two views of each example. own_loss: whether the
-    step has another loss than the one given, or gives the model other inputs.
+    others: all optimizers of the step but its own. narrow: layers that get one number of each
+    example. added_up: how many batches a step adds up the gradients of; sums: whether it does not
+    take their mean. feeds_other: whether the step gives the model other batches than it got, such
+    as two views of each example. own_loss: whether the step has another loss than the one given, or
+    gives the model other inputs.
     """
 
     model: nn.Module
@@ -143,6 +155,7 @@ class Case:
         self.rivals = [v for v in found if not own & {id(p) for p in params_of(v)}]
         if self.optimizer is None and len(found) == 1 + len(self.rivals):
             self.optimizer = next(v for v in found if v not in self.rivals)  # that of the step
+        self.others = [v for v in found if v is not self.optimizer]
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
@@ -273,6 +286,14 @@ class Case:
         right = self.asked(target, target)
         return not any(self.asked(target + by, target) < right for by in (0.1, -0.1))
 
+    def outputs(self, x: np.ndarray) -> np.ndarray | None:
+        """What the model makes of inputs in evaluation mode; None where it refuses them."""
+        with preserving(self.model), grad_mode.no_grad(), contextlib.suppress(Exception):
+            self.model.eval()
+            made: np.ndarray = first_of(self.model(Tensor(x))).array
+            return made
+        return None
+
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""
         if self.trial.several:
@@ -320,6 +341,40 @@ class Case:
             self.loss(y, wanted).backward()
             return np.zeros_like(output) if y.grad is None else y.grad.array
         return None
+
+    def asking_part(self) -> Callable[..., Tensor] | None:
+        """What in the loss asks for the targets, where it is a sum that has other terms too.
+
+        A term asks that has another value with the targets in another order.
+        """
+        x, target = self.usable[0]
+        if target is None or len(target) < 2:
+            return None
+
+        def terms(made: Any, wanted: Tensor) -> list[Tensor]:
+            seen = Trial()
+            with autograd.observe(seen.note):
+                todo, found = [(self.loss(made, wanted), 1.0)], []
+            while todo:
+                tensor, sign = todo.pop()
+                call = seen.last(tensor)
+                if call is None or call.op not in ("add", "sub"):
+                    found.append(sign * tensor)
+                    continue
+                one, other = call.args[:2]
+                todo += [(one, sign), (other, sign if call.op == "add" else -sign)]
+            return [y for y in found if isinstance(y, Tensor)]
+
+        def part(made: Any, wanted: Tensor) -> Tensor:
+            first, *rest = (y for y, ask in zip(terms(made, wanted), asks) if ask)
+            return sum(rest, first)
+
+        with preserving(self.model), grad_mode.enable_grad(), np.errstate(all="ignore"):
+            made = self.model(Tensor(x))
+            told = [terms(made, Tensor(t)) for t in (target, np.roll(target, 1, 0))]
+        asks = [a.item() != b.item() for a, b in zip(*told)]
+        same = len(told[0]) == len(told[1])
+        return part if same and any(asks) and not all(asks) else None
 
     def limits(self) -> tuple[float, float]:
         """Between what the outputs are with large weights, infinite where they grow with these."""
@@ -416,6 +471,31 @@ class Case:
         after = itertools.takewhile(lambda call: call.op not in layers, calls)
         sums = [call.args[0].array.min() for call in after if call.op in ("sum", "mean", "norm")]
         return bool(sums) and max(sums) >= 0
+
+
+def flattened(args: Iterable[Any]) -> Iterator[Any]:
+    """The arguments, and those in lists among them."""
+    for value in args:
+        yield from flattened(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def padding(target: np.ndarray | None) -> int | None:
+    """The number that fills up rows of different lengths, at their end or beginning; None if none.
+
+    It stands nowhere else.
+    """
+    if target is None or target.ndim != 2 or target.dtype.kind not in "iu":
+        return None
+    for rows in (target, target[:, ::-1]):
+        numbers, counts = np.unique(rows[:, -1], return_counts=True)
+        ends = (rows == numbers[counts.argmax()]).astype(int)
+        if (
+            2 * counts.max() > len(rows) > 8
+            and np.ptp(ends.sum(1)) > 1
+            and np.diff(ends).min() >= 0
+        ):
+            return int(numbers[counts.argmax()])
+    return None
 
 
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:

@@ -59,13 +59,20 @@ error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outsi
   => end the model with its last linear layer, or scale the targets
 warning targets-turned: in {seen} examples the target fits the image when it is {how} (squared
   correlation {fits[0]:.2f}, as it is {fits[1]:.2f})
-  => turn image and target together: draw once, then flip or transpose both
+  => turn, sort and shuffle image and target together: draw once, then do the same to both
 warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, {axis})
 warning label-among-the-inputs (words): in all {N} examples the target is the last word of the
   inputs, or each word is its own: a model that copies is always right
   => move them by one: the inputs are text[:, :-1], the targets text[:, 1:]
+warning label-among-the-inputs (to come): each target is the next word, and the model sees it: with
+  other words from place {place} on, the outputs before change
+  => let no place look ahead: scores + torch.triu(full((T, T), -inf), 1) before softmax, padding on
+  the left alone in convolutions
+warning padding-in-the-loss: {share:.0%} of the targets are {filling}, where the inputs are filled
+  up too, and count in the loss: the answer {filling} there is all that it asks for
+  => leave them out: F.cross_entropy(y, t, ignore_index={filling}); or t[length:] = -100
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   too: their loss does not tell how the model does on new ones
   => train, validation = data.random_split(train, [0.9, 0.1])
@@ -143,6 +150,9 @@ error targets-broadcast: {where} takes shapes {shapes[0]} and {shapes[1]}, which
   => make the shapes the same: target.unsqueeze(1), output.squeeze(1), of labels F.one_hot(target)
 error loss-not-finite: the loss of this batch is {loss}
   => run it inside `with tinynet.detect_anomaly():`, which names the operation
+error gradients-not-finite: the loss is finite, {loss:.4g}, but {told} is NaN or infinite
+  => run it inside `with tinynet.detect_anomaly():`, which names the operation; sqrt and norm have
+  no slope at 0: (d + 1e-8) ** 0.5; 0 * inf stays NaN behind where()
 error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which nobody takes the
   logarithm
   => use F.log_softmax in place of F.softmax: kl_div and nll_loss take log-probabilities
@@ -152,11 +162,15 @@ warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {p
 warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the same outputs and all
   weights 0 it is only {bare:.4g}: the rest is a penalty of the weights, and counts for more
   => make the penalty smaller: a factor of 1e-4 is usual
+warning loss-beyond-its-part (rest): what in the loss asks for the targets goes {own} in {steps}
+  steps, {other}; outputs differ {spread:.2g} times as much: what is added to it counts for more
+  => make the rest smaller: a factor of 1e-4 for a penalty of weights; of a VAE take sums or means
+  of both parts over the same numbers, and let the factor of the KL part grow from 0
 warning loss-beyond-its-part (weights): the loss of outputs that are all 0 is {blank:.4g}; without
   weights it is {guessing:.3g}: one of them is far too large
   => take pos_weight = zeros / ones, as many as there are of both
 warning first-loss-too-high: the loss is {loss:.3g}; the same answer for all gives {blank:.3g}: the
-  model starts out sure of wrong answers, with scores from {low:.3g} to {high:.3g}
+  model starts out sure of wrong answers, with outputs from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
 error examples-left-out: whatever they are, {count} of the {N} have no gradient, from {first} on
   => take all of the batch: not y[:n], but y
@@ -186,6 +200,9 @@ error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error step-without-gradient (other): an optimizer of your step never has a gradient when it steps
+  => its loss must reach its parameters: no .detach(), .data or no_grad() on the way; call
+  backward()
 error optimizer-steps-twice: optimizer.step() is called {count} times with the same gradient
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-misses-parameters: in a training step {names} have no gradient, or do not move by it
@@ -196,7 +213,7 @@ error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g
 error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}{own.rates}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
 error step-ignores-its-batch: from the same weights the step leads to the same parameters, bit for
-  bit, when all {what} of the batch are replaced by the first; the gradient does change
+  bit, when {what}; the gradient does change
   => use the x and target that the step is given, not those of outside
 error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
   => the message says what to change
@@ -233,6 +250,8 @@ error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are
   exchanged among the {N} examples: it does not ask which target belongs to which
   => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
+warning initial-weights-hinder: in {steps} steps the loss goes {own}; {other}
+  => {cure}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}
   => try a smaller rate: {rate}
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is {what}, and so

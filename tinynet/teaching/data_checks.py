@@ -11,7 +11,7 @@ import numpy as np
 from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BINARY, Case, first_of, tensors
+from tinynet.teaching.case import BINARY, Case, first_of, padding, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import Examples, closer_than_chance, examples, neighbours
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
@@ -115,16 +115,16 @@ def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
 def check_variety(case: Case) -> Iterator[Finding]:
     """Inputs that say nothing: the same number everywhere, or the same example again and again."""
     x, N = case.x, len(case.x)
-    rows = x.reshape(N, -1)
+    rows, columns = x.reshape(N, -1), x.shape[1] if x.ndim in (2, 4) else 0
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
-    alike = np.flatnonzero((rows == rows[:1]).all(axis=0))
+    others = (0, *range(2, x.ndim))
+    alike = np.flatnonzero(np.ptp(x, axis=others) == 0) if columns else same[:0]
     if same.all():
         yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
-    elif N >= 8 and x.ndim == 2 and 0 < len(alike) < x.shape[1] <= COLUMNS and not case.words:
+    elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
-        yield finding(
-            "column-constant", columns=x.shape[1], told=told, N=N, number=x[0, left[0]], left=left
-        )
+        number = x[0, left[0]].flat[0]
+        yield finding("column-constant", columns=columns, told=told, N=N, number=number, left=left)
     distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
     if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
         return  # words and categories are equal by chance
@@ -163,9 +163,9 @@ def check_order(case: Case) -> Iterator[Finding]:
     values = target.reshape(len(target), -1).astype(np.float64)
     if case.classes:  # a column for each class, with its share of the labels
         values = np.stack([(values == c).mean(1) for c in np.unique(values)], 1)
-    means = [part.mean(0) for part in np.split(values, np.cumsum(sizes)[:-1])]
-    due = values.var(0).sum() / sizes[0]
-    ratio = float(np.var(means, axis=0, ddof=1).sum() / due) if due else 0.0
+    parts, mean, due = np.split(values, np.cumsum(sizes)[:-1]), values.mean(0), values.var(0).sum()
+    apart = sum(len(part) * np.square(part.mean(0) - mean).sum() for part in parts)
+    ratio = float(apart / (len(parts) - 1) / due) if due else 0.0
     if ratio > 4 + 8 / (len(sizes) - 1):
         row, what = ("labels", "classes") if case.classes else ("targets", "targets")
         yield finding(f"{row}-sorted", what=what, ratio=ratio)
@@ -177,6 +177,8 @@ def check_balance(case: Case) -> Iterator[Finding]:
     tags = labels is None and bool(case.trial.of(*BINARY))
     if tags and target is not None and output is not None and target.shape[1:] == output.shape[1:]:
         labels = target[np.isin(target, (0, 1))].astype(np.int64)
+    elif labels is None and target is not None and case.classes and case.classifies:
+        tags, labels = True, target[(target >= 0) & (target < case.classes)]  # pixels, or words
     if labels is None or case.trial.error is not None or "loss-fails" in case.found:
         return
     size, (present, counts) = labels.size, np.unique(labels, return_counts=True)
@@ -193,7 +195,7 @@ def check_balance(case: Case) -> Iterator[Finding]:
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
     w = _weights(case, classes)
-    if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1]:
+    if shares[0] > 2 * shares[1] and w[0] > 1.5 * w[1] > 0:
         yield finding("class-weights-inverted", times=w[0] / w[1], **values)
     few = tags or size < 25 * len(present)  # tags are rare as a rule
     if not few and shares[0] > RARE * shares[1] and not (w[1] > 1.5 * w[0] or w[0] > 1.5 * w[1]):
@@ -205,12 +207,12 @@ def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     output, target = case.trial.output, case.usable[0][1]
     if target is None or output is None or target.size < len(classes):
         return np.ones(len(classes))
-    if target.size in (len(output), output.numel()):
-        labels = np.resize(classes, target.shape).astype(target.dtype)
-        slope = case.slopes(np.zeros_like(output.array), labels)
-        if slope is not None:
-            sizes = np.abs(slope).reshape(target.size, -1).max(1)
-            return np.array([sizes[labels.ravel() == c].mean() for c in classes])
+    labels = np.resize(classes, target.shape).astype(target.dtype)
+    slope = case.slopes(np.zeros_like(output.array), labels)
+    if slope is not None and slope.ndim > 1:
+        sizes = np.abs(slope) if slope.size == target.size else np.abs(slope).max(1)
+        if sizes.size == target.size:
+            return np.array([sizes.ravel()[labels.ravel() == c].mean() for c in classes])
     return np.ones(len(classes))
 
 
@@ -239,6 +241,10 @@ def check_targets(case: Case) -> Iterator[Finding]:
 
 
 LAST = "read with the channels last"
+SHIFTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "that of the next example": lambda t: np.roll(t, -1, 0),
+    "that of the example before": lambda t: np.roll(t, 1, 0),
+}
 TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flipped left to right": lambda t: t[..., ::-1],
     "flipped upside down": lambda t: t[..., ::-1, :],
@@ -264,7 +270,7 @@ def check_images(case: Case) -> Iterator[Finding]:
     for axis in (1, 2):  # less noise
         image = np.mean([np.roll(image, by, axis) for by in (-1, 0, 1)], axis=0)
     as_is = _fit(image, mask)
-    for how, turn in TURNS.items():
+    for how, turn in {**TURNS, **SHIFTS}.items():
         fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
         better = (fit > 0.3) & (fit > 2 * as_is)
         if better.mean() > 0.25:
@@ -295,6 +301,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
     if case.words and t is not None and len(t) == len(x):  # each word is to tell the next one
         if np.array_equal(t, x) or (x.ndim == 2 and np.array_equal(t.ravel(), x[:, -1])):
             yield finding("label-among-the-inputs (words)", N=len(x))
+        elif "axes-mixed" not in case.found:
+            yield from _of_words(case, *case.usable[0])
         return
     if (
         not 2 <= rows.shape[1] <= 1000
@@ -319,6 +327,40 @@ def check_leak(case: Case) -> Iterator[Finding]:
         place = ", ".join(str(p[0]) for p in places)
         told = {"leaks": sorted({int(i) for i in places[axis - 1]}), "axis": axis, "place": place}
         yield finding("label-among-the-inputs", N=len(x), **told)
+
+
+def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Finding]:
+    """Words: whether their order counts, whether those to come are seen, and what fills up rows."""
+    made, again, output = case.outputs(x), case.outputs(x), case.trial.output
+    if made is None or again is None or not np.allclose(made, again):
+        return  # it draws, or goes on with what it had before
+    if output is None or t is None or x.ndim != 2 or x.shape[1] < 4:
+        return
+    T, axes = x.shape[1], [a for a in range(1, made.ndim) if made.shape[a] == x.shape[1]]
+    axis = axes[0] if len(axes) == 1 and t.shape == x.shape else None
+    order, later = np.random.default_rng(0).permutation(T), x.copy()
+    mixed, later[:, T // 2 :] = case.outputs(x[:, order]), np.roll(x, 1, 0)[:, T // 2 :]
+    if mixed is not None and np.allclose(
+        mixed, made if axis is None else made.take(order, axis), 1e-3, 1e-4
+    ):
+        told = "the outputs stay the same when the words of an example change places"
+        case.notes.append(f"{told}: if their order counts, add an embedding of the place")
+    if axis is None:
+        return
+    other, before = case.outputs(later), range(T // 2)
+    sees = other is not None and not np.allclose(
+        other.take(before, axis), made.take(before, axis), 1e-3, 1e-4
+    )
+    if sees and np.array_equal(t[:, :-1], x[:, 1:]):
+        yield finding("label-among-the-inputs (to come)", place=T // 2)
+    elif np.array_equal(t[:, 1:], x[:, :-1]):
+        case.notes.append("each target is the word before; the next ones are t = text[:, 1:]")
+    filling, slope = padding(t), case.slopes(output.array, t)
+    if filling is None or slope is None or not np.ptp(t):
+        return
+    filled = t == filling
+    if not np.ptp(x[filled]) and np.abs(slope).max(3 - axis)[filled].any() and filled.mean() > 0.1:
+        yield finding("padding-in-the-loss", share=filled.mean(), filling=filling)
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
@@ -402,6 +444,13 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
         told = f"its labels are numbered otherwise: by similar training examples it has {names}"
         cure = f"use one list of classes for both; as it is: y = np.vectorize({renamed}.get)(y, y)"
         return [Finding("other numbers of classes", ERROR, told, cure)]
+    if case.labels is not None and other.labels is not None:
+        size, (present, counts) = len(other.labels), np.unique(other.labels, return_counts=True)
+        new = (counts * len(case.labels) > 10 * size) & ~np.isin(present, case.labels)
+        if new.any():
+            told = f"{counts[new].sum()} of {size} are of {listed([*map(str, present[new])], 3)}"
+            cure = "shuffle before the split: data.random_split(dataset, [0.8, 0.2])"
+            return [Finding("classes that training has not", ERROR, told, cure)]
     if within < 5 or across > 2:
         return []
     told = "its targets are no more alike to those of similar training examples than chance"

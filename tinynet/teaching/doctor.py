@@ -38,11 +38,11 @@ from tinynet.utils.data import Dataset
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     data.check_finite, data.check_scale, data.check_variety, data.check_labels, data.check_order,
-    data.check_balance, data.check_targets, data.check_images, data.check_leak,
+    data.check_balance, data.check_targets, data.check_images,
     data.check_validation, net.check_weights, net.check_modes, net.check_batch_of_one,
     net.check_structure, net.check_runs, net.check_examples, net.check_gradients,
-    net.check_flat_units, net.check_scores, net.check_reach, net.check_loss, loop.check_frozen,
-    loop.check_optimizer, loop.check_step, recipe.check_recipe,
+    net.check_flat_units, net.check_scores, net.check_reach, net.check_loss, data.check_leak,
+    loop.check_frozen, loop.check_optimizer, loop.check_step, recipe.check_recipe,
 )  # fmt: skip
 """The last one where nothing else is an error: with it repaired, another rate is right."""
 

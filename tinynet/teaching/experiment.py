@@ -104,14 +104,16 @@ def train(
     prepare: Callable[[], Any] = lambda: None,
     targets: Sequence[np.ndarray | None] | None = None,
     steps: int = 0,
+    loss: Callable[..., Tensor] | None = None,
+    measure: Callable[..., Tensor] | None = None,
 ) -> Run:
     """Make `case.steps` steps on the batches of the case, of which nothing keeps a trace.
 
     rate: what the optimizer's rates are multiplied with; held: they stay as at first; settings:
     others of its settings; adam: Adam at this rate in its place. step: the user's own in place of
     forward, backward and step. prepare: done before. targets: others for the batches. steps: how
-    many, if not `case.steps`; of a step that adds up gradients as many more, up to ten times. It
-    ends early where the loss is not finite.
+    many, if not `case.steps`; of a step that adds up gradients as many more, up to ten times. loss:
+    another one; measure: another one to measure by. It ends early where the loss is not finite.
     """
     others = [target for _, target in case.usable] if targets is None else targets
     batches = [tensors(x, target) for (x, _), target in zip(case.usable, others)]
@@ -119,6 +121,7 @@ def train(
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
     losses, used = [], []
+    loss_of, measure = loss or case.loss, measure or case.loss
     count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
@@ -139,27 +142,27 @@ def train(
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         starts = [group["lr"] for group in groups]
         start = max(starts)
-        first, varied = _measured(case, batches), _varied(case, batches)
+        first, varied = _measured(case, batches, measure), _varied(case, batches)
         for k in range(count):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
                     step(x, target)
-                    losses.append(_measured(case, [batches[k % len(batches)]]))
+                    losses.append(_measured(case, [batches[k % len(batches)]], measure))
                 else:
                     optimizer.zero_grad()
-                    loss = case.loss(case.model(x), target)
-                    losses.append(loss.item())
-                    loss.backward()
+                    made = loss_of(case.model(x), target)
+                    losses.append(made.item())
+                    made.backward()
                     optimizer.step()
             except FloatingPointError:  # the loss refuses NaN
                 losses.append(math.nan)
             if not math.isfinite(losses[-1]):
                 break
-        last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
+        last = _measured(case, batches, measure) if math.isfinite(losses[-1]) else losses[-1]
         recall, spread = _recall(case, batches), _varied(case, batches) / (varied or 1)
         case.model.eval()
-        asleep = _measured(case, batches)
+        asleep = _measured(case, batches, measure)
         now = max(group["lr"] for group in groups)
     large = not 0.1 * start <= now <= 10 * start
     rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
@@ -171,19 +174,19 @@ def train(
     return Run(what, first, highest, last, rates, *told)
 
 
-def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
+def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]], loss: Any) -> float:
     """The mean of the loss over the batches, in the mode in which the model is."""
     try:
         with grad_mode.no_grad():
-            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
+            return float(np.mean([loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
 
 
 def _varied(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
-    """How much the outputs of a batch differ from each other."""
-    with grad_mode.no_grad():
-        return float(np.std(first_of(case.model(batches[0][0])).array, axis=0).max(initial=0))
+    """How much the outputs of a batch differ from each other, in evaluation mode."""
+    made = case.outputs(batches[0][0].array)
+    return math.nan if made is None else float(np.std(made, axis=0).max(initial=0))
 
 
 def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:

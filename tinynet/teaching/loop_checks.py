@@ -14,6 +14,7 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
+from tinynet.optim import Optimizer
 from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
@@ -76,8 +77,9 @@ class _Seen:
     change: what the first run added to the parameters. fresh: the gradients of the batch alone,
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
-    before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
-    often the step was run. error: what a run raised.
+    before the first step. asleep: whether the model was in evaluation mode at a step. others: of
+    each other optimizer that stepped, whether ever with a gradient. again: what the second run
+    added. runs: how often the step was run. error: what a run raised.
     """
 
     change: np.ndarray
@@ -86,6 +88,8 @@ class _Seen:
     left: bool = False
     wiped: bool = False
     asleep: bool = False
+    others: dict[int, bool] = field(default_factory=dict)
+    again: np.ndarray | None = None
     runs: int = 0
     error: Exception | None = None
 
@@ -179,6 +183,16 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         seen.asleep |= not case.model.training
         return step() if closure is None else result
 
+    def stepping(other: Optimizer) -> Callable[..., Any]:
+        def noted(*args: Any, **settings: Any) -> Any:
+            result = update(*args, **settings)
+            fed = any(p.grad is not None for p in params_of(other))
+            seen.others[id(other)] = seen.others.get(id(other), False) or fed
+            return result
+
+        update = other.step
+        return noted
+
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
         return forward(x, *args, **settings)
@@ -198,6 +212,8 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         if optimizer is not None:
             step = optimizer.step
             optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
+        for other in case.others:
+            other.__dict__["step"] = stepping(other)
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
         try:
             while seen.runs < 2 or (seen.runs < ADDED_UP and not seen.at_step):
@@ -205,6 +221,8 @@ def _watch(case: Case, batch: Batch) -> _Seen:
                 if seen.runs == 1:
                     seen.change = _flat(case.wanted) - before
                     seen.left = bool(_gradients(case).any())
+                elif seen.runs == 2:
+                    seen.again = _flat(case.wanted) - before - seen.change
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
         except Exception as error:
@@ -252,6 +270,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if seen.error is not None:
         which = "the first step works, a later one" if seen.runs else "the step"
         return finding("step-fails", which=which, kind=type(seen.error).__name__, told=seen.error)
+    if not all(seen.others.values()):
+        return finding("step-without-gradient (other)")
     if case.optimizer is None:
         by_hand = _of_step_by_hand(case, seen)
         if by_hand is not None:
@@ -305,7 +325,28 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         return finding("evaluation-mode", ERROR, names="the model, when optimizer.step() runs")
-    return None
+    kept = _momentum_by_hand(seen) if case.optimizer is None else 0.0
+    return (
+        finding("momentum-too-high", momentum=kept, steps=steps_moved(kept))
+        if kept > 0.99
+        else None
+    )
+
+
+def _momentum_by_hand(seen: _Seen) -> float:
+    """The share of the first change that is in the second; 0 where they are not gradients alone."""
+    first, second = seen.fresh[:2]
+    again, rate = seen.again, (seen.change @ first) / max(first @ first, 1e-300)
+    if again is None or _norm(seen.change - rate * first) > 0.01 * _norm(seen.change):
+        return 0.0
+    rest = again - rate * second
+    kept = float(rest @ seen.change / max(seen.change @ seen.change, 1e-300))
+    return kept if _norm(rest - kept * seen.change) < 0.05 * _norm(again) else 0.0
+
+
+def steps_moved(momentum: float) -> str:
+    """How many steps a gradient goes on to move the weights."""
+    return f"{1 / (1 - momentum):.0f}" if momentum < 0.9999 else "endlessly many"
 
 
 def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
@@ -315,18 +356,21 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     moved = {name for name, part in _parts(case.wanted, seen.change) if part.any()}
     fresh = _parts(case.wanted, seen.fresh[0])
     still = [name for name, part in fresh if part.any() and name not in moved]
+    gradient = seen.at_step[0] if seen.left else seen.fresh[0]
+    known = not seen.others and (seen.left or not case.own_loss)
     if not seen.change.any():
         name, told = (
             "step-changes-nothing",
             "left every parameter as it was (p = p - ... is another)",
         )
-    elif seen.change @ seen.fresh[0] > 0.3 * _norm(seen.change) * _norm(seen.fresh[0]):
+    elif known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):
         name, told = "loss-is-maximized", "added the gradient to the parameters"
     elif after < 0.5 * before:
         name = "step-overwrites-parameters"
         told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
     else:
-        return finding("step-misses-parameters", names=listed(still)) if still else None
+        missed = still and not seen.others
+        return finding("step-misses-parameters", names=listed(still)) if missed else None
     return finding(f"{name} (by hand)", told=told)
 
 
@@ -335,11 +379,26 @@ def _ignored(case: Case) -> Finding | None:
     x, target = case.usable[0]
     half = len(x) // 2
     others: list[tuple[str, np.ndarray, np.ndarray | None]] = [
-        ("inputs", np.repeat(x[:1], len(x), 0), target),
-        ("inputs of the second half", np.concatenate([x[:half], x[: len(x) - half]]), target),
+        ("all inputs of the batch are replaced by the first", np.repeat(x[:1], len(x), 0), target),
+        (
+            "the second half of the inputs is replaced by the first",
+            np.concatenate([x[:half], x[: len(x) - half]]),
+            target,
+        ),
+        (
+            "the first half of the inputs is replaced by the second",
+            np.concatenate([x[-half:], x[half:]]),
+            target,
+        ),
     ]
     if target is not None and _has_targets(case, target):
-        others.append(("targets", x, np.repeat(target[:1], len(x), 0)))
+        others.append(
+            (
+                "all targets of the batch are replaced by the first",
+                x,
+                np.repeat(target[:1], len(x), 0),
+            )
+        )
     usual, gradient = _after(case, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
         return None

@@ -10,11 +10,23 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, nn
-from tinynet.grad_mode import no_grad
+from tinynet.grad_mode import enable_grad, no_grad
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
+from tinynet.optim import Adam
 from tinynet.teaching.call import Call
-from tinynet.teaching.case import BATCH_NORMS, BINARY, TAKES_SCORES, Case, Trial, first_of
+from tinynet.teaching.case import (
+    BATCH_NORMS,
+    BINARY,
+    REGRESSION,
+    TAKES_SCORES,
+    Case,
+    Trial,
+    first_of,
+    flattened,
+    padding,
+    tensors,
+)  # fmt: skip
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.loop_checks import moved_by_step
 from tinynet.teaching.reached import params_of
@@ -31,6 +43,10 @@ REASONS = {
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
+LARGE_OUTPUT = 100.0
+"""Of a new model for a regression, whose outputs are around 1."""
+MEANS = (BINARY[0], *REGRESSION)
+"""Losses that compare numbers with their targets as they are."""
 WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
 """Operations with weights, and the place of these among the arguments."""
 
@@ -148,7 +164,12 @@ def check_structure(case: Case) -> Iterator[Finding]:
 
 
 def _is_linear(call: Call) -> bool:
-    """Whether it has no weights, and leaves a linear function of the example linear."""
+    """Whether it has no weights, and leaves a linear function of the example linear.
+
+    Places given as arrays may be those of the largest numbers.
+    """
+    if call.op == "getitem" and any(isinstance(p, np.ndarray) for p in flattened(call.args[1:])):
+        return False
     return call.op not in WEIGHTED and (call.op in ("dropout", "batch_norm") or call.is_straight)
 
 
@@ -156,17 +177,17 @@ def _is_needless(case: Case, source: Call, call: Call) -> bool:
     """Whether one of two linear layers does nothing: not where others use what is between them.
 
     Nor for a usual pair of convolutions, over the pixels and over the channels; nor where one of
-    them is frozen, or few numbers are between many, which makes a matrix of low rank.
+    them is frozen, or fewer numbers are between, which makes a matrix of low rank.
     """
     both = (source, call)
     if call.op == source.op == "linear" and not all(c.args[1].requires_grad for c in both):
         return False
     wide, narrow = min(source.args[0].shape[-1], call.output.shape[-1]), call.args[0].shape[-1]
-    if source.op != "conv2d" and 4 * narrow < wide:
+    if source.op != "conv2d" and narrow < wide:
         return False
     sizes = [c.args[1].shape[2:] for c in both]
     separable = source.op == call.op == "conv2d" and (1, 1) in sizes
-    uses = sum(any(x is source.output for x in c.args) for c in case.trial.calls)
+    uses = sum(any(x is source.output for x in c.args) for c in case.trial.leading)
     return uses == 1 and not separable
 
 
@@ -237,10 +258,14 @@ def check_gradients(case: Case) -> Iterator[Finding]:
     trial = case.trial
     if trial.error is not None or trial.loss is None or not trial.loss_depends:
         return
-    none = [name for name, g in trial.gradients.items() if g is None and name in case.wanted]
+    arrived = {name: g for name, g in trial.gradients.items() if g is not None}
+    bad = [name for name, g in arrived.items() if not np.isfinite(g).all()]
+    if bad and math.isfinite(trial.loss) and not case.own_loss:
+        yield finding("gradients-not-finite", told=f"that of {listed(bad)}", loss=trial.loss)
+    none = [name for name in case.wanted if trial.gradients[name] is None]
     if none and case.step is not None:  # it may reach them with a loss of its own
-        moving = moved_by_step(case)
-        none = [name for name in none if name not in moving]
+        moving, other = moved_by_step(case), {id(p) for o in case.others for p in params_of(o)}
+        none = [n for n in none if n not in moving and id(case.parameters[n]) not in other]
     owners = [case.model.get_submodule(name.rpartition(".")[0]) for name in none]
     for ran, why in (
         (False, ": their layers do not run in forward()"),
@@ -281,9 +306,8 @@ def check_flat_units(case: Case) -> Iterator[Finding]:
 def _zero_gradients(case: Case) -> Iterator[Finding]:
     gradients = {n: g for n, g in case.trial.gradients.items() if g is not None and g.size}
     zero = [name for name, g in gradients.items() if not g.any()]
-    new = {n for n, p in case.parameters.items() if p.ndim > 1 and not p.array.any()}
-    if any(gradients[n].any() for n in new & gradients.keys()):
-        return  # a usual start: the first step moves this layer, and the others follow
+    if zero and not (zero := _stays_zero(case, zero)):
+        return
     fed = {n.rpartition(".")[0] for n, g in gradients.items() if g.ndim > 1 and g.any()}
     biases = [n for n in zero if gradients[n].ndim == 1 and n.rpartition(".")[0] in fed]
     if zero and zero == biases:
@@ -298,6 +322,19 @@ def _zero_gradients(case: Case) -> Iterator[Finding]:
                 elif not where and c.is_activation and c.flat().all():
                     where = f": {c.where()} has no slope"
         yield finding("zero-gradient", names=listed(zero), where=where)
+
+
+def _stays_zero(case: Case, names: list[str]) -> list[str]:
+    """Those whose gradient is 0 after some steps too: behind new weights of 0 it is not."""
+    optimizer, seen = Adam(case.wanted.values(), lr=1e-3), set()
+    x, target = tensors(*case.usable[0])
+    with preserving(case.model), enable_grad(), np.errstate(all="ignore"):
+        for _ in range(4):
+            optimizer.zero_grad()
+            case.loss(case.model(x), target).backward()
+            seen |= {n for n, p in case.wanted.items() if p.grad is not None and p.grad.array.any()}
+            optimizer.step()
+    return [name for name in names if name not in seen]
 
 
 def _over_the_batch(case: Case) -> Iterator[Finding]:
@@ -317,9 +354,11 @@ def check_scores(case: Case) -> Iterator[Finding]:
     x = call.args[0].array
     if x.ndim < 2 or not np.isfinite(x).all():
         return
-    most, share = _most_of(call), np.exp(np.minimum(x, 80)).sum(axis=1)
-    shared = call.op == BINARY[0] and np.allclose(x.sum(axis=1), 1, atol=1e-4)
-    if most > 1.01 and (call.op == "cross_entropy" or shared):
+    shared = [a for a in range(1, x.ndim) if np.allclose(x.sum(axis=a), 1, atol=1e-4)]
+    axes = [1] if call.op == "cross_entropy" else shared if call.op in MEANS else []
+    most = max((_most_of(call, axis) for axis in axes), default=0.0)
+    share = np.exp(np.minimum(x, 80)).sum(axis=1)
+    if most > 1.01:
         yield finding("targets-out-of-reach (several)", most=most, op=call.op)
     if call.op == "nll_loss" and not (x.max() <= 0 and np.allclose(share, 1, atol=1e-4)):
         yield finding("nll-loss-of-scores", share=share.flat[0])
@@ -352,12 +391,12 @@ def check_reach(case: Case) -> Iterator[Finding]:
             return
 
 
-def _most_of(call: Call) -> float:
-    """The largest sum of the targets of an example, where they are shares of classes."""
+def _most_of(call: Call, axis: int) -> float:
+    """The largest sum of the targets along an axis, where they are shares of classes."""
     x, target = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
-    if target.dtype.kind != "f" or x.shape[1] < 2 or target.shape != x.shape:
+    if target.dtype.kind != "f" or x.shape[axis] < 2 or target.shape != x.shape:
         return 0.0
-    return float(target.sum(axis=1).max())
+    return float(target.sum(axis).max())
 
 
 def check_loss(case: Case) -> Iterator[Finding]:
@@ -421,7 +460,11 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
         yield finding("loss-beyond-its-part (penalty)", loss=loss, bare=bare)
     elif blank > 10 * guessing and not call.is_sum:
         yield finding("loss-beyond-its-part (weights)", blank=blank, guessing=guessing)
-    elif call.op == "cross_entropy" and C and loss > case.blank * (1 + max(1, 1.5 / guessing)) > 0:
+        return
+    high_at = case.blank * (1 + max(1, 1.5 / guessing)) if call.op == "cross_entropy" and C else 0.0
+    if call.op in REGRESSION and np.abs(y).max() > LARGE_OUTPUT:
+        high_at = 100 * case.blank
+    if loss > high_at > 0:
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
             yield finding("first-loss-too-high", blank=case.blank, low=low, high=high, **values)
@@ -473,6 +516,9 @@ def _left_out(case: Case) -> Iterator[Finding]:
     if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
         yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
         return
+    padded = padding(target)
+    if padded is not None:
+        still[target == padded] = False
     still = still.ravel()
     target = target.ravel()
     some = target[(target != case.ignored) & ((target >= 0) | (case.classes is None))]

@@ -7,6 +7,7 @@ what makes the loss fall is what was wrong.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
-from tinynet.teaching.loop_checks import why_not
+from tinynet.teaching.loop_checks import steps_moved, why_not
 from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
@@ -28,6 +29,9 @@ CRAWLS = 0.2
 """A step of one's own that covers less, where the plain loop covers much more, does not learn."""
 SLOW = 0.05
 """A recipe crawls that lowers the loss by less than this share of what Adam at 0.001 does."""
+HARDLY = 0.25
+"""The part of a loss that asks for the targets is outweighed if it falls by less than this share
+of what it does alone."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
 USUAL_DECAY = 0.02
@@ -84,7 +88,7 @@ def _recipe(case: Case) -> Iterator[Finding]:
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
     for look in (_contrary, _exchangeable, relation.check_reordered, relation.check_relation,
-                 _persistent, _falling, _cause, _narrow, _stuck, _asleep):  # fmt: skip
+                 _persistent, _falling, _outweighed, _cause, _narrow, _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
         if found:
@@ -103,13 +107,16 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
     opposed &= way.learned and not case.distances
     known = case.classes != 1 if case.labels is not None else case.is_odd
-    endless = way.best.last < -100 * max(abs(way.first), 1.0)
+    too_high, endless = (
+        "first-loss-too-high" in case.found,
+        way.best.last < -100 * max(abs(way.first), 1.0),
+    )
     if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
     elif not (opposed and known) and (endless or (way.best.last < 0 and case.is_endless)):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
-    elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05:
+    elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05 and not too_high:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
     elif opposed and known:
         seen = (
@@ -134,8 +141,7 @@ def _persistent(case: Case, way: Way) -> Iterator[Finding]:
     """A momentum that remembers gradients for hundreds of steps."""
     momentum = _momentum(case)
     if momentum > 0.99:
-        steps = f"{1 / (1 - momentum):.0f}" if momentum < 1 else "endlessly many"
-        yield finding("momentum-too-high", momentum=momentum, steps=steps)
+        yield finding("momentum-too-high", momentum=momentum, steps=steps_moved(momentum))
 
 
 def _falling(case: Case, way: Way) -> Iterator[Finding]:
@@ -147,6 +153,24 @@ def _falling(case: Case, way: Way) -> Iterator[Finding]:
     far = held.last - way.floor < 0.6 * (own.last - way.floor)
     if way.learned and (far or way.share(own) < 0.2 * way.share(held)):
         yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
+
+
+def _outweighed(case: Case, way: Way) -> Iterator[Finding]:
+    """What in the loss asks for the targets, which is learned where it is all of the loss."""
+    own = alone = None
+    with contextlib.suppress(Exception):  # of a loss that has other terms with another batch
+        known = "loss-beyond-its-part" in case.found
+        part = case.asking_part() if way.own and not known else None
+        if part is not None:
+            own = train(case, "as it is", step=case.step, measure=part)
+            alone = train(case, "with it alone", loss=part, measure=part)
+    if own is None or alone is None:
+        return
+    gained = (own.first - own.last) / max(alone.first - alone.last, 1e-12)
+    alike = own.spread < 0.03 * alone.spread
+    if alone.last < LEARNED * alone.first and (gained < HARDLY or alike):
+        told = {"own": own, "other": alone, "spread": own.spread / alone.spread}
+        yield finding("loss-beyond-its-part (rest)", steps=case.steps, **told)
 
 
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
@@ -194,7 +218,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             yield _too_high(case, own, way, None)
             return
         if way.helps(plain) and way.share(own) < little:
-            if case.rivals or case.feeds_other:
+            if (case.rivals or case.feeds_other) and own.last < own.first:
                 case.notes.append("the step has batches or another model of its own: not compared")
             else:
                 rate = "; and at its learning rate" if case.optimizer is None else ""
@@ -218,9 +242,17 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     crawls = way.share(own) < SLOW * way.share(way.usual) or not way.learned
     found = list(_too_low(case, own, way)) if crawls else []
     yield from found
-    if not found and way.share(own) < 0.1:
-        anew = again("with new weights", prepare=case.start_anew)
-        yield from _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
+    if found or _knows_already(case, way.first):
+        return
+    renewed = [again("with new weights", prepare=case.start_anew) for _ in range(2)]
+    anew = max(renewed, key=lambda run: run.last)  # that others are better may be luck
+    if way.share(own) < 0.1:
+        found += _vanished(case, own, anew if anew.last < LEARNED * anew.first else None)
+    gained, fell = own.last - anew.last, anew.last * own.first < 0.75 * own.last * anew.first
+    if not found and fell and gained > 0.25 * max(own.last, own.first - anew.last):
+        told = {"own": own, "other": anew, "cure": NEW_WEIGHTS}
+        found.append(finding("initial-weights-hinder", steps=steps, **told))
+    yield from found
 
 
 def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
