@@ -144,8 +144,12 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     )
     model = tinynet.load("run")
     expected = [found.probabilities for found in model.predict(x)]
-    for given in (rows, rows.astype(int), [*rows]):
-        assert [found.probabilities for found in model.predict(given)] == expected
+    for given in (rows, rows.astype(int)):  # or a grey image, 3 high and 64 wide
+        with pytest.raises(DataError, match=r"may be 3 images in rows, which are x.reshape\(-1"):
+            model.predict(given)
+    for given in (x.astype(int), [*rows], rows[:1]):
+        answers = [found.probabilities for found in model.predict(given)]
+        assert answers == expected[: len(given)]
     assert model.predict(rows[0])[0].probabilities == expected[0]
     sure = model.predict(x[:1, 0] / 254.3)[0].probabilities
     mixed = [x[0, 0] / 254.3, np.zeros((9, 9, 3), np.uint8), x[1, 0]]  # of several sizes and kinds

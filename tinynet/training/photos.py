@@ -176,6 +176,8 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
             except (DataError, OSError) as error:  # as of any file that cannot be read
                 yield str(path), error
                 return
+            if rows.ndim == 2 and rows.shape[1] == math.prod(shape):
+                rows = rows.reshape(-1, *shape)
             for row, image in enumerate(_array_of(rows, shape)):
                 yield f"{path} row {row}", image
             return
