@@ -13,8 +13,6 @@ What is where: `dataset` (arrays, splits by label), `loader` (orders and batches
 docs/data.md tells what is checked on the way.
 """
 
-from __future__ import annotations
-
 from tinynet.data.dataset import ArrayDataset, stratified_split
 from tinynet.data.folder import load_folder, read_image, read_images
 from tinynet.data.idx import read_idx

@@ -13,8 +13,6 @@ run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong), `s
 `foreign` and `files` (how it is written).
 """
 
-from __future__ import annotations
-
 from tinynet.nn.modes import evaluating
 from tinynet.training.callbacks import BestModel, EarlyStopping
 from tinynet.training.checkpoint import Checkpoint, save, weights_sha256
