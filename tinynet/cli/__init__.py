@@ -11,8 +11,6 @@ Exit codes: 0 all went well, 1 the run failed, or its output could not be writte
 are wrong, 130 Ctrl-C, 143 SIGTERM.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import re

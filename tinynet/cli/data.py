@@ -9,8 +9,6 @@ Own images need no download: --data folder:PATH takes PATH/CLASS/*.png, or PATH/
 and PATH/test/CLASS/*.png; npz:PATH takes a file with the arrays x_train, y_train, x_test, y_test.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

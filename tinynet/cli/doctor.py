@@ -11,8 +11,6 @@ dict with model and batch, and if you like loss, optimizer, step and validate; o
 tried on copies: nothing of yours is changed. Exit code 1 if there is a finding.
 """
 
-from __future__ import annotations
-
 import argparse
 import inspect
 from typing import Any

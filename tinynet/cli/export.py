@@ -10,8 +10,6 @@ does not go with either. An .onnx (extra `onnx`) is what onnxruntime and others 
 with its classes, and with --include-preprocessing what is done to the bytes of an image before.
 """
 
-from __future__ import annotations
-
 import argparse
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What several commands share: argument types, choosing among known names, finding a run."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """A Python file that a user wrote, run as a module."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

@@ -9,8 +9,6 @@ examples:
 which, the surest mistakes as images, what the model looks at, its layers, settings and versions.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from tinynet.cli import rows

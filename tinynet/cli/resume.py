@@ -8,8 +8,6 @@ examples:
 A run whose last checkpoint is gone does not begin anew.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from pathlib import Path

@@ -3,8 +3,6 @@
 A command's rows are its `OPTIONS`. Those that several commands have stand here.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import os

@@ -8,8 +8,6 @@ examples:
   tinynet summary "my_net.py:Net(width=32)" --shape 1x28x28
 """
 
-from __future__ import annotations
-
 import argparse
 
 from tinynet.cli import rows

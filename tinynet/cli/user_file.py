@@ -1,7 +1,5 @@
 """`tinynet gradcheck --file`: load a file that a user wrote, and check what it defines."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable

@@ -8,8 +8,6 @@ Nothing is written into the folder of the run. The exit code is 1 if nothing was
 something differs; the answer then names what is not as it was: versions, kernels, processor.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 

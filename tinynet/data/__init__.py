@@ -13,8 +13,6 @@ What is where: `dataset` (arrays, splits by label), `loader` (orders and batches
 docs/data.md tells what is checked on the way.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet.data.dataset import ArrayDataset, stratified_split

@@ -4,8 +4,6 @@ A file counts only once its content has the published SHA-256. The hash is of th
 content, because mirrors compress the same content differently.
 """
 
-from __future__ import annotations
-
 import errno
 import gzip
 import hashlib

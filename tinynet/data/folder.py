@@ -11,8 +11,6 @@ How pixels are read: grey images (8 or 16 bit, or black and white) have one chan
 applied. Of an animation the first frame counts.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import warnings

@@ -9,8 +9,6 @@ Every size in an IDX file is checked against the bytes that are there before an 
 those of CIFAR are known by their SHA-256.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from collections.abc import Sequence

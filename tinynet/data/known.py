@@ -4,8 +4,6 @@ The checksums are SHA-256 of the decompressed content, so they hold for every mi
 compressed it. One file, KMNIST's training images, is known by its published gzip file only.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path

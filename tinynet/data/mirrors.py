@@ -10,8 +10,6 @@ that breaks off, is slow or overloaded is tried again, a little later each time,
 off. Proxies are those of the environment (http_proxy, https_proxy, no_proxy).
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io

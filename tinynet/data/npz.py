@@ -5,8 +5,6 @@ bytes that are there must agree before an array is made; pickles are refused. Me
 asked for are not read.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import io

@@ -1,7 +1,5 @@
 """`load`: a data set by name, found on the disk, else downloaded, then read and checked."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

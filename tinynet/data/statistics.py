@@ -1,7 +1,5 @@
 """Mean and standard deviation of each channel of a dataset, and the preprocessing made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

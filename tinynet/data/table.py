@@ -9,8 +9,6 @@ with the names may be missing. Columns may end in semicolons, numbers stand in q
 be packed with gzip.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math

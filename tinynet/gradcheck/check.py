@@ -6,8 +6,6 @@ difference). `engine.py` tells the course of a check, `differences.py` how slope
 `locate.py` how a wrong one is traced to an operation.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import functools

@@ -13,8 +13,6 @@
    clipping and thresholds do not pass. And once in float32, in which nets are trained.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Gradients as functions, so that their own gradients can be checked like any other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

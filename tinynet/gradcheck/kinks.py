@@ -9,8 +9,6 @@ Operations that tell no branch, such as a user's own, are judged by the gap betw
 slopes alone; see `differences.py`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 

@@ -7,8 +7,6 @@ element and given to the diagnosis. If every operation is right and the whole is
 mistake lies between them: a path that the graph does not know of, a sum that was not taken.
 """
 
-from __future__ import annotations
-
 import contextlib
 import inspect
 import io

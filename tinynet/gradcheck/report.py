@@ -1,7 +1,5 @@
 """What a gradient check found: a report that is true when all is well, and reads as text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

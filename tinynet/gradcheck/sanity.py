@@ -4,8 +4,6 @@ And what makes a check empty: a result that does not move with its input, or mov
 hides every mistake.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """`torch.autograd.gradcheck` and `gradgradcheck`, with PyTorch's arguments."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -6,8 +6,6 @@ the model it was called in. `walk_back` does what `Tensor.backward` does, but lo
 that passes: what each closure returns, and whether something was overwritten on the way.
 """
 
-from __future__ import annotations
-
 import copy
 import dis
 import functools

@@ -5,8 +5,6 @@ in `reference.py` have them: all that there is to know stands in the parameter l
 such functions in the place of kernels, and `written_out` gives a kernel as such a function.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import Any

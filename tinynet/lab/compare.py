@@ -1,7 +1,5 @@
 """What a submission gave beside what it should have given, in words and small arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ A kernel is put in place by `adapter.in_place`, so that everything else in tinyn
 loss and an optimizer's step are not kernels; they are wrapped into an operation and an Optimizer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass

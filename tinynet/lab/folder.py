@@ -5,8 +5,6 @@ written at the beginning of each stage, so that the parent knows where a process
 back.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

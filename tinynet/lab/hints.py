@@ -4,8 +4,6 @@ A mistake with one argument is the same in every function that takes it; others 
 own.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from functools import partial

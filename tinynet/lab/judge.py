@@ -1,7 +1,5 @@
 """Judging one submission: grid, gradients, speed, training, until something is wrong."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

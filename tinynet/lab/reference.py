@@ -4,8 +4,6 @@ Slow and obvious: every kernel, and every solution of an exercise, is held again
 arguments are an exercise's, with the settings of a Geometry written out (see `adapter.py`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

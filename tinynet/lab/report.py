@@ -1,7 +1,5 @@
 """What became of a submission: read by its author as text, by a teacher as one row of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any

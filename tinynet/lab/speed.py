@@ -1,7 +1,5 @@
 """How long a submission takes beside the plain loops and beside tinynet's own function."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

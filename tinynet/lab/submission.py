@@ -4,8 +4,6 @@
 a teacher's table, and the details for whoever wrote the function.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import functools

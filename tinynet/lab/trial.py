@@ -5,8 +5,6 @@ whole recipe to a small net on part of the images. The first that fits into the 
 tinynet's own function is trained by the same plan: the two accuracies are for comparing.
 """
 
-from __future__ import annotations
-
 import functools
 import time
 from dataclasses import dataclass

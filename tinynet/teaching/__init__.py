@@ -4,8 +4,6 @@ print(tinynet.doctor(model, batch, optimizer=optimizer))
 print(tinynet.explain(loss, model.conv1.weight, (0, 0, 1, 1)))
 """
 
-from __future__ import annotations
-
 from tinynet.teaching.derivation import Explanation
 from tinynet.teaching.doctor import doctor
 from tinynet.teaching.explain import explain

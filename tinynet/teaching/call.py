@@ -3,8 +3,6 @@
 So an activation is known by what it does, whatever its name and settings are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ finite or not scaled (which a check reports), the trial goes on with ones that a
 mistake does not hide the next. What the model or the loss refuses is told in its own words.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import math
@@ -166,7 +164,7 @@ class Case:
             self.target = None
             self.notes.append("the loss does not look at the targets")
 
-    def look(self, check: Callable[[Case], Iterator[Finding]]) -> list[Finding]:
+    def look(self, check: "Callable[[Case], Iterator[Finding]]") -> list[Finding]:
         """What a check finds, which later ones can see in `found`; it never ends the others."""
         findings: list[Finding] = []
         try:

@@ -5,8 +5,6 @@ several ways, a word in brackets behind the name tells its rows apart; names wit
 share a row.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet.teaching.report import Finding

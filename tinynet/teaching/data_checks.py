@@ -1,7 +1,5 @@
 """What the doctor looks for in the data: the inputs, the labels and other targets."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import Any

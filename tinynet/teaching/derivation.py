@@ -1,7 +1,5 @@
 """The derivation of one element of a gradient, as data and as text to read; see `explain`."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any
 

@@ -8,8 +8,6 @@ the `Case` and yields findings, whose words are in `catalogue`. A new one is a f
 in the catalogue and a name in `CHECKS`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import itertools

@@ -1,7 +1,5 @@
 """Short trainings on copies: what becomes of the loss under a recipe, and under changes of it."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import math

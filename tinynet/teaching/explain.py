@@ -10,8 +10,6 @@ largest of its terms in the same way, up to the loss. `columns` finds the factor
 writes it all down.
 """
 
-from __future__ import annotations
-
 import contextlib
 import operator
 from collections.abc import Sequence

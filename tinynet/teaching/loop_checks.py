@@ -1,7 +1,5 @@
 """What the doctor looks for in the loop: the optimizer's parameters, and the training step."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What the doctor looks for in the model and its loss, and what one pass over a batch shows."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator

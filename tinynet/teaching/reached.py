@@ -1,7 +1,5 @@
 """What a function of the user's can change, found and put back: schedules, counters, other nets."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import functools

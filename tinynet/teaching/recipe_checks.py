@@ -5,8 +5,6 @@ against the best of them. Where it does much worse, one thing of the recipe is c
 what makes the loss fall is what was wrong.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import math

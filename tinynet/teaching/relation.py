@@ -1,7 +1,5 @@
 """Whether inputs and targets belong together: what similar inputs have, and what is learned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the doctor says: findings, each with its evidence and its cure, and the report of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any

@@ -13,8 +13,6 @@ run once more, compared), `signals` (Ctrl-C), `failures` (what can go wrong), `s
 `foreign` and `files` (how it is written).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from tinynet.errors import no_attribute

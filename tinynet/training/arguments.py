@@ -4,8 +4,6 @@
 `description` a run is told in its checkpoints, so that it goes on as it began or not at all.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import os

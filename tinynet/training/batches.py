@@ -4,8 +4,6 @@ fit(model, x, y, epochs=5)
 fit(model, (x, y), 5, validation_split=0.1)
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import math

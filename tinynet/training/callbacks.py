@@ -1,7 +1,5 @@
 """What `fit` can do beside training: stop early, keep the best model, tell how far it is."""
 
-from __future__ import annotations
-
 import math
 import os
 import sys

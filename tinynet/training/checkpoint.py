@@ -13,8 +13,6 @@ and arguments, and what is needed to use it on an image: class names, normalisat
 Whatever is read is checked as a whole before a model is touched.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import os

@@ -5,8 +5,6 @@ the last digits of a sum may differ, and training makes more of them. A run's ch
 it, so that `tinynet verify` can say what has changed.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 import os

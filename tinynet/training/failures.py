@@ -1,7 +1,5 @@
 """What can go wrong in a step: numbers diverge, memory ends. When, where, and the cure."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import traceback

@@ -5,8 +5,6 @@ over it. A rename is atomic: whoever opens the target, at any moment and after a
 either the old content or the new.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import itertools

@@ -5,8 +5,6 @@
 Nothing in it is out of reach of a plain loop; `examples/own_loop.py` is one.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import itertools

@@ -7,8 +7,6 @@ report.html               what was learned, to be looked at (see `report`)
 .lock                     while a training is at work in the folder
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -3,8 +3,6 @@
 Those of NumPy's `savez`, which are plain arrays, are read; of all others the error says what to do.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import zipfile

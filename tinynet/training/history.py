@@ -1,7 +1,5 @@
 """History: what happened, one dict an epoch; a list, so it prints, slices and dumps as one."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import math

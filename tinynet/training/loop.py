@@ -4,8 +4,6 @@
 a model, `predict` asks it. `fit` is little more than these in turn, epoch after epoch.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import warnings

@@ -10,8 +10,6 @@
 A single output for bce is the probability of the second of two classes.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import warnings

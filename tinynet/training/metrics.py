@@ -4,8 +4,6 @@ A metric is any function `(output, target) -> float` that is a mean over the exa
 adds up such means, batch by batch, weighted by how many examples count in the batch (`counted`).
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import inspect
@@ -346,7 +344,7 @@ class Means:
         for name, value in values.items() if count else ():
             self._add(name, count, count * value)
 
-    def include(self, other: Means) -> None:
+    def include(self, other: "Means") -> None:
         """Add the means of more examples."""
         for name, total in other.sums.items():
             self._add(name, other.counts[name], total)

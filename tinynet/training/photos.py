@@ -5,8 +5,6 @@ model needs. For a model of light strokes on a dark ground it is made such strok
 An array of images that are like those of the training is taken as it is.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import warnings

@@ -6,8 +6,6 @@ be kept, such as a function of the user's, is named, and whoever then gives byte
 warned; so is who gives the network something else than it was trained on.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any

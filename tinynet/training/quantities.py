@@ -1,7 +1,5 @@
 """Losses, metrics and other quantities by name: which value is better, and how one is written."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@
 images, not on the test images.
 """
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable, Sequence

@@ -15,8 +15,6 @@ of the file before anything is allocated by it, and nothing in it can run code.
 Format: https://github.com/huggingface/safetensors
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import io

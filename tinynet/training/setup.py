@@ -8,8 +8,6 @@ scheduler that a user brings advances with every epoch, as is the custom, but fo
 as `make_schedule(step=...)` says.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

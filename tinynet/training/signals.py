@@ -1,7 +1,5 @@
 """Ctrl-C and SIGTERM during training: once asks it to save and stop, twice stops it at once."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

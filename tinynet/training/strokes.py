@@ -7,8 +7,6 @@ writing on paper goes the same way: the paper's light is levelled and taken away
 scaled, and centred. How large the box of a set is, its images say (`box_of`).
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.vision.transforms import functional as F

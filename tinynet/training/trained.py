@@ -7,8 +7,6 @@
 The command line's `predict` and `evaluate` are these methods, so both say the same of an image.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import functools

@@ -9,8 +9,6 @@ is in `arrays`, {"$tensor": NAME}, {"$float": "nan"}, {"$dtype": "float32"}, {"$
 {"$tuple": [...]}, and {"$dict": [[KEY, VALUE], ...]} for a dict whose keys are not all texts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

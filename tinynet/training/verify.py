@@ -8,8 +8,6 @@ of every step, the record of every epoch and the weights at the end are compared
 differ, the verdict says from which step on, and what is no longer as it was when the run was made.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable

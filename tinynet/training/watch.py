@@ -4,8 +4,6 @@ A roll is called when a rank comes to a training, when its training fails, and w
 ends. All answer in the same call, so each knows then what the others are about to do.
 """
 
-from __future__ import annotations
-
 import atexit
 import math
 import sys
@@ -21,7 +19,7 @@ GRACE = 1.0  # seconds in which rank 0 says what every rank has to say, and ends
 PATIENCE = 5.0  # seconds in which what fails everywhere has failed in every rank
 READ = 0.2  # seconds for mpiexec to read what was said
 
-_watches: dict[int, Watch] = {}
+_watches: "dict[int, Watch]" = {}
 
 
 class Watch:
@@ -34,7 +32,7 @@ class Watch:
         atexit.register(self.leave)
 
     @staticmethod
-    def over(comm: Any) -> Watch | None:
+    def over(comm: Any) -> "Watch | None":
         """That of the communicator; None over one rank, and in other threads than the first."""
         if comm.Get_size() < 2 or threading.current_thread() is not threading.main_thread():
             return None

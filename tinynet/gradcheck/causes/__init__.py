@@ -25,8 +25,6 @@ formulas and rules are made; tape.py writes down the function's NumPy calls for 
 harmless.py keeps changed code from doing harm.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 

@@ -9,8 +9,6 @@ and with other settings too. Where a change makes some of the wrong elements rig
 looked for in another line.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import inspect

@@ -1,7 +1,5 @@
 """Gradients that are right with another setting, or with other values of another argument."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ difference are looked for. What is found is said in words: which formula the bac
 which one is right.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

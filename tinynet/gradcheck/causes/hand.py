@@ -4,8 +4,6 @@ Each quantity is given at the entries of the Jacobians: x at the place of the in
 what is broadcast to it at the place of the output.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import NamedTuple

@@ -5,8 +5,6 @@ what it prints is not shown. It stops where it runs many more lines than before,
 gets much larger than any was.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import copy

@@ -6,8 +6,6 @@ chain rule gives the part through a value too large by a factor. So the function
 one value at a time as it was, and the part of the gradient that goes through it is what is missing.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator
 from functools import cached_property

@@ -4,8 +4,6 @@ A mask made of dy, clipping, division by a norm, rounding, a term without dy, ra
 shows as backward(a + b) being something else than backward(a) + backward(b), whatever the function.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The right numbers in another order, from other outputs, or of another argument."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 

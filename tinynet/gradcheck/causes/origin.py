@@ -7,8 +7,6 @@ against the rule of J says what is wrong, whatever the function is: a kernel tha
 another stride, channels exchanged.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

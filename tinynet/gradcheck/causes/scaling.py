@@ -1,7 +1,5 @@
 """Mistakes of size: the gradient is nothing, or a multiple of the right one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

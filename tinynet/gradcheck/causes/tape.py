@@ -6,8 +6,6 @@ The function is run on an array that writes down every call on it, or runs again
 time as it was. `inside.py` looks at what flows through each.
 """
 
-from __future__ import annotations
-
 import linecache
 import sys
 from collections.abc import Callable
@@ -48,7 +46,7 @@ class Tape:
         return traced(self.held.get((number, -1), result).copy(), self)
 
 
-def traced(array: np.ndarray, tape: Tape) -> Traced:
+def traced(array: np.ndarray, tape: Tape) -> "Traced":
     """An array whose uses are written down."""
     watched = np.asarray(array).view(Traced)
     watched.tape = tape

@@ -4,8 +4,6 @@ All looks here compare the two Jacobians entry by entry, and ask for the rule be
 in terms of the places: of the output's axes, of the input's, of both.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterator

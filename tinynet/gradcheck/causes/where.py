@@ -1,7 +1,5 @@
 """Which elements are wrong, as a rule in words: "x < 0", "the last place of axis 2"."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

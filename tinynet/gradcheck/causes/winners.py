@@ -1,7 +1,5 @@
 """Maxima: each output is one element of a window of the input, and its dy belongs to that alone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

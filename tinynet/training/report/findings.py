@@ -4,8 +4,6 @@
 a few examples, and of numbers these; so they cost next to nothing, however large the data are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -126,7 +124,7 @@ class Findings:
         right = [example(i) for i in some.tolist()] if len(self.right) < EXAMPLES else []
         self._keep([example(i) for i in worst.tolist()], right)
 
-    def include(self, other: Findings) -> None:
+    def include(self, other: "Findings") -> None:
         """Take note of what was found in other examples of the same data."""
         if len(other):
             self.matrix = self.matrix + other.matrix if len(self) else other.matrix

@@ -1,7 +1,5 @@
 """What goes on inside a model: kernels of the first layer, feature maps, and Grad-CAM."""
 
-from __future__ import annotations
-
 import contextlib
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ itself everything else. Each section is a function that returns HTML, "" where t
 show.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Pictures in a page: arrays as PNG files that stand in the text itself, as data: addresses."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """When a report is written: after every epoch of `fit(out=...)`, and of a checkpoint on demand."""
 
-from __future__ import annotations
-
 import contextlib
 import shlex
 import warnings
