@@ -244,7 +244,8 @@ def called(functions: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
             held = {n: v for n, v in known.globals.items() if n in read} | dict(known.nonlocals)
             parts = (v if isinstance(v, (list, tuple)) else [v] for v in held.values())
             values = itertools.chain.from_iterable(parts)
-            pending += [f for f in values if inspect.isfunction(f) and f not in pending]
+            new = [f for f in values if inspect.isfunction(f) and f not in pending]
+            pending += [f for f in new if f is not autograd.together]
             yield function, held
 
 

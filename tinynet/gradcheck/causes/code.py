@@ -138,7 +138,7 @@ class Code:
         *_, body = self.written.values()
         self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
-        vjps = [self.written.get("_backward", vjp) for vjp in vjps]
+        vjps = [self.written.get("_backward", getattr(vjp, "function", vjp)) for vjp in vjps]
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
         held = dict[str, Any]()
         for function in self.written.values():
