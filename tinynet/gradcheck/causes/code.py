@@ -138,7 +138,11 @@ class Code:
         *_, body = self.written.values()
         self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
-        vjps = [self.written.get("_backward", getattr(vjp, "function", vjp)) for vjp in vjps]
+        self.parts = [getattr(vjp, "place", None) for vjp in vjps]
+        vjps = [getattr(vjp, "function", vjp) for vjp in vjps]
+        if "_backward" in self.written:
+            vjps, self.parts = [self.written["_backward"]] * len(vjps), list(range(len(vjps)))
+        self.vjps, self.nodes = vjps, dict[Any, Any]()
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
         held = dict[str, Any]()
         for function in self.written.values():
@@ -169,6 +173,7 @@ class Code:
                 place = file, own, first, *(a.arg for a in node.args.args)
                 self.backward += [node] * (place in self.mine)
                 made: Any = node
+                self.nodes[place] = node
                 if name := names.get(place, ""):
                     if isinstance(node, ast.Lambda):
                         made = ast.Assign([ast.Name(name, ast.Store())], node)
@@ -177,6 +182,44 @@ class Code:
                         node.name, node.decorator_list = name, []
                     self.tree.body.append(ast.increment_lineno(made, len(self.lines)))
         self.lines += lines
+
+    def suspected(self) -> tuple[set[int], set[int]]:
+        """The nodes of which the wrong gradient is made, and those of the result and of what is
+        right: the mistake is most likely in one that is in the first alone."""
+        writers: dict[str, list[Any]] = {}
+        for node in ast.walk(self.tree):
+            at: list[Any] = getattr(node, "targets", [getattr(node, "target", None)])
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                at = node.value.args[:1]  # np.add.at(g, i, dy)
+            if isinstance(node, ast.FunctionDef):
+                at = [ast.Name(node.name)]
+            for name in {n.id for a in at if a for n in ast.walk(a) if isinstance(n, ast.Name)}:
+                writers.setdefault(name, []).append(getattr(node, "iter", node))
+
+        def made_of(pending: list[Any]) -> set[int]:
+            found, names = set[int](), set[str]()
+            while pending:
+                inner = list(ast.walk(pending.pop()))
+                found |= {id(n) for n in inner}
+                new = {n.id for n in inner if isinstance(n, ast.Name)} - names
+                names |= new
+                pending += [w for name in new for w in writers.get(name, ()) if id(w) not in found]
+            return found
+
+        def returned(function: Any, part: int | None) -> list[Any]:
+            node = self.nodes.get(_place(function))
+            inner = ast.walk(node) if isinstance(node, ast.FunctionDef) else [node]
+            values = [getattr(n, "value", None) for n in inner if isinstance(n, ast.Return)]
+            values += [node.body] if isinstance(node, ast.Lambda) else []
+            return [v.elts[part] if part is not None and isinstance(v, ast.Tuple)
+                    and part < len(v.elts) else v for v in values if v]  # fmt: skip
+
+        *_, body = self.written.values()
+        at = self.clues.fault.place
+        right = made_of(returned(body, 0))
+        for place in self.right:
+            right |= made_of(returned(self.vjps[place], self.parts[place]))
+        return made_of(returned(self.vjps[at], self.parts[at])), right
 
     def wrong(self, most: int, empty: bool = False) -> np.ndarray | None:
         """Which elements are wrong as the code stands.
@@ -305,7 +348,11 @@ def look(clues: Clues) -> Iterator[Suspect]:
         warnings.simplefilter("ignore")
         while left.any():
             best, before = None, left
-            for change in itertools.islice(_changes(code, {c.line for c in changes}), MOST):
+            found, cures = _changes(code, {c.line for c in changes}), clues.call.cures
+            tried = itertools.islice(found, MOST // 10 if "" in cures else MOST)
+            if any(cures):  # the mistake of another argument is likely that of this one
+                tried = iter(sorted(tried, key=lambda change: change.cause not in cures))
+            for change in tried:
                 if code.watch.left < 0:
                     return
                 change.make()
@@ -318,9 +365,11 @@ def look(clues: Clues) -> Iterator[Suspect]:
                 if not left.any():
                     break
             if best is None or len(changes) == ROUNDS:
+                cures.append("")
                 return
             best.make()
             changes.append(best)
+    clues.call.cures += [change.cause for change in changes]
     told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
     cause = " and ".join(change.cause for change in changes)
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
@@ -384,40 +433,43 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     """All changes of other lines than those, the likeliest first."""
     found = _places([code.tree], None, code.outside)
     everywhere = [place for place in found if place.node.lineno not in done]
-    backward = [p for p in everywhere if p.function in code.backward]
-    halves = backward, [p for p in everywhere if p.function not in code.backward]
-    for places in halves:
-        for kind in (_turned, _signs, _left_out, _named, _renamed, _moved, _reduced, _bound):
-            yield from _of_kind(places, kind)
+    own, right = code.suspected()
+    ranks = [(id(p.node) not in own) + (id(p.node) not in own or id(p.node) in right)
+             for p in everywhere]  # fmt: skip
     grown = [ast.walk(p.node) for p in everywhere if harmless.grows(p.node)]
     sizes = {id(n) for nodes in grown for n in list(nodes)[1:]}  # of arrays, and no others
-    values = [p for half in halves for p in half if p.is_value and id(p.node) not in sizes]
     known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
     for node in (p.node for p in everywhere if isinstance(p.node, ast.BinOp)):
         if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
             known[f"({ast.unparse(ast.BinOp(node.left.right, node.op, node.right))})"] = None
     known = {text: None for text in known if len(text) <= BRIEF}
+    backward = [p for p in everywhere if p.function in code.backward]
     names = backward[0].names if backward else []
     for name, p in itertools.product(names, code.clues.numbers):
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
     made = {(ast.unparse(p.node.targets[0]), _whole(p.node.value))
             for p in everywhere if isinstance(p.node, ast.Assign)}  # fmt: skip
-    tried = itertools.product(values, known)  # what a variable is made of would undo its changes
-    yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
-    for places in halves:  # a number says less than an expression that stands in the code
-        yield from _of_kind(places, _constants)
-        yield from _everywhere(places)
     written_out = [p for p in everywhere if _is_number(p.node)]
     numbers = sorted({ast.unparse(p.node) for p in written_out})
-    for place, form, n in itertools.product(written_out, ("{}", "(1 / {})"), numbers):
-        yield _told(place, form.format(n))
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
-    for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
-        for place in (p for p in values if p.function in code.backward):
-            given = [*known, *masks] if form.endswith(" ") else place.names
-            for name in given if "{1}" in form else ("",):
-                yield _told(place, form.format(_whole(place.node), name))
+    for rank in range(3):
+        places = [p for p, its in zip(everywhere, ranks) if its == rank]
+        for kind in KINDS:
+            yield from _of_kind(places, kind)
+        values = [p for p in places if p.is_value and id(p.node) not in sizes]
+        tried = itertools.product(values, known)  # what a variable is made of would undo a change
+        yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
+        yield from _of_kind(places, _constants)  # a number says less than what stands in the code
+        yield from _everywhere(places)
+        there = [p for p in written_out if p in places]
+        for place, form, n in itertools.product(there, ("{}", "(1 / {})"), numbers):
+            yield _told(place, form.format(n))
+        for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
+            for place in (p for p in values if p.function in code.backward):
+                given = [*known, *masks] if form.endswith(" ") else place.names
+                for name in given if "{1}" in form else ("",):
+                    yield _told(place, form.format(_whole(place.node), name))
 
 
 def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
@@ -521,8 +573,19 @@ def _named(place: Place) -> Iterator[str]:
         array = sized[1] or sized[2]
         yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
     if place.is_value:
-        yield from (name for name in place.names if name != text)
+        yield from (name for name in place.names if name[0] != text[0])
         yield from (f"{name}[:, None]" for name in place.names)
+
+
+def _alike(place: Place) -> Iterator[str]:
+    """Another variable, with the same first letter; another function of one argument."""
+    node, text = place.node, ast.unparse(place.node)
+    if place.is_value:
+        yield from (name for name in place.names if name[0] == text[0] and name != text)
+    if isinstance(node, ast.Call):
+        inner = node.args[0] if len(node.args) == 1 else getattr(node.func, "value", None)
+        for name in place.names if inner else ():
+            yield f"{name}({ast.unparse(inner)})"
 
 
 def _renamed(place: Place) -> Iterator[str]:
@@ -596,10 +659,33 @@ def _signs(place: Place) -> Iterator[str]:
     if isinstance(node, ast.AugAssign):
         for sign in ("=", "-=", "+="):
             yield f"{ast.unparse(node.target)} {sign} {ast.unparse(node.value)}"
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Subscript, ast.Name)):
         yield f"{ast.unparse(node.targets[0])} += {ast.unparse(node.value)}"
     if isinstance(node, ast.Attribute) and node.attr in INSTEAD:
         yield f"{ast.unparse(node.value)}.{INSTEAD[node.attr]}"
+
+
+def _stored(place: Place) -> Iterator[str]:
+    """Stored elsewhere: one element in each row, not whole rows; in another variable of several."""
+    node: Any = place.node
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return
+    at: Any = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    value = node.value
+    sign = "=" if isinstance(node, ast.Assign) else SIGNS[type(node.op)] + "="
+    if isinstance(at, ast.Subscript):
+        i = ast.unparse(at.slice.elts[-1] if isinstance(at.slice, ast.Tuple) else at.slice)
+        values = [value, *([value.value] if isinstance(value, ast.Subscript) else [])]
+        for text in map(ast.unparse, values):
+            yield f"{ast.unparse(at.value)}[np.arange(len({i})), {i}] {sign} {text}"
+    elif isinstance(at, ast.Tuple):
+        names = [ast.unparse(part) for part in at.elts]
+        for k, name in itertools.product(range(len(names)), place.names):
+            if name not in names:
+                yield f"{', '.join([*names[:k], name, *names[k + 1 :]])} = {ast.unparse(value)}"
+        for j, k in itertools.combinations(range(len(names)), 2):
+            other = [names[{j: k, k: j}.get(n, n)] for n in range(len(names))]
+            yield f"{', '.join(other)} = {ast.unparse(value)}"
 
 
 def _left_out(place: Place) -> Iterator[str]:
@@ -631,6 +717,20 @@ def _constants(place: Place) -> Iterator[str]:
         yield from (f"({low + by}, {high - by})" for by in (-2, -1, 1, 2))
     elif isinstance(node, ast.Name) and place.is_value:
         yield from (f"{node.id} - 1", f"{node.id} + 1")
+
+
+def _multiplied(place: Place) -> Iterator[str]:
+    """A sum of products with one factor more: einsum("nk,dk->nd", dy, w) times p[n, k]."""
+    node: Any = place.node
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "np.einsum"):
+        return
+    text = getattr(node.args[0], "value", "")
+    if isinstance(text, str) and "->" in text:
+        letters, given = sorted(set(text) - set(",->. ")), ", ".join(map(ast.unparse, node.args[1:]))
+        for count, name in itertools.product((1, 2), place.names):
+            for order in itertools.permutations(letters, count):
+                into = text.replace("->", f",{''.join(order)}->")
+                yield f"np.einsum({into!r}, {given}, {name})"
 
 
 def _reduced(place: Place) -> Iterator[str]:
@@ -710,3 +810,9 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
                 nodes = [*((p, _parsed(p, f"({early})")) for p in group), (place, rest)]
                 cause = f"the factor {text} multiplies after a sum or mean in place of before"
                 yield Change(cause, f"{early} for {dy}, not {text} after it,", node.lineno, nodes)
+
+
+KINDS = (
+    _turned, _signs, _stored, _left_out, _alike, _named, _renamed, _moved, _reduced, _multiplied,
+    _bound,
+)  # fmt: skip
