@@ -208,9 +208,12 @@ class Code:
 
         def returned(function: Any, part: int | None) -> list[Any]:
             node = self.nodes.get(_place(function))
-            inner = ast.walk(node) if isinstance(node, ast.FunctionDef) else [node]
-            values = [getattr(n, "value", None) for n in inner if isinstance(n, ast.Return)]
-            values += [node.body] if isinstance(node, ast.Lambda) else []
+            values = [node.body] if isinstance(node, ast.Lambda) else []
+            pending = list(getattr(node, "body", ())) if not values else []
+            while pending:  # not those of functions inside
+                n = pending.pop()
+                values += [n.value] if isinstance(n, ast.Return) else []
+                pending += [] if isinstance(n, ast.FunctionDef) else ast.iter_child_nodes(n)
             return [v.elts[part] if part is not None and isinstance(v, ast.Tuple)
                     and part < len(v.elts) else v for v in values if v]  # fmt: skip
 
@@ -555,7 +558,7 @@ def _turned(place: Place) -> Iterator[str]:
     for a, b in itertools.combinations(range(len(parts)), 2):
         texts = [ast.unparse(part) for part in parts]
         texts[a], texts[b] = texts[b], texts[a]
-        text = f"{ast.unparse(node.func if shaped else node.value)}{{}}".format
+        text = f"{_whole(node.func if shaped else node.value)}{{}}".format
         told = ", ".join(texts)
         yield text(f"({told}).swapaxes({a}, {b})" if shaped else f"[{told}]")
     if isinstance(node, ast.Attribute) and node.attr == "T":
@@ -662,7 +665,7 @@ def _signs(place: Place) -> Iterator[str]:
     if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Subscript, ast.Name)):
         yield f"{ast.unparse(node.targets[0])} += {ast.unparse(node.value)}"
     if isinstance(node, ast.Attribute) and node.attr in INSTEAD:
-        yield f"{ast.unparse(node.value)}.{INSTEAD[node.attr]}"
+        yield f"{_whole(node.value)}.{INSTEAD[node.attr]}"
 
 
 def _stored(place: Place) -> Iterator[str]:
