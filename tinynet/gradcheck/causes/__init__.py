@@ -80,6 +80,7 @@ VAGUE = (
     "Jacobian not transposed",
     "constant factor",
     "wrong setting",
+    inside.IN_A_LOOP,
     "one part of the gradient off by a factor",
     "two parts of the gradient off by a factor",
 )

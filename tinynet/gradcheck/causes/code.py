@@ -65,6 +65,7 @@ MISSING = (
 EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
 STEP = re.compile(r"(\w+) ([+-]) (\d+)$")
 SIZE = re.compile(r"(?:len\((\w+)\)|(\w+)\.(?:size|shape\[-?\d\]))$")
+SCALE = re.compile(r"sqrt|len\(|shape|size")
 NOTHING = 1e-8  # of the sum over all outputs: a slope that differences do not show
 BRIEF = 24  # letters of an expression that may belong elsewhere too
 
@@ -157,6 +158,7 @@ class Code:
         ast.fix_missing_locations(self.tree)
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
+        self.careful: Any = "raise"  # no cure divides by 0, unless the code does
         self.watch, self.kept, self.left = harmless.Watch(self.file), list[Any](), list[Any]()
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
@@ -193,8 +195,14 @@ class Code:
                 at = node.value.args[:1]  # np.add.at(g, i, dy)
             if isinstance(node, ast.FunctionDef):
                 at = [ast.Name(node.name)]
-            for name in {n.id for a in at if a for n in ast.walk(a) if isinstance(n, ast.Name)}:
-                writers.setdefault(name, []).append(getattr(node, "iter", node))
+            pairs = [(a, getattr(node, "iter", node)) for a in at if a]
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Tuple) and isinstance(at[0], ast.Tuple):  # a, b = c, d
+                pairs = list(zip(at[0].elts, value.elts))
+            for a, writer in pairs:
+                for n in ast.walk(a):
+                    if isinstance(n, ast.Name):
+                        writers.setdefault(n.id, []).append(writer)
 
         def made_of(pending: list[Any]) -> set[int]:
             found, names = set[int](), set[str]()
@@ -224,6 +232,11 @@ class Code:
             right |= made_of(returned(self.vjps[place], self.parts[place]))
         return made_of(returned(self.vjps[at], self.parts[at])), right
 
+    def shapes(self) -> list[str]:
+        """The sizes of the arguments along each axis, as they are written."""
+        names = zip(self.clues.call.names, self.clues.call.args)
+        return [f"{n}.shape[{k}]" for n, a in names for k in range(np.ndim(a))]
+
     def wrong(self, most: int, empty: bool = False) -> np.ndarray | None:
         """Which elements are wrong as the code stands.
 
@@ -232,7 +245,7 @@ class Code:
         """
         clues, call, own = self.clues, self.clues.call, self.clues.fault.place
         run = self.compiled(empty)
-        with contextlib.suppress(TooMuchError), self.watch:
+        with np.errstate(divide=self.careful), contextlib.suppress(TooMuchError), self.watch:
             args, settings = clues.given()
             for array in (arg for arg in args if isinstance(arg, np.ndarray)):
                 array.flags.writeable = False  # a change that writes into an argument is no cure
@@ -288,11 +301,17 @@ class Code:
         for name, n in here.numbers.items():
             if self.is_right_at(*here.given(**{name: n + 1})) is False:
                 return False
+        own = here.fault.place
+        for axis, n in enumerate(here.x.shape):  # so a size is told from that of another argument
+            args, settings = here.given()
+            args[own] = here.x.take(range(n - 1), axis)
+            if n > 2 and self.is_right_at(args, settings) is False:
+                return False
         found = set[bool | None]()
         for less in (other_sizes if change.counts else smaller)(here.call):
             is_right = self.is_right_at(list(less.args), less.settings)
             cut = [np.shape(a) != np.shape(b) for a, b in zip(here.call.args, less.args)]
-            if is_right is False and sum(cut) == cut[here.fault.place]:
+            if is_right is False and sum(cut) == cut[own]:
                 return False
             found.add(is_right)  # what is cut of the others need not be what the function expects
         return True in found or False not in found
@@ -328,7 +347,11 @@ class Code:
 def _running(clues: Clues) -> Code | None:
     """The code of the operation, if it is this code that runs."""
     code, wrong = Code(clues), ~clues.is_right(clues.analytic, clues.numeric)
-    left = code.wrong(clues.x.size)
+    try:
+        left = code.wrong(clues.x.size)
+    except FloatingPointError:
+        code.careful = "ignore"
+        left = code.wrong(clues.x.size)
     runs = len(clues.tests) > 1 and left is not None and np.array_equal(left, wrong)
     return code if runs and wrong.any() else None
 
@@ -455,10 +478,23 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     written_out = [p for p in everywhere if _is_number(p.node)]
     numbers = sorted({ast.unparse(p.node) for p in written_out})
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
+    scales = [text for text in (*known, *code.shapes()) if SCALE.search(text)]
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
-    for rank in range(3):
-        places = [p for p, its in zip(everywhere, ranks) if its == rank]
+
+    def scaled(places: list[Place]) -> Iterator[Change]:
+        values = [p for p in places if p.is_value and p.function in code.backward]
+        for place, text in itertools.product(values, scales):
+            if id(place.node) not in sizes:
+                yield from (_told(place, f"{_whole(place.node)} {sign} {text}") for sign in "*/")
+
+    ranked = [[p for p, its in zip(everywhere, ranks) if its == rank] for rank in range(3)]
+    for places in ranked:
         for kind in KINDS:
+            yield from _of_kind(places, kind)
+        yield from scaled(places)
+        yield from _of_kind(places, _numbers)
+    for places in ranked:
+        for kind in (_named, _renamed):
             yield from _of_kind(places, kind)
         values = [p for p in places if p.is_value and id(p.node) not in sizes]
         tried = itertools.product(values, known)  # what a variable is made of would undo a change
@@ -578,6 +614,10 @@ def _named(place: Place) -> Iterator[str]:
     if place.is_value:
         yield from (name for name in place.names if name[0] != text[0])
         yield from (f"{name}[:, None]" for name in place.names)
+    if isinstance(node := place.node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        if type(n := getattr(node.right, "value", None)) is int and n > 1:
+            base = _whole(node.left)  # one of the equal factors is another
+            yield from (f"({base} ** {n - 1} * {name})" for name in place.names)
 
 
 def _alike(place: Place) -> Iterator[str]:
@@ -587,8 +627,12 @@ def _alike(place: Place) -> Iterator[str]:
         yield from (name for name in place.names if name[0] == text[0] and name != text)
     if isinstance(node, ast.Call):
         inner = node.args[0] if len(node.args) == 1 else getattr(node.func, "value", None)
-        for name in place.names if inner else ():
-            yield f"{name}({ast.unparse(inner)})"
+        bodies = (
+            body for owner in place.around if isinstance(body := vars(owner).get("body"), list)
+        )
+        for function in itertools.chain.from_iterable(bodies) if inner else ():
+            if isinstance(function, ast.FunctionDef) and len(function.args.args) == 1:
+                yield f"{function.name}({ast.unparse(inner)})"
 
 
 def _renamed(place: Place) -> Iterator[str]:
@@ -656,6 +700,8 @@ def _signs(place: Place) -> Iterator[str]:
         sign = SIGNS.get(type(node.op if isinstance(node, ast.BinOp) else node.ops[0]), "")
         for other in INSTEAD.get(sign, "").split():
             yield f"{_whole(node.left)} {other} {_whole(right)}"
+        if sign in ("+", "-") and isinstance(node, ast.BinOp):
+            yield f"{_whole(right)} - {_whole(node.left)}"
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
         at, value = ast.unparse(node.target.slice), ast.unparse(node.value)
         yield f"np.add.at({ast.unparse(node.target.value)}, ({at}), {value})"
@@ -700,14 +746,20 @@ def _left_out(place: Place) -> Iterator[str]:
     yield from (ast.unparse(part) for part in parts if isinstance(part, ast.expr))
 
 
-def _constants(place: Place) -> Iterator[str]:
-    """Another number, one more or less; the letters of a sum in another order."""
+def _numbers(place: Place) -> Iterator[str]:
+    """Another number, one more or less."""
     node, c = place.node, getattr(place.node, "value", None)
     if isinstance(c, bool):
         yield str(not c)
     elif isinstance(node, ast.Constant) and isinstance(c, (int, float)):
         others = dict.fromkeys([c + 1, c - 1, -c, 2 * c, c / 2, 0, 1, c + 2])
         yield from (repr(other) for other in others if other != c)
+
+
+def _constants(place: Place) -> Iterator[str]:
+    """A variable for a number; the letters of a sum in another order."""
+    node, c = place.node, getattr(place.node, "value", None)
+    if isinstance(node, ast.Constant) and type(c) in (int, float):
         yield from place.names
         yield from (f"{name}.sum(1)" for name in place.names)
     elif isinstance(c, str) and "->" in c:
@@ -729,7 +781,10 @@ def _multiplied(place: Place) -> Iterator[str]:
         return
     text = getattr(node.args[0], "value", "")
     if isinstance(text, str) and "->" in text:
-        letters, given = sorted(set(text) - set(",->. ")), ", ".join(map(ast.unparse, node.args[1:]))
+        letters, given = (
+            sorted(set(text) - set(",->. ")),
+            ", ".join(map(ast.unparse, node.args[1:])),
+        )
         for count, name in itertools.product((1, 2), place.names):
             for order in itertools.permutations(letters, count):
                 into = text.replace("->", f",{''.join(order)}->")
@@ -816,6 +871,5 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
 
 
 KINDS = (
-    _turned, _signs, _stored, _left_out, _alike, _named, _renamed, _moved, _reduced, _multiplied,
-    _bound,
+    _turned, _signs, _stored, _left_out, _alike, _moved, _reduced, _multiplied, _bound,
 )  # fmt: skip
