@@ -53,7 +53,7 @@ REDUCED = "sum", "mean", "max", "min", "argmax", "argmin", "cumsum"
 TOGETHER = 0, 1, -1, (0, 1), (1, 2), (0, 2), (1, 3), (2, 3), (1, 2, 3), (0, 2, 3)
 AXES = "", *(f"{axes}{kept}" for kept in ("", ", keepdims=True") for axes in TOGETHER)
 MISSING = (
-    "{0} * {1}", "{0} / {1}", "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
+    "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
     "{1} @ {0}", "{0} - {1}", "{0} + {1}", "{0} * ({1} > 0)", "{0} * (1 - {1})",
     "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
@@ -216,12 +216,12 @@ class Code:
 
         def returned(function: Any, part: int | None) -> list[Any]:
             node = self.nodes.get(_place(function))
-            values = [node.body] if isinstance(node, ast.Lambda) else []
-            pending = list(getattr(node, "body", ())) if not values else []
+            values: list[Any] = [node.body] if isinstance(node, ast.Lambda) else []
+            pending: list[Any] = [] if values else list(getattr(node, "body", ()))
             while pending:  # not those of functions inside
                 n = pending.pop()
                 values += [n.value] if isinstance(n, ast.Return) else []
-                pending += [] if isinstance(n, ast.FunctionDef) else ast.iter_child_nodes(n)
+                pending += [] if isinstance(n, ast.FunctionDef) else list(ast.iter_child_nodes(n))
             return [v.elts[part] if part is not None and isinstance(v, ast.Tuple)
                     and part < len(v.elts) else v for v in values if v]  # fmt: skip
 
@@ -375,7 +375,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
         while left.any():
             best, before = None, left
             found, cures = _changes(code, {c.line for c in changes}), clues.call.cures
-            tried = itertools.islice(found, MOST // 10 if "" in cures else MOST)
+            tried: Iterator[Change] = itertools.islice(found, MOST // 10 if "" in cures else MOST)
             if any(cures):  # the mistake of another argument is likely that of this one
                 tried = iter(sorted(tried, key=lambda change: change.cause not in cures))
             for change in tried:
@@ -606,7 +606,7 @@ def _turned(place: Place) -> Iterator[str]:
 
 
 def _named(place: Place) -> Iterator[str]:
-    """Another variable."""
+    """Another variable, or one as a factor; in a power for one of the equal factors."""
     text = ast.unparse(place.node)
     if sized := SIZE.match(text):
         array = sized[1] or sized[2]
@@ -614,23 +614,23 @@ def _named(place: Place) -> Iterator[str]:
     if place.is_value:
         yield from (name for name in place.names if name[0] != text[0])
         yield from (f"{name}[:, None]" for name in place.names)
-    if isinstance(node := place.node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        if type(n := getattr(node.right, "value", None)) is int and n > 1:
-            base = _whole(node.left)  # one of the equal factors is another
-            yield from (f"({base} ** {n - 1} * {name})" for name in place.names)
+        yield from (f"{_whole(place.node)} {sign} {name}" for name in place.names for sign in "*/")
+    node: Any = place.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _is_number(node.right):
+        base, n = _whole(node.left), ast.literal_eval(node.right)
+        yield from (f"({base} ** {n - 1} * {name})" for name in place.names)
 
 
 def _alike(place: Place) -> Iterator[str]:
     """Another variable, with the same first letter; another function of one argument."""
-    node, text = place.node, ast.unparse(place.node)
+    node: Any = place.node
+    text = ast.unparse(node)
     if place.is_value:
         yield from (name for name in place.names if name[0] == text[0] and name != text)
     if isinstance(node, ast.Call):
-        inner = node.args[0] if len(node.args) == 1 else getattr(node.func, "value", None)
-        bodies = (
-            body for owner in place.around if isinstance(body := vars(owner).get("body"), list)
-        )
-        for function in itertools.chain.from_iterable(bodies) if inner else ():
+        inner: Any = node.args[0] if len(node.args) == 1 else vars(node.func).get("value")
+        bodies = [vars(owner).get("body") for owner in place.around if inner]
+        for function in itertools.chain(*(body for body in bodies if isinstance(body, list))):
             if isinstance(function, ast.FunctionDef) and len(function.args.args) == 1:
                 yield f"{function.name}({ast.unparse(inner)})"
 
