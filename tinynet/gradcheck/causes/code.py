@@ -175,7 +175,7 @@ class Code:
                 place = file, own, first, *(a.arg for a in node.args.args)
                 self.backward += [node] * (place in self.mine)
                 made: Any = node
-                self.nodes[place] = node
+                self.nodes.setdefault(place, []).append(node)
                 if name := names.get(place, ""):
                     if isinstance(node, ast.Lambda):
                         made = ast.Assign([ast.Name(name, ast.Store())], node)
@@ -215,7 +215,12 @@ class Code:
             return found
 
         def returned(function: Any, part: int | None) -> list[Any]:
-            node = self.nodes.get(_place(function))
+            if not inspect.isfunction(function):
+                return []
+            functions = filter(inspect.isfunction, self.vjps)  # several lambdas in one line
+            alike = dict.fromkeys(f for f in functions if _place(f) == _place(function))
+            nodes = self.nodes.get(_place(function), [None])
+            node = nodes[list(alike).index(function) if len(alike) == len(nodes) > 1 else 0]
             values: list[Any] = [node.body] if isinstance(node, ast.Lambda) else []
             pending: list[Any] = [] if values else list(getattr(node, "body", ()))
             while pending:  # not those of functions inside
@@ -226,11 +231,11 @@ class Code:
                     and part < len(v.elts) else v for v in values if v]  # fmt: skip
 
         *_, body = self.written.values()
-        at = self.clues.fault.place
+        own = self.clues.fault.place
         right = made_of(returned(body, 0))
         for place in self.right:
             right |= made_of(returned(self.vjps[place], self.parts[place]))
-        return made_of(returned(self.vjps[at], self.parts[at])), right
+        return made_of(returned(self.vjps[own], self.parts[own])), right
 
     def shapes(self) -> list[str]:
         """The sizes of the arguments along each axis, as they are written."""
