@@ -613,9 +613,6 @@ def _turned(place: Place) -> Iterator[str]:
 def _named(place: Place) -> Iterator[str]:
     """Another variable, or one as a factor; in a power for one of the equal factors."""
     text = ast.unparse(place.node)
-    if sized := SIZE.match(text):
-        array = sized[1] or sized[2]
-        yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
     if place.is_value:
         yield from (name for name in place.names if name[0] != text[0])
         yield from (f"{name}[:, None]" for name in place.names)
@@ -627,9 +624,12 @@ def _named(place: Place) -> Iterator[str]:
 
 
 def _alike(place: Place) -> Iterator[str]:
-    """Another variable, with the same first letter; another function of one argument."""
+    """Another size; a variable with the same first letter; another function of one argument."""
     node: Any = place.node
     text = ast.unparse(node)
+    if sized := SIZE.match(text):
+        array = sized[1] or sized[2]
+        yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
     if place.is_value:
         yield from (name for name in place.names if name[0] == text[0] and name != text)
     if isinstance(node, ast.Call):
