@@ -80,7 +80,7 @@ VAGUE = (
     "Jacobian not transposed",
     "constant factor",
     "wrong setting",
-    inside.IN_A_LOOP,
+    inside.ONE_OF_SEVERAL,
     "one part of the gradient off by a factor",
     "two parts of the gradient off by a factor",
 )

@@ -23,7 +23,7 @@ from tinynet.gradcheck.trace import OVERWRITTEN, copied
 
 MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothing
 MOST_PARTS = 24
-IN_A_LOOP = "a step of a loop treated as a constant"
+ONE_OF_SEVERAL = "one of several like steps treated as a constant"
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
 
 Parts = list[tuple[Key, np.ndarray]]
@@ -136,8 +136,10 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
         if np.allclose(factors, -1, atol=1e-5):
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
             lines = [inside.tape.names[key[0]] for key, _ in chosen]
-            looped = max(map(list(inside.tape.names.values()).count, lines)) > 1
-            cause = IN_A_LOOP if looped else "part of the function treated as a constant"
+            several_alike = max(map(list(inside.tape.names.values()).count, lines)) > 1
+            cause = (
+                ONE_OF_SEVERAL if several_alike else "part of the function treated as a constant"
+            )
             held = f"{' and '.join(told)} held constant, though it moves with {clues.name}"
             cause = f"one use of {clues.name} left out" if use else cause
             yield Suspect(cause, f"analytic = the gradient with {held}", J)
