@@ -146,7 +146,7 @@ def leaking(x, a):
     [
         (Swish.apply, [(4, 3)], "x.sigmoid() in place of (1.7 * x).sigmoid()"),
         (Softmax.apply, [(3, 4)], "save_for_backward(x) in place of ctx.save_for_backward(y)"),
-        (NormedInNumPy.apply, [(3, 4)], "(d * a).sum(1, keepdims=True) in place of"),
+        (NormedInNumPy.apply, [(3, 4)], "n ** 2 in place of n ** 3"),
         (FirstColumn.apply, [(3, 4)], "left out, at place 1, 2, 3 of axis 1 of x"),
         (gates, [(3, 4)], "i * (1 - i) in place of dy * c * f * (1 - f)"),
         (mean_of_squares, [(4, 2)], "len(x) in place of x.size"),

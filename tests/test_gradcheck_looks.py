@@ -193,7 +193,7 @@ ROWS = [
     (standardised, WIDE, "each mean in place of mean(1, keepdims=True)", "`return h, lambda dy"),
     (rms_norm, PLANE, "part of the function treated as a constant", "the result of sqrt in `rms ="),
     (mish, PLANE, "in place of x * (1 - t * t) / (1 + np.exp(-x))", ""),
-    (divided_by_their_norm, PLANE, "in place of x / n * (x * dy).sum(1, keepdims=True)", ""),
+    (divided_by_their_norm, PLANE, "n ** 2 in place of n ** 3", ""),
     (normalised_with_one_less, WIDE, "x.shape[1] - 1 in place of x.shape[1]", ""),
     (normalised_but_for_a_product, WIDE, "a value inside the function is wrong", "of std in"),
     (softmax_of_targets, PLANE, "a value inside the function is wrong", "the result of sum in"),
@@ -347,7 +347,7 @@ def hinge(x, t):
         (transposed_conv, [(3, 2, 3, 4), (2, 3, 2, 3)], {"stride": 2}, "x", "stride ignored", ""),
         (depthwise, [(2, 3, 4), (1, 3, 4)], {}, "w", "x.sum(1, keepdims=True) in place of x", ""),
         (weighted_squares, [(6,), (6,)], {}, "x", "constant factor", "the mean of weights"),
-        (smoothed, [(5, 4), LABELS], {"eps": 0.3}, "x", "wrong in place of t", ""),
+        (smoothed, [(5, 4), LABELS], {"eps": 0.3}, "x", "in place of t", ""),
         (
             mean_over_images,
             [(3, 4, 3), (4,)],

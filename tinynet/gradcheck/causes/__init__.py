@@ -78,6 +78,7 @@ VAGUE = (
     "Jacobian not transposed",
     "constant factor",
     "wrong setting",
+    inside.ONE_OF_SEVERAL,
     "one part of the gradient off by a factor",
     "two parts of the gradient off by a factor",
 )

@@ -51,7 +51,7 @@ REDUCED = "sum", "mean", "max", "min", "argmax", "argmin", "cumsum"
 TOGETHER = 0, 1, -1, (0, 1), (1, 2), (0, 2), (1, 3), (2, 3), (1, 2, 3), (0, 2, 3)
 AXES = "", *(f"{axes}{kept}" for kept in ("", ", keepdims=True") for axes in TOGETHER)
 MISSING = (
-    "{0} * {1}", "{0} / {1}", "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
+    "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
     "{1} @ {0}", "{0} - {1}", "{0} + {1}", "{0} * ({1} > 0)", "{0} * (1 - {1})",
     "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
@@ -63,6 +63,7 @@ MISSING = (
 EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
 STEP = re.compile(r"(\w+) ([+-]) (\d+)$")
 SIZE = re.compile(r"(?:len\((\w+)\)|(\w+)\.(?:size|shape\[-?\d\]))$")
+SCALE = re.compile(r"sqrt|len\(|shape|size")
 NOTHING = 1e-8  # of the sum over all outputs: a slope that differences do not show
 BRIEF = 24  # letters of an expression that may belong elsewhere too
 
@@ -136,7 +137,11 @@ class Code:
         *_, body = self.written.values()
         self.clues, self.file, self.right = clues, body.__code__.co_filename, set[int]()
         vjps = clues.call.body(*map(copied, clues.call.args), **clues.call.settings)[1:]
-        vjps = [self.written.get("_backward", vjp) for vjp in vjps]
+        self.parts = [getattr(vjp, "place", None) for vjp in vjps]
+        vjps = [getattr(vjp, "function", vjp) for vjp in vjps]
+        if "_backward" in self.written:
+            vjps, self.parts = [self.written["_backward"]] * len(vjps), list(range(len(vjps)))
+        self.vjps, self.nodes = vjps, dict[Any, Any]()
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
         held = dict[str, Any]()
         for function in self.written.values():
@@ -151,6 +156,7 @@ class Code:
         ast.fix_missing_locations(self.tree)
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
+        self.careful: Any = "raise"  # no cure divides by 0, unless the code does
         self.watch, self.kept, self.left = harmless.Watch(self.file), list[Any](), list[Any]()
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
@@ -167,6 +173,7 @@ class Code:
                 place = file, own, first, *(a.arg for a in node.args.args)
                 self.backward += [node] * (place in self.mine)
                 made: Any = node
+                self.nodes.setdefault(place, []).append(node)
                 if name := names.get(place, ""):
                     if isinstance(node, ast.Lambda):
                         made = ast.Assign([ast.Name(name, ast.Store())], node)
@@ -176,6 +183,63 @@ class Code:
                     self.tree.body.append(ast.increment_lineno(made, len(self.lines)))
         self.lines += lines
 
+    def suspected(self) -> tuple[set[int], set[int]]:
+        """The nodes of which the wrong gradient is made, and those of the result and of what is
+        right: the mistake is most likely in one that is in the first alone."""
+        writers: dict[str, list[Any]] = {}
+        for node in ast.walk(self.tree):
+            at: list[Any] = getattr(node, "targets", [getattr(node, "target", None)])
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                at = node.value.args[:1]  # np.add.at(g, i, dy)
+            if isinstance(node, ast.FunctionDef):
+                at = [ast.Name(node.name)]
+            pairs = [(a, getattr(node, "iter", node)) for a in at if a]
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Tuple) and isinstance(at[0], ast.Tuple):  # a, b = c, d
+                pairs = list(zip(at[0].elts, value.elts))
+            for a, writer in pairs:
+                for n in ast.walk(a):
+                    if isinstance(n, ast.Name):
+                        writers.setdefault(n.id, []).append(writer)
+
+        def made_of(pending: list[Any]) -> set[int]:
+            found, names = set[int](), set[str]()
+            while pending:
+                inner = list(ast.walk(pending.pop()))
+                found |= {id(n) for n in inner}
+                new = {n.id for n in inner if isinstance(n, ast.Name)} - names
+                names |= new
+                pending += [w for name in new for w in writers.get(name, ()) if id(w) not in found]
+            return found
+
+        def returned(function: Any, part: int | None) -> list[Any]:
+            if not inspect.isfunction(function):
+                return []
+            functions = filter(inspect.isfunction, self.vjps)  # several lambdas in one line
+            alike = dict.fromkeys(f for f in functions if _place(f) == _place(function))
+            nodes = self.nodes.get(_place(function), [None])
+            node = nodes[list(alike).index(function) if len(alike) == len(nodes) > 1 else 0]
+            values: list[Any] = [node.body] if isinstance(node, ast.Lambda) else []
+            pending: list[Any] = [] if values else list(getattr(node, "body", ()))
+            while pending:  # not those of functions inside
+                n = pending.pop()
+                values += [n.value] if isinstance(n, ast.Return) else []
+                pending += [] if isinstance(n, ast.FunctionDef) else list(ast.iter_child_nodes(n))
+            return [v.elts[part] if part is not None and isinstance(v, ast.Tuple)
+                    and part < len(v.elts) else v for v in values if v]  # fmt: skip
+
+        *_, body = self.written.values()
+        own = self.clues.fault.place
+        right = made_of(returned(body, 0))
+        for place in self.right:
+            right |= made_of(returned(self.vjps[place], self.parts[place]))
+        return made_of(returned(self.vjps[own], self.parts[own])), right
+
+    def shapes(self) -> list[str]:
+        """The sizes of the arguments along each axis, as they are written."""
+        names = zip(self.clues.call.names, self.clues.call.args)
+        return [f"{n}.shape[{k}]" for n, a in names for k in range(np.ndim(a))]
+
     def wrong(self, most: int, empty: bool = False) -> np.ndarray | None:
         """Which elements are wrong as the code stands.
 
@@ -184,7 +248,7 @@ class Code:
         """
         clues, call, own = self.clues, self.clues.call, self.clues.fault.place
         run = self.compiled(empty)
-        with contextlib.suppress(TooMuchError), self.watch:
+        with np.errstate(divide=self.careful), contextlib.suppress(TooMuchError), self.watch:
             args, settings = clues.given()
             for array in (arg for arg in args if isinstance(arg, np.ndarray)):
                 array.flags.writeable = False  # a change that writes into an argument is no cure
@@ -240,11 +304,17 @@ class Code:
         for name, n in here.numbers.items():
             if self.is_right_at(*here.given(**{name: n + 1})) is False:
                 return False
+        own = here.fault.place
+        for axis, n in enumerate(here.x.shape):  # so a size is told from that of another argument
+            args, settings = here.given()
+            args[own] = here.x.take(range(n - 1), axis)
+            if n > 2 and self.is_right_at(args, settings) is False:
+                return False
         found = set[bool | None]()
         for less in (other_sizes if change.counts else smaller)(here.call):
             is_right = self.is_right_at(list(less.args), less.settings)
             cut = [np.shape(a) != np.shape(b) for a, b in zip(here.call.args, less.args)]
-            if is_right is False and sum(cut) == cut[here.fault.place]:
+            if is_right is False and sum(cut) == cut[own]:
                 return False
             found.add(is_right)  # what is cut of the others need not be what the function expects
         return True in found or False not in found
@@ -280,7 +350,11 @@ class Code:
 def _running(clues: Clues) -> Code | None:
     """The code of the operation, if it is this code that runs."""
     code, wrong = Code(clues), ~clues.is_right(clues.analytic, clues.numeric)
-    left = code.wrong(clues.x.size)
+    try:
+        left = code.wrong(clues.x.size)
+    except FloatingPointError:
+        code.careful = "ignore"
+        left = code.wrong(clues.x.size)
     runs = len(clues.tests) > 1 and left is not None and np.array_equal(left, wrong)
     return code if runs and wrong.any() else None
 
@@ -303,7 +377,11 @@ def look(clues: Clues) -> Iterator[Suspect]:
         warnings.simplefilter("ignore")
         while left.any():
             best, before = None, left
-            for change in itertools.islice(_changes(code, {c.line for c in changes}), MOST):
+            found, cures = _changes(code, {c.line for c in changes}), clues.call.cures
+            tried: Iterator[Change] = itertools.islice(found, MOST // 10 if "" in cures else MOST)
+            if any(cures):  # the mistake of another argument is likely that of this one
+                tried = iter(sorted(tried, key=lambda change: change.cause not in cures))
+            for change in tried:
                 if code.watch.left < 0:
                     return
                 change.make()
@@ -316,9 +394,11 @@ def look(clues: Clues) -> Iterator[Suspect]:
                 if not left.any():
                     break
             if best is None or len(changes) == ROUNDS:
+                cures.append("")
                 return
             best.make()
             changes.append(best)
+    clues.call.cures += [change.cause for change in changes]
     told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
     cause = " and ".join(change.cause for change in changes)
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
@@ -382,40 +462,56 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     """All changes of other lines than those, the likeliest first."""
     found = _places([code.tree], None, code.outside)
     everywhere = [place for place in found if place.node.lineno not in done]
-    backward = [p for p in everywhere if p.function in code.backward]
-    halves = backward, [p for p in everywhere if p.function not in code.backward]
-    for places in halves:
-        for kind in (_turned, _signs, _left_out, _named, _renamed, _moved, _reduced, _bound):
-            yield from _of_kind(places, kind)
+    own, right = code.suspected()
+    ranks = [(id(p.node) not in own) + (id(p.node) not in own or id(p.node) in right)
+             for p in everywhere]  # fmt: skip
     grown = [ast.walk(p.node) for p in everywhere if harmless.grows(p.node)]
     sizes = {id(n) for nodes in grown for n in list(nodes)[1:]}  # of arrays, and no others
-    values = [p for half in halves for p in half if p.is_value and id(p.node) not in sizes]
     known = {_whole(p.node): None for p in everywhere if isinstance(p.node, (ast.BinOp, ast.Call))}
     for node in (p.node for p in everywhere if isinstance(p.node, ast.BinOp)):
         if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
             known[f"({ast.unparse(ast.BinOp(node.left.right, node.op, node.right))})"] = None
     known = {text: None for text in known if len(text) <= BRIEF}
+    backward = [p for p in everywhere if p.function in code.backward]
     names = backward[0].names if backward else []
     for name, p in itertools.product(names, code.clues.numbers):
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
     made = {(ast.unparse(p.node.targets[0]), _whole(p.node.value))
             for p in everywhere if isinstance(p.node, ast.Assign)}  # fmt: skip
-    tried = itertools.product(values, known)  # what a variable is made of would undo its changes
-    yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
-    for places in halves:  # a number says less than an expression that stands in the code
-        yield from _of_kind(places, _constants)
-        yield from _everywhere(places)
     written_out = [p for p in everywhere if _is_number(p.node)]
     numbers = sorted({ast.unparse(p.node) for p in written_out})
-    for place, form, n in itertools.product(written_out, ("{}", "(1 / {})"), numbers):
-        yield _told(place, form.format(n))
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
+    scales = [text for text in (*known, *code.shapes()) if SCALE.search(text)]
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
-    for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
-        for place in (p for p in values if p.function in code.backward):
-            given = [*known, *masks] if form.endswith(" ") else place.names
-            for name in given if "{1}" in form else ("",):
-                yield _told(place, form.format(_whole(place.node), name))
+
+    def scaled(places: list[Place]) -> Iterator[Change]:
+        values = [p for p in places if p.is_value and p.function in code.backward]
+        for place, text in itertools.product(values, scales):
+            if id(place.node) not in sizes:
+                yield from (_told(place, f"{_whole(place.node)} {sign} {text}") for sign in "*/")
+
+    ranked = [[p for p, its in zip(everywhere, ranks) if its == rank] for rank in range(3)]
+    for places in ranked:
+        for kind in KINDS:
+            yield from _of_kind(places, kind)
+        yield from scaled(places)
+        yield from _of_kind(places, _numbers)
+    for places in ranked:
+        for kind in (_named, _renamed):
+            yield from _of_kind(places, kind)
+        values = [p for p in places if p.is_value and id(p.node) not in sizes]
+        tried = itertools.product(values, known)  # what a variable is made of would undo a change
+        yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
+        yield from _of_kind(places, _constants)  # a number says less than what stands in the code
+        yield from _everywhere(places)
+        there = [p for p in written_out if p in places]
+        for place, form, n in itertools.product(there, ("{}", "(1 / {})"), numbers):
+            yield _told(place, form.format(n))
+        for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
+            for place in (p for p in values if p.function in code.backward):
+                given = [*known, *masks] if form.endswith(" ") else place.names
+                for name in given if "{1}" in form else ("",):
+                    yield _told(place, form.format(_whole(place.node), name))
 
 
 def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
@@ -501,7 +597,7 @@ def _turned(place: Place) -> Iterator[str]:
     for a, b in itertools.combinations(range(len(parts)), 2):
         texts = [ast.unparse(part) for part in parts]
         texts[a], texts[b] = texts[b], texts[a]
-        text = f"{ast.unparse(node.func if shaped else node.value)}{{}}".format
+        text = f"{_whole(node.func if shaped else node.value)}{{}}".format
         told = ", ".join(texts)
         yield text(f"({told}).swapaxes({a}, {b})" if shaped else f"[{told}]")
     if isinstance(node, ast.Attribute) and node.attr == "T":
@@ -513,14 +609,33 @@ def _turned(place: Place) -> Iterator[str]:
 
 
 def _named(place: Place) -> Iterator[str]:
-    """Another variable."""
+    """Another variable, or one as a factor; in a power for one of the equal factors."""
     text = ast.unparse(place.node)
+    if place.is_value:
+        yield from (name for name in place.names if name[0] != text[0])
+        yield from (f"{name}[:, None]" for name in place.names)
+        yield from (f"{_whole(place.node)} {sign} {name}" for name in place.names for sign in "*/")
+    node: Any = place.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _is_number(node.right):
+        base, n = _whole(node.left), ast.literal_eval(node.right)
+        yield from (f"({base} ** {n - 1} * {name})" for name in place.names)
+
+
+def _alike(place: Place) -> Iterator[str]:
+    """Another size; a variable with the same first letter; another function of one argument."""
+    node: Any = place.node
+    text = ast.unparse(node)
     if sized := SIZE.match(text):
         array = sized[1] or sized[2]
         yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
     if place.is_value:
-        yield from (name for name in place.names if name != text)
-        yield from (f"{name}[:, None]" for name in place.names)
+        yield from (name for name in place.names if name[0] == text[0] and name != text)
+    if isinstance(node, ast.Call):
+        inner: Any = node.args[0] if len(node.args) == 1 else vars(node.func).get("value")
+        bodies = [vars(owner).get("body") for owner in place.around if inner]
+        for function in itertools.chain(*(body for body in bodies if isinstance(body, list))):
+            if isinstance(function, ast.FunctionDef) and len(function.args.args) == 1:
+                yield f"{function.name}({ast.unparse(inner)})"
 
 
 def _renamed(place: Place) -> Iterator[str]:
@@ -588,16 +703,41 @@ def _signs(place: Place) -> Iterator[str]:
         sign = SIGNS.get(type(node.op if isinstance(node, ast.BinOp) else node.ops[0]), "")
         for other in INSTEAD.get(sign, "").split():
             yield f"{_whole(node.left)} {other} {_whole(right)}"
+        if sign in ("+", "-") and isinstance(node, ast.BinOp):
+            yield f"{_whole(right)} - {_whole(node.left)}"
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
         at, value = ast.unparse(node.target.slice), ast.unparse(node.value)
         yield f"np.add.at({ast.unparse(node.target.value)}, ({at}), {value})"
     if isinstance(node, ast.AugAssign):
         for sign in ("=", "-=", "+="):
             yield f"{ast.unparse(node.target)} {sign} {ast.unparse(node.value)}"
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], (ast.Subscript, ast.Name)):
         yield f"{ast.unparse(node.targets[0])} += {ast.unparse(node.value)}"
     if isinstance(node, ast.Attribute) and node.attr in INSTEAD:
-        yield f"{ast.unparse(node.value)}.{INSTEAD[node.attr]}"
+        yield f"{_whole(node.value)}.{INSTEAD[node.attr]}"
+
+
+def _stored(place: Place) -> Iterator[str]:
+    """Stored elsewhere: one element in each row, not whole rows; in another variable of several."""
+    node: Any = place.node
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return
+    at: Any = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    value = node.value
+    sign = "=" if isinstance(node, ast.Assign) else SIGNS[type(node.op)] + "="
+    if isinstance(at, ast.Subscript):
+        i = ast.unparse(at.slice.elts[-1] if isinstance(at.slice, ast.Tuple) else at.slice)
+        values = [value, *([value.value] if isinstance(value, ast.Subscript) else [])]
+        for text in map(ast.unparse, values):
+            yield f"{ast.unparse(at.value)}[np.arange(len({i})), {i}] {sign} {text}"
+    elif isinstance(at, ast.Tuple):
+        names = [ast.unparse(part) for part in at.elts]
+        for k, name in itertools.product(range(len(names)), place.names):
+            if name not in names:
+                yield f"{', '.join([*names[:k], name, *names[k + 1 :]])} = {ast.unparse(value)}"
+        for j, k in itertools.combinations(range(len(names)), 2):
+            other = [names[{j: k, k: j}.get(n, n)] for n in range(len(names))]
+            yield f"{', '.join(other)} = {ast.unparse(value)}"
 
 
 def _left_out(place: Place) -> Iterator[str]:
@@ -609,14 +749,20 @@ def _left_out(place: Place) -> Iterator[str]:
     yield from (ast.unparse(part) for part in parts if isinstance(part, ast.expr))
 
 
-def _constants(place: Place) -> Iterator[str]:
-    """Another number, one more or less; the letters of a sum in another order."""
+def _numbers(place: Place) -> Iterator[str]:
+    """Another number, one more or less."""
     node, c = place.node, getattr(place.node, "value", None)
     if isinstance(c, bool):
         yield str(not c)
     elif isinstance(node, ast.Constant) and isinstance(c, (int, float)):
         others = dict.fromkeys([c + 1, c - 1, -c, 2 * c, c / 2, 0, 1, c + 2])
         yield from (repr(other) for other in others if other != c)
+
+
+def _constants(place: Place) -> Iterator[str]:
+    """A variable for a number; the letters of a sum in another order."""
+    node, c = place.node, getattr(place.node, "value", None)
+    if isinstance(node, ast.Constant) and type(c) in (int, float):
         yield from place.names
         yield from (f"{name}.sum(1)" for name in place.names)
     elif isinstance(c, str) and "->" in c:
@@ -629,6 +775,23 @@ def _constants(place: Place) -> Iterator[str]:
         yield from (f"({low + by}, {high - by})" for by in (-2, -1, 1, 2))
     elif isinstance(node, ast.Name) and place.is_value:
         yield from (f"{node.id} - 1", f"{node.id} + 1")
+
+
+def _multiplied(place: Place) -> Iterator[str]:
+    """A sum of products with one factor more: einsum("nk,dk->nd", dy, w) times p[n, k]."""
+    node: Any = place.node
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "np.einsum"):
+        return
+    text = getattr(node.args[0], "value", "")
+    if isinstance(text, str) and "->" in text:
+        letters, given = (
+            sorted(set(text) - set(",->. ")),
+            ", ".join(map(ast.unparse, node.args[1:])),
+        )
+        for count, name in itertools.product((1, 2), place.names):
+            for order in itertools.permutations(letters, count):
+                into = text.replace("->", f",{''.join(order)}->")
+                yield f"np.einsum({into!r}, {given}, {name})"
 
 
 def _reduced(place: Place) -> Iterator[str]:
@@ -708,3 +871,8 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
                 nodes = [*((p, _parsed(p, f"({early})")) for p in group), (place, rest)]
                 cause = f"the factor {text} multiplies after a sum or mean in place of before"
                 yield Change(cause, f"{early} for {dy}, not {text} after it,", node.lineno, nodes)
+
+
+KINDS = (
+    _turned, _signs, _stored, _left_out, _alike, _moved, _reduced, _multiplied, _bound,
+)  # fmt: skip

@@ -21,6 +21,7 @@ from tinynet.gradcheck.trace import OVERWRITTEN, copied
 
 MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothing
 MOST_PARTS = 24
+ONE_OF_SEVERAL = "one of several like steps treated as a constant"
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
 
 Parts = list[tuple[Key, np.ndarray]]
@@ -132,7 +133,11 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
         told = [inside.told(key) for key, _ in chosen]
         if np.allclose(factors, -1, atol=1e-5):
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
-            cause = "part of the function treated as a constant"
+            lines = [inside.tape.names[key[0]] for key, _ in chosen]
+            several_alike = max(map(list(inside.tape.names.values()).count, lines)) > 1
+            cause = (
+                ONE_OF_SEVERAL if several_alike else "part of the function treated as a constant"
+            )
             held = f"{' and '.join(told)} held constant, though it moves with {clues.name}"
             cause = f"one use of {clues.name} left out" if use else cause
             yield Suspect(cause, f"analytic = the gradient with {held}", J)
