@@ -194,16 +194,34 @@ def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
     assert main([]) == 130
 
 
-@pytest.mark.parametrize(("program", "quiet"), [("a/tinynet", True), ("tinynet.py", False)])
-def test_ctrl_c_while_the_command_line_is_imported_is_quiet(program, quiet):
+@pytest.mark.parametrize(
+    ("program", "thread", "quiet"),
+    [
+        ("a/tinynet", False, True),
+        ("-m", False, True),
+        ("tinynet.py", False, False),
+        ("tinynet", True, False),
+    ],
+)
+def test_ctrl_c_is_quiet_while_the_command_line_is_imported_and_then_alone(program, thread, quiet):
     code = f"""if True:
-        import signal, sys
+        import signal, sys, threading
         sys.argv[0] = {program!r}
-        usual = signal.default_int_handler
+        usual, seen = signal.default_int_handler, []
         signal.signal(signal.SIGINT, usual)
-        import tinynet
-        assert signal.getsignal(signal.SIGINT) is (signal.SIG_DFL if {quiet} else usual)
-        tinynet.start.listen()
+
+        class Looking:
+            def find_spec(name, path=None, target=None):
+                if name in ("numpy", "tinynet.nn"):
+                    seen.append(signal.getsignal(signal.SIGINT))
+
+        def load():
+            import tinynet
+
+        sys.meta_path.insert(0, Looking)
+        run = threading.Thread(target=load)
+        run.run() if not {thread} else (run.start(), run.join())
+        assert seen == 2 * [signal.SIG_DFL if {quiet} else usual], seen
         assert signal.getsignal(signal.SIGINT) is usual"""
     subprocess.run([sys.executable, "-c", code], check=True)
 

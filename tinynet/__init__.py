@@ -10,7 +10,7 @@ What is where: `tinynet.nn` (layers), `tinynet.nn.functional`, `tinynet.optim`, 
 `tinynet.models`, `tinynet.training` (fit), `tinynet.kernels`; the operations are here, by name.
 """
 
-from tinynet import start  # noqa: F401  # before NumPy, which takes longest
+from tinynet import start  # before NumPy, which takes longest
 
 # isort: split
 
@@ -59,6 +59,8 @@ from tinynet.ops import __all__ as _operations
 from tinynet.random import Generator, manual_seed
 from tinynet.tensor import Size, Tensor, bool_, float32, float64, int8, int16, int32, int64, uint8
 from tinynet.version import __version__
+
+start.listen()
 
 __all__ = [
     "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",

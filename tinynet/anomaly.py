@@ -98,14 +98,14 @@ class AnomalyError(FloatingPointError):
         lines += [f"called in {self.line}"] * (self.line is not None)
         width = max((len(operand.name) for operand in self.operands), default=0)
         lines += [f"{o.name:<{width}}  {o}" for o in self.operands]
-        lines += filter(None, [_advice(self.operands, call) or _cure(op, call, result, dy)])
+        lines += filter(None, [_advice(op, self.operands, call) or _cure(op, call, result, dy)])
         super().__init__("\n  ".join(lines))
 
     def __reduce__(self) -> Any:  # from its parts, not from the arguments of __init__
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
-def _advice(operands: list[Operand], call: _Call | None) -> str:
+def _advice(op: str, operands: list[Operand], call: _Call | None) -> str:
     """Where to look further, if the operation itself is not where it began."""
     if call is None:
         return (
@@ -121,11 +121,12 @@ def _advice(operands: list[Operand], call: _Call | None) -> str:
             "step: use a smaller learning rate, or limit the gradient with "
             "nn.utils.clip_grad_norm_; with detect_anomaly() around it all the step is looked at"
         )
-    given = next(array for name, array, _ in call.inputs if name == bad.name)
-    if np.isneginf(given[~np.isfinite(given)]).all():
+    given = next((array for name, array, _ in call.inputs if name == bad.name), None)  # else dy
+    if op in SOFTMAXES and given is not None and np.isneginf(given[~np.isfinite(given)]).all():
         return (
-            f"{bad.name} is -inf in places, as masked scores are: where nothing but -inf meets, "
-            "the result is 0 / 0. Leave a place of each row unmasked, or mask with -1e9"
+            f"{bad.name} is -inf in places, as masked scores are: a row of nothing else gives "
+            "0 / 0, and a logarithm is infinite there. Leave a place of each row unmasked, or mask "
+            "with -1e9"
         )
     return (
         f"{bad.name} was bad before this operation, the first to be looked at: check the data, and "
@@ -170,6 +171,7 @@ def _cure(op: str, call: _Call | None, result: np.ndarray, dy: Any) -> str:
     )
 
 
+SOFTMAXES = "softmax", "log_softmax", "cross_entropy"
 LOGARITHMS, ROOTS = ("log", "log2", "log10"), ("sqrt", "rsqrt", "pow", "norm")
 DIVIDING, ARCS = ("div", "reciprocal", "rsqrt", "pow"), ("asin", "acos")
 USUAL: tuple[tuple[tuple[str, ...], bool, Callable[[np.ndarray], Any], str], ...] = (

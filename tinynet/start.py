@@ -1,18 +1,24 @@
-"""Ctrl-C while the command line is still being imported ends it as it ends any program: in
-silence. From `cli.main` on it is a KeyboardInterrupt, as usual.
+"""Ctrl-C while the command line imports tinynet ends it as it ends any program: in silence.
+
+Before and after, and in every other program, it is a KeyboardInterrupt as usual.
 """
 
 import os
 import signal
 import sys
+import threading
 
-_named = os.path.basename("".join(sys.argv[:1])).removesuffix(".exe") == "tinynet"
-_is_command = _named or sys.orig_argv[1:3] == ["-m", "tinynet"]
-if _is_command and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+_program = os.path.basename("".join(sys.argv[:1])).removesuffix(".exe")
+is_quiet = (
+    _program in ("tinynet", "-m")  # which is all that there is while `python -m` finds a package
+    and threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+)
+if is_quiet:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def listen() -> None:
     """Make Ctrl-C a KeyboardInterrupt again."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    if is_quiet:
         signal.signal(signal.SIGINT, signal.default_int_handler)

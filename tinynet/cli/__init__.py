@@ -21,7 +21,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tinynet import start
 from tinynet.cli import options, python_file, rows
 from tinynet.cli.options import BadArgument
 from tinynet.console import Console, columns, console, filled, say, visible
@@ -48,8 +47,6 @@ Start with
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, without the program's name; returns the exit code."""
-    if argv is None:
-        start.listen()
     with console() as out:
         try:
             code, command = _run(argv, out)

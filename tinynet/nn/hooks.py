@@ -17,10 +17,10 @@ NONE: Mapping[int, tuple[str, Callable[..., Any]]] = MappingProxyType({})
 class Hooked:
     """What takes hooks: the part of every Module that registers them."""
 
-    _hooks = NONE  # in the order in which they are called, each with the kind it is of
+    _hook_record = NONE  # in the order in which they are called, each with the kind it is of
 
     def __init__(self) -> None:
-        self.__dict__["_hooks"] = {}
+        self.__dict__["_hook_record"] = {}
 
     def _initialised(self, record: str) -> dict[Any, Any]:
         """One of the dicts that `__init__` makes; a clear error if it never ran."""
@@ -29,7 +29,7 @@ class Hooked:
 
     def _registered(self, kind: str, hook: Callable[..., Any], prepend: bool) -> RemovableHandle:
         """Add a hook of a kind behind those that are there, or before."""
-        hooks = self._initialised("_hooks")
+        hooks = self._initialised("_hook_record")
         there = {**hooks} if prepend else {}
         for number in there:
             del hooks[number]
@@ -80,12 +80,12 @@ class Hooked:
 
     def has_hooks(self) -> bool:
         """Whether a hook is registered here, or for all modules."""
-        return bool(self._hooks or for_all)
+        return bool(self._hook_record or for_all)
 
 
 every = Hooked()
 """What is registered here is called for every module, before its own hooks."""
-for_all = every._hooks
+for_all = every._hook_record
 
 
 class Early(functools.partial[Any]):
@@ -106,7 +106,7 @@ def without_kwargs(
 
 def _all(kind: str, module: Any) -> list[Callable[..., Any]]:
     """The hooks of one kind for a module, those for every module first."""
-    return [hook for own, hook in (*for_all.values(), *module._hooks.values()) if own == kind]
+    return [hook for own, hook in (*for_all.values(), *module._hook_record.values()) if own == kind]
 
 
 def before(module: Any, args: Args, kwargs: Kwargs) -> "tuple[Args, Kwargs, Watched | None]":

@@ -61,7 +61,7 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     """
     if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
-    hooked = bool(module._hooks or for_all)  # now: a hook may take itself off
+    hooked = bool(module._hook_record or for_all)  # now: a hook may take itself off
     if hooked:
         args, kwargs, watched = hooks.before(module, args, kwargs)
     calls = here.calls

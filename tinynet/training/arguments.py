@@ -63,7 +63,7 @@ def _callbacks(name: str, value: Any) -> None:
     for i, callback in enumerate(value):
         _a((Callback,), "a Callback, such as training.EarlyStopping()")(f"{name}[{i}]", callback)
         hooks = [hook for hook in dir(Callback) if hook.startswith("on_")]
-        for hook in dir(callback):
+        for hook in dir(type(callback)):
             if hook.startswith("on_") and hook not in hooks:
                 told = f"{type(callback).__name__}.{hook} is never called: "
                 warnings.warn(f"fit: {told}{unknown_name('method', hook, hooks)}", stacklevel=4)
@@ -119,8 +119,8 @@ def _transform(name: str, value: Any, example: str = "data.ToFloat()") -> None:
 
 def _loss(name: str, value: Any) -> None:
     check_takes("fit", name, value, ["output", "target"], "F.mse_loss")
-    settings = getattr(value, "keywords", None) or vars(value)
-    if settings.get("reduction") == "sum":
+    settings = getattr(value, "keywords", {})  # of a functools.partial
+    if settings.get("reduction", getattr(value, "reduction", None)) == "sum":
         warnings.warn(
             "fit: the loss is the sum over a batch, so its steps and figures grow with batch_size, "
             "and fit takes it for the mean: reduction='mean'",

@@ -242,7 +242,8 @@ def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
     """
     output, target = (x.array if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
-        return len(target) if np.ndim(target) else size  # inputs may be several, in a tuple
+        is_array = isinstance(target, np.ndarray) and target.ndim > 0
+        return len(target) if is_array else size  # inputs, and targets, may be several, in a tuple
     labels, ignored, weight = np.asarray(target), IGNORED, None
     if name_of(loss) in OF_CLASSES:
         settings = getattr(loss, "keywords", {})  # of a functools.partial
