@@ -87,6 +87,23 @@ def test_the_usual_cases_come_with_their_cure(row):
 
 
 @pytest.mark.parametrize(
+    ("function", "values", "dy"),
+    [
+        (lambda x: x.log(), [-np.inf, 1], None),
+        (lambda x: x * 0, [-np.inf, 1], None),
+        (lambda x: x.softmax(0), [np.inf, 1], None),
+        (lambda x: x * 3, [1, 2], [np.inf, 1]),
+        (lambda x: x.softmax(0), [1, 2], [-np.inf, 1]),
+    ],
+)
+def test_what_was_bad_before_is_said_so_and_is_no_mask(function, values, dy):
+    x = tinynet.tensor(np.array(values, np.float32), requires_grad=True)
+    said = pytest.raises(AnomalyError, match="was bad before this operation")
+    with said, tinynet.detect_anomaly():
+        function(x).backward(tinynet.tensor(dy))
+
+
+@pytest.mark.parametrize(
     ("cure", "bad"),
     [
         ("x.clip(1e-8).sqrt()", -1),

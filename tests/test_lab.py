@@ -178,7 +178,7 @@ WRONG = [
         f"def conv2d({ARGUMENTS}):\n    return x\n",
         r"y has shape \(1, 1, 3, 3\), it must be \(1, 1,",
     ),
-    (f"def conv2d({ARGUMENTS}):\n    return [1]\n", r"y is a list, it must be a NumPy array"),
+    (f"def conv2d({ARGUMENTS}):\n    return [1, [2]]\n", r"y is a list, it must be a NumPy array"),
     (f"def conv2d({ARGUMENTS}):\n    return x, w\n", r"conv2d returns 2 values, it must return y"),
     (f"def conv2d({ARGUMENTS}):\n    return conv2d(", "SyntaxError in line 2: .* never closed"),
     ("def conv2d(x):\n    return x\n", r"TypeError: conv2d\(\) takes 1 positional argument"),

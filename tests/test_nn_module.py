@@ -320,6 +320,21 @@ def test_forward_hooks_see_and_may_replace_the_output():
     assert len(seen) == 2
 
 
+def test_a_module_may_keep_the_handles_of_its_hooks_under_any_usual_name():
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.seen = nn.Linear(2, 1), []
+            self._hooks = [self.inner.register_forward_hook(lambda m, x, y: self.seen.append(y))]
+            self._handles = [*self._hooks]
+
+        def forward(self, x):
+            return self.inner(x)
+
+    model = Watching()
+    assert model(tinynet.ones(1, 2)) is model.seen[0]
+
+
 def test_pre_hooks_may_replace_the_input_and_handles_are_context_managers():
     layer = nn.ReLU()
     x = tinynet.tensor([-1.0, 3.0])

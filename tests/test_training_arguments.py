@@ -209,9 +209,30 @@ def test_several_inputs_go_to_forward_as_one_tuple(tmp_path):
         train(train=((X, X[:, :2]), Y))
 
 
+def test_a_batch_of_several_targets_weighs_as_many_as_its_examples():
+    def loss(output, targets):
+        return F.mse_loss(output, targets[0]) + F.l1_loss(output, targets[1])
+
+    model, x = nn.Linear(4, 2), tinynet.tensor(X)
+    batches = [(x[part], (x[part, :2], x[part, 2:])) for part in (slice(57), slice(57, 60))]
+    whole = loss(model(x), (x[:, :2], x[:, 2:])).item()
+    assert evaluate(model, batches, loss=loss)["loss"] == pytest.approx(whole, rel=1e-4)
+
+
+def test_a_loss_may_be_any_callable():
+    class Bare:
+        __slots__ = ()
+
+        def __call__(self, output, target):
+            return F.cross_entropy(output, target)
+
+    assert len(train(loss=Bare())) == 1
+
+
 @pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_ends"])
 def test_a_hook_that_is_never_called_is_said(hook):
     callback = type("Mine", (training.Callback,), {hook: lambda self, *more: None, "once": 1})()
+    callback.on_cpu = True
     with pytest.warns(UserWarning, match=f"Mine.{hook} is never called: unknown method .*on_step"):
         train(callbacks=[callback])
 

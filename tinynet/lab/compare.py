@@ -26,7 +26,7 @@ def wrong_kind(name: str, actual: Any, expected: np.ndarray) -> str:
         return f"{name} is a {type(actual).__name__}, it must be a NumPy array"
     if actual.shape != expected.shape:
         return f"{name} has shape {actual.shape}, it must be {expected.shape}"
-    if expected.ndim and actual.dtype != expected.dtype:
+    if actual.dtype != expected.dtype and (expected.ndim or actual.dtype.kind not in "iuf"):
         return (
             f"{name} has dtype {actual.dtype} for inputs of {expected.dtype}; make it in the dtype "
             "of the input, as in `np.zeros(shape, x.dtype)`"

@@ -138,10 +138,11 @@ def check_case(path: Path, function: Callable[..., Any], case: Case) -> None:
 def _check_answer(case: Case, place: int, actual: Any, expected: Any, detail: str) -> None:
     name = OUTPUTS[case.function][place]
     kind = wrong_kind(name, actual, expected)
-    array = np.asarray(actual)
     if kind:
-        guess = hint(case, place, array, expected) if array.shape != expected.shape else ""
+        is_like = isinstance(actual, np.ndarray) and actual.dtype == expected.dtype
+        guess = hint(case, place, actual, expected) if is_like else ""
         raise Problem(f"{kind}: {guess}" if guess else kind, detail)
+    array = np.asarray(actual)
     if not unlike(array, expected).any():
         return
     guess = hint(case, place, array, expected)
