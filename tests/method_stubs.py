@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tinynet import methods
+from tinynet.autograd import Op
 
 PLACE = Path(methods.__file__).with_suffix(".pyi")
 
@@ -66,7 +67,7 @@ def line(name: str, function: Any) -> str:
     more = MORE.get(function.__code__.co_name, "") if hasattr(function, "__code__") else ""
     if more and not seen_star:
         more = ", *" + more
-    is_operation = signature.return_annotation == "Op"
+    is_operation = signature.return_annotation in (Op, "Op")
     returned = "Tensor" if overwrites or is_operation else text(signature.return_annotation)
     doc = inspect.getdoc(function).split("\n\n")[0].replace("\n", " ")
     return f'    def {name}({arguments}{more}) -> {returned}:\n        """{doc}"""\n'

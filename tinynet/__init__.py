@@ -60,8 +60,6 @@ from tinynet.random import Generator, manual_seed
 from tinynet.tensor import Size, Tensor, bool_, float32, float64, int8, int16, int32, int64, uint8
 from tinynet.version import __version__
 
-start.listen()
-
 __all__ = [
     "BoolTensor", "ByteTensor", "CheckpointError", "DataError", "DoubleTensor", "FloatTensor",
     "Generator", "IntTensor", "LongTensor", "OnnxError", "OutOfMemoryError", "ShapeError",
@@ -80,6 +78,7 @@ __all__ += _creation + _functions + _operations + _composed
 # NaN and infinity come without a word, as in PyTorch, unless np.errstate or -W asks for one
 _WORDS = "(divide by zero|invalid value|overflow) encountered"
 warnings.filterwarnings("ignore", _WORDS, RuntimeWarning, r"tinynet\.", append=True)
+start.listen()
 
 # Other names of the same things, and numbers
 concat = concatenate = cat  # noqa: F405
@@ -105,8 +104,6 @@ _UNDER_AUTOGRAD = {
     "gradgradcheck": "gradcheck.signatures",
     **dict.fromkeys(("enable_grad", "inference_mode", "no_grad", "set_grad_enabled"), "grad_mode"),
 }
-
-
 _UNDER_RANDOM = dict.fromkeys(("get_rng_state", "initial_seed", "set_rng_state"), "preamble")
 
 
@@ -179,8 +176,6 @@ _HOMES = {name: module for module, names in _LATER.items() for name in names}
 
 _EXTRAS = ("sklearn",)
 """Modules that need an extra; dir() leaves them out, since who looks at all may not have it."""
-
-
 _NOT_HERE = {
     **dict.fromkeys(("complex64", "complex128"), "floats are float32 and float64"),
     **aliases.NOT_HERE,

@@ -124,9 +124,8 @@ def _advice(op: str, operands: list[Operand], call: _Call | None) -> str:
     given = next((array for name, array, _ in call.inputs if name == bad.name), None)  # else dy
     if op in SOFTMAXES and given is not None and np.isneginf(given[~np.isfinite(given)]).all():
         return (
-            f"{bad.name} is -inf in places, as masked scores are: a row of nothing else gives "
-            "0 / 0, and a logarithm is infinite there. Leave a place of each row unmasked, or mask "
-            "with -1e9"
+            f"{bad.name} is -inf in places, as masked scores are: the sum of a row of these is 0, "
+            "and log 0 infinite. Leave a place of each row unmasked, or mask with -1e9"
         )
     return (
         f"{bad.name} was bad before this operation, the first to be looked at: check the data, and "
@@ -236,8 +235,8 @@ class detect_anomaly(Scope):  # noqa: N801 (PyTorch's name)
     the line of the user's code that called it and the range of each operand; for the backward
     pass also the argument whose gradient it is, and layer and line are those of the forward pass,
     if that ran inside too. NumPy's own warnings of overflow, division by zero and invalid values
-    are silent inside. A training step of LeNet-5
-    takes about a seventh longer, and the inputs of all operations stay in memory until backward.
+    are silent inside. A training step of LeNet-5 takes about a seventh longer, and the inputs of
+    all operations stay in memory until backward.
 
     >>> import tinynet
     >>> x = tinynet.tensor([0.0, 4.0], requires_grad=True)

@@ -1,7 +1,5 @@
 """The DataLoader of `tinynet.data`: batches that are ready for a model."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any

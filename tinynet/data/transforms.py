@@ -7,8 +7,6 @@ value 0 is still black:
     Compose([RandomShift(2), ToFloat(), Normalize(mean, std)])
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.errors import integer

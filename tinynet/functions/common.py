@@ -1,7 +1,5 @@
 """What the functions share: the array of an argument, and the axes that `dim` names."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar

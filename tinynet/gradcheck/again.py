@@ -9,8 +9,6 @@ The gradients of one call are taken on one graph in their order, twice over. Eac
 what it is by itself, after a forward pass of its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

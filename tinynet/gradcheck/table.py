@@ -4,8 +4,6 @@
 The values keep away from kinks and ties by more than the steps of a check.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -4,8 +4,6 @@ The cases are small, from the simplest to all at once. The values are small inte
 that fails can be followed by hand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ Each is y = f(x) for every element by itself, so dx = dy * f'(x). At a kink, whe
 the right derivative differ, each says which of the two it takes; it is the one that PyTorch takes.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.autograd import Array, Op, differentiable

@@ -8,8 +8,6 @@ intermediate values nobody sees, are `may_underflow`; arithmetic (`*`, `exp`, ..
 told. Overflow and division by 0 are heeded in both.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -11,8 +11,6 @@ in each argument has the other two as its gradient. So three kernels (`conv2d`, 
 other roles its transpose.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet import kernels

@@ -1,7 +1,5 @@
 """The length of vectors, from which distances and angles are made."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ y, weighed by w: dx_a = sum dy_out * w_b. So dx is the einsum of dy and the othe
 the letters of x as its result.
 """
 
-from __future__ import annotations
-
 import string
 
 import numpy as np

@@ -5,8 +5,6 @@ shortest: a row for each function, (name, f, f', what it is, its rule). Outside 
 result is NaN.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias

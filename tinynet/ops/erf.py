@@ -1,7 +1,5 @@
 """The error function, which NumPy lacks."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.autograd import Array

@@ -3,8 +3,6 @@
 They are loaded when they are first used, as `tinynet.erfinv` and its like.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

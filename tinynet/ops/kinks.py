@@ -10,8 +10,6 @@ window of a max-pool). An operation with kinks tells its branch by a function of
 The gradient check compares branches: a step that changes one has crossed a kink.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

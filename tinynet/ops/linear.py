@@ -5,8 +5,6 @@ x_ik through every j, dx_ik = sum_j dy_ij w_kj. That is dX = dY W^T, and in the 
 dW = X^T dY. The shapes leave no other choice.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

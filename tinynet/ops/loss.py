@@ -9,8 +9,6 @@ Where a result is not finite because an input is NaN or infinite, the loss says 
 first place where a training gone wrong shows, and the last before it reaches every weight.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -4,8 +4,6 @@ Source of the gradients of decompositions: Giles, "An extended collection of mat
 results for forward and reverse mode algorithmic differentiation", 2008.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.autograd import Array, Op, differentiable

@@ -20,8 +20,6 @@ That is dh without its part along the constant and its part along h: the two dir
 moving x does not move y.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

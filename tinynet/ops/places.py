@@ -1,7 +1,5 @@
 """Where the winners of a max-pool are, counted in the image in reading order; and the way back."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from tinynet.autograd import Array, Op, differentiable

@@ -4,8 +4,6 @@ Padding, stride, dilation and `ceil_mode` are worked out here into the places wh
 stand; the kernels see plain windows over a padded image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

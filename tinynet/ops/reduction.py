@@ -6,8 +6,6 @@ the reduced axes back so that NumPy's broadcasting can do the spreading.
 axis: None for all axes, an int, or a tuple of ints, as in NumPy. A wrong one is a ShapeError.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

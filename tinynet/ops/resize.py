@@ -5,8 +5,6 @@ image and channel. Nearest neighbours, linear and cubic interpolation, and the m
 differ in their matrices alone.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

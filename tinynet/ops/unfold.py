@@ -1,7 +1,5 @@
 """Windows of an image as columns, and back: the two halves of a convolution in plain sight."""
 
-from __future__ import annotations
-
 from tinynet.autograd import Array, Op, differentiable
 from tinynet.errors import ShapeError
 from tinynet.kernels import plain

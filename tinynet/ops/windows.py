@@ -1,7 +1,5 @@
 """Reading the arguments that convolution and pooling share: pairs, padding, sizes that fit."""
 
-from __future__ import annotations
-
 import functools
 import operator
 from collections.abc import Callable, Sequence

@@ -17,8 +17,6 @@ the same way, and the run goes on as if it had never stopped, bit for bit:
 The weights are beside it in the checkpoint.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import re

@@ -8,8 +8,6 @@ batch is made that generator is also tinynet's default one: what draws from
 NumPy's global generator is not fixed by the loader.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
