@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import pytest
 
@@ -12,6 +13,9 @@ if "numba" in kernels.available():
     from tinynet.kernels.numba_kernels import compiled
 
     compiled.notice.said = True  # whichever test compiles first would find it on stderr
+
+
+sys.argv[0] = "pytest"  # also by `python -m pytest`: what is said to be typed next goes by it
 
 
 def pytest_collection_finish():
