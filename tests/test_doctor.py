@@ -1046,6 +1046,19 @@ def test_a_schedule_that_keeps_the_rate_near_0_is_named():
 
 # ----- the command line ---------------------------------------------------------------------------
 
+
+def test_inputs_of_bools_are_looked_at_by_every_check():
+    class OfBools(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.float())
+
+    x = np.random.default_rng(0).random((32, 4)) > 0.5
+    x[:, 2] = True
+    report = tinynet.doctor(OfBools(4, 2), (x, x[:, 0].astype(int)))
+    assert "column-constant" in [finding.name for finding in report.findings]
+    assert "not looked at, " not in str(report)
+
+
 MY_TRAIN = """
 import tinynet
 from tinynet import nn, optim

@@ -116,7 +116,7 @@ def check_variety(case: Case) -> Iterator[Finding]:
     rows, columns = x.reshape(N, -1), x.shape[1] if x.ndim in (2, 4) else 0
     same = (rows == rows[:, :1]).all(axis=1) & (rows.shape[1] > 3)
     others = (0, *range(2, x.ndim))
-    alike = np.flatnonzero(np.ptp(x, axis=others) == 0) if columns else same[:0]
+    alike = np.flatnonzero(x.min(others) == x.max(others)) if columns and N else same[:0]
     if same.all():
         yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
     elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
