@@ -231,7 +231,7 @@ def test_a_loss_may_be_any_callable():
 
 @pytest.mark.parametrize("hook", ["on_batch_end", "on_epoch_ends"])
 def test_a_hook_that_is_never_called_is_said(hook):
-    callback = type("Mine", (training.Callback,), {hook: lambda self, *more: None, "once": 1})()
+    callback = type("Mine", (training.Callback,), {hook: lambda self, *more: None, "on_gpu": 1})()
     callback.on_cpu = True
     with pytest.warns(UserWarning, match=f"Mine.{hook} is never called: unknown method .*on_step"):
         train(callbacks=[callback])

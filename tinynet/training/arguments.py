@@ -64,7 +64,8 @@ def _callbacks(name: str, value: Any) -> None:
         _a((Callback,), "a Callback, such as training.EarlyStopping()")(f"{name}[{i}]", callback)
         hooks = [hook for hook in dir(Callback) if hook.startswith("on_")]
         for hook in dir(type(callback)):
-            if hook.startswith("on_") and hook not in hooks:
+            is_hook = hook.startswith("on_") and callable(getattr(type(callback), hook))
+            if is_hook and hook not in hooks:
                 told = f"{type(callback).__name__}.{hook} is never called: "
                 warnings.warn(f"fit: {told}{unknown_name('method', hook, hooks)}", stacklevel=4)
 
