@@ -8,23 +8,23 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 2996,
-    "data": 2477,
+    "cli": 2993,
+    "data": 2473,
     "derivatives": 1164,
-    "functions": 2219,
-    "gradcheck": 6246,
+    "functions": 2217,
+    "gradcheck": 6242,
     "kernels": 3945,
-    "lab": 2102,
+    "lab": 2101,
     "models": 381,
     "nn": 5711,
     "onnx": 2248,
-    "ops": 3643,
+    "ops": 3605,
     "optim": 2459,
     "teaching": 3977,
     "training": 7715,
-    "utils": 887,
+    "utils": 885,
     "vision": 1886,
-    "its own files": 5421,
+    "its own files": 5420,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
