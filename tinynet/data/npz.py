@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tinynet.console import some, visible
-from tinynet.data.files import open_file, reason, warn
+from tinynet.data.files import open_file, read_content, reason, warn
 from tinynet.errors import DataError
 
 CHUNK = 1 << 20
@@ -55,13 +55,23 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         return {name: read() for name, read in members.items()}
 
 
-def images_from_npz(path: str | Path) -> np.ndarray:
-    """The images or rows in an .npz file: the array x or images, or the only one that there is."""
+def inputs_from_file(path: str | Path) -> tuple[np.ndarray, str]:
+    """The array of an .npy file, or of an .npz the one called x or images, or the only one; and
+    what it is called, for messages.
+    """
+    if Path(path).suffix.lower() == ".npy":
+        return read_npy(read_content(Path(path), 1 << 40), str(path)), str(path)
     arrays = read_npz(path)
     names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
     if len(names) != 1:
         raise DataError(f"{path}: holds {listed(arrays)}; expected one array of images, x")
-    return _checked_inputs(as_pixels(arrays[names[0]]), f"{path}: {names[0]}")
+    return arrays[names[0]], f"{path}: {names[0]}"
+
+
+def images_from_npz(path: str | Path) -> np.ndarray:
+    """The images in an .npz file, or rows of pixels."""
+    x, where = inputs_from_file(path)
+    return _checked_inputs(as_pixels(x), where)
 
 
 def arrays_from_npz(
