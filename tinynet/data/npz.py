@@ -75,7 +75,7 @@ def images_from_npz(path: str | Path) -> np.ndarray:
 
 
 def arrays_from_npz(
-    stream: BinaryIO, source: str | Path, numbers: bool = False
+    stream: BinaryIO, source: str | Path, numbers: bool = False, maps: bool = False
 ) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split, from an open file, and the names of the classes, if it has them.
 
@@ -87,7 +87,7 @@ def arrays_from_npz(
     default, all there are, sorted.
 
     source: the file, for messages. numbers: whether targets are numbers, of any shape, and no
-    labels. Raises DataError that names the array, and warns of arrays that are not read.
+    labels. maps: whether they may be maps of labels (N, H, W). Raises DataError that names the array, and warns of arrays that are not read.
     """
     with _members(stream, source) as members:
         pairs = _pairs(members)
@@ -102,7 +102,8 @@ def arrays_from_npz(
                 raise DataError(
                     f"{source}: {x_name} has {some(len(x), 'row')}, but {y_name} has {len(y)}"
                 )
-            check = checked_numbers if numbers else checked_targets
+            are_maps = maps and y.ndim > 2 and y.dtype.kind in "biu"
+            check = checked_numbers if numbers else checked_maps if are_maps else checked_targets
             splits[split] = (x, check(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
         if not numbers:
@@ -312,6 +313,13 @@ def checked_numbers(y: np.ndarray, where: str) -> np.ndarray:
     if y.dtype.kind not in "biuf" or not y.ndim or not np.isfinite(y).all():
         raise DataError(f"{where} is {y.dtype}{list(y.shape)}, expected numbers that are finite")
     return y.astype(np.float32)
+
+
+def checked_maps(y: np.ndarray, where: str) -> np.ndarray:
+    """Labels for each place (N, H, W), as int64."""
+    if y.size and y.min() < 0:
+        raise DataError(f"{where}: label {y.min()}, expected integers, 0 or more")
+    return y.astype(np.int64)
 
 
 def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
