@@ -87,7 +87,8 @@ def arrays_from_npz(
     default, all there are, sorted.
 
     source: the file, for messages. numbers: whether targets are numbers, of any shape, and no
-    labels. maps: whether they may be maps of labels (N, H, W). Raises DataError that names the array, and warns of arrays that are not read.
+    labels. maps: whether they may be maps of labels (N, H, W). Raises DataError that names the
+    array, and warns of arrays that are not read.
     """
     with _members(stream, source) as members:
         pairs = _pairs(members)
@@ -322,8 +323,10 @@ def checked_maps(y: np.ndarray, where: str) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
-    """Labels (N,) as they stand in the file, as int64 or as text."""
+def checked_targets(
+    y: np.ndarray, where: str, at: Callable[[int], str] = "row {}".format
+) -> np.ndarray:
+    """Labels (N,) as they stand in the file, as int64 or as text. at: what a row is called."""
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "biufSU":
@@ -341,7 +344,7 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     if wrong.any():
         i = int(wrong.argmax())
         cure = NUMBERS if y.dtype.kind == "f" and np.isfinite(y[i]) else ""
-        raise DataError(f"{where}: label {y[i]} of row {i}, expected an integer, 0 or more{cure}")
+        raise DataError(f"{where}: label {y[i]} of {at(i)}, expected an integer, 0 or more{cure}")
     return y.astype(np.int64)
 
 
@@ -351,12 +354,14 @@ def _is_one_hot(y: np.ndarray) -> bool:
     return bool(is_grid and ((y != 0).sum(1) == 1).all() and (y.max(1) == 1).all())
 
 
-def check_labels(labels: np.ndarray, where: str) -> None:
-    """Raise DataError for the first label that is missing."""
+def check_labels(
+    labels: np.ndarray, where: str, at: Callable[[int], str] = "example {}".format
+) -> None:
+    """Raise DataError for the first label that is missing. at: what a row is called."""
     for row, label in enumerate(labels.ravel().tolist()):
         if label is None or str(label).strip() in MISSING:
             raise DataError(
-                f"{where}: the label of example {row} is missing, {label!r}: leave the example out"
+                f"{where}: the label of {at(row)} is missing, {label!r}: leave the example out"
             )
 
 
@@ -373,18 +378,22 @@ def check_different(names: Iterable[str], where: str | Path) -> None:
 
 
 def numbered(
-    labels: list[np.ndarray], places: Sequence[str], classes: tuple[str, ...] | None
+    labels: list[np.ndarray],
+    places: Sequence[str],
+    classes: tuple[str, ...] | None,
+    at: Callable[[int], str] = "example {}".format,
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
     """The labels of all splits as int64, checked against the classes, and the classes.
 
-    Where the labels are text and no classes are given, these are the texts, sorted.
+    Where the labels are text and no classes are given, these are the texts, sorted. at: what a row
+    is called.
     """
     text = [y.dtype.kind == "U" for y in labels]
     if any(text):
         if not all(text):
             raise DataError(f"{' and '.join(places)}: one is text, the other numbers")
         for y, where in zip(labels, places):
-            check_labels(y, where)
+            check_labels(y, where, at)
         names = np.unique(np.concatenate([np.unique(y) for y in labels]))
         if classes is None and (unknown := {*names.tolist()} - {*labels[0].tolist()}):
             raise DataError(

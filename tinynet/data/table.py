@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from tinynet.data.files import read_content
-from tinynet.data.npz import MISSING
 from tinynet.errors import DataError
 
 CURE = "of another table save arrays, np.savez('a.npz', x=x, y=y), and say npz:a.npz"
 
 
-def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """The images uint8 (N, 1, S, S) and the labels (N,), numbers or text, of a CSV file.
+def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The images uint8 (N, 1, S, S) and the labels (N,), numbers or text, of a CSV file, and in
+    which line each is.
 
     labelled: whether there must be labels; else lines of pixels alone, without labels, will do.
     Raises DataError that names what is not as expected, and its line.
@@ -101,19 +101,7 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
         with contextlib.suppress(ValueError):
             labels = np.array(list(found)).astype(kind)
     images = pixels.astype(np.uint8).reshape(-1, 1, side, side)
-    if place is None:
-        return images, labels
-    labels = labels[rows[:, place]]
-    if labelled:
-        for row, label in enumerate(labels.tolist()):
-            told = ""
-            if str(label).strip() in MISSING:
-                told = f"the label is missing, {label!r}: leave the line out"
-            elif isinstance(label, int) and label < 0:
-                told = f"the label {label}, expected an integer, 0 or more"
-            if told:
-                raise DataError(f"{path}: line {lines[row]}: {told}")
-    return images, labels
+    return images, labels if place is None else labels[rows[:, place]], lines
 
 
 def read_rows(path: str | Path, columns: Sequence[str] = ()) -> np.ndarray:
@@ -140,7 +128,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> np.ndarray:
             if not _is_finite(cells[place]):
                 which = repr(names[place])[:60] if is_named else place + 1
                 raise DataError(
-                    f"{path}: line {line}, column {which} is {cells[place]!r:.60}, expected a number"
+                    f"{path}: line {line}, column {which}: {cells[place]!r:.60} is no number"
                 )
         rows.append([float(cells[place]) for place in places])
     if not rows:

@@ -168,8 +168,11 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_train_begin(self, run: Run) -> None:
-        for note in run.notes:
-            say(note)
+        if not run.resumed:
+            say(*run.notes)
+
+    def on_resume(self, run: Run) -> None:  # which may be refused before
+        say(*run.notes)
 
     def on_epoch_begin(self, run: Run) -> None:
         if self.has_bar:

@@ -120,7 +120,8 @@ def fit(
     `losses.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
     ["accuracy", "top_5", "f1", "mae"]; {} for none; by default the accuracy, where the
     targets are class labels. clip_grad_norm: the largest norm of the gradient. seed: fixes the
-    order of the examples, augmentation and dropout; without it they follow `tinynet.manual_seed`.
+    order of the examples, augmentation and dropout, for it is given to `tinynet.manual_seed`, which
+    the numbers that you draw after `fit` follow too; without it all follow your own.
 
     callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs; the
     weights of the best epoch are put back at the end. checkpoint: a file that always holds the best

@@ -133,7 +133,9 @@ def rows_in(files: Sequence[Any], columns: Sequence[str]) -> tuple[np.ndarray, l
         is_table = file.suffix.lower() == ".csv"
         rows = read_rows(file, columns) if is_table else inputs_from_file(file)[0]
         if not rows.ndim or rows.shape[1:] != (found or [rows])[0].shape[1:]:
-            raise DataError(f"{file}: an array of shape {rows.shape}, expected rows as in the first")
+            raise DataError(
+                f"{file}: an array of shape {rows.shape}, expected rows as in the first"
+            )
         found.append(rows)
     names = [f"{file} row {i}" for file, rows in zip(files, found) for i in range(len(rows))]
     return np.concatenate(found), names

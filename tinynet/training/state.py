@@ -239,7 +239,9 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
         if run.ranks.first:
             save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
     except OSError as error:
-        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {shown(run.saved)}"
+        kept = (
+            "" if run.saved is None else f"; the checkpoint before it is whole: {shown(run.saved)}"
+        )
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error
     run.saved = Path(path)
 

@@ -26,6 +26,7 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
+from tinynet.data.dataset import warn_of_twins
 from tinynet.data.files import as_path
 from tinynet.data.folder import FITS, list_images
 from tinynet.data.sources import HELD_OUT, SPLITS, folder_options, parts_of
@@ -223,9 +224,10 @@ class Trained(Module):
         """What the model sees in each image.
 
         images: a path, of a folder for all images in it, of an .npz, .npy or .csv for its rows; a
-        PIL image; an array, one image or a batch; or a list of such. options: fit="crop", "pad" or "stretch", how an image of another
-        aspect ratio is resized (by default as the training images were); as_is=True, to leave
-        photos of strokes as they are; invert=True, to exchange dark and light.
+        PIL image; an array, one image or a batch; or a list of such. options: fit="crop", "pad" or
+        "stretch", how an image of another aspect ratio is resized (by default as the training
+        images were); as_is=True, to leave photos of strokes as they are; invert=True, to exchange
+        dark and light.
         """
         return self.predictions(self.batch(images, **options))
 
@@ -305,6 +307,7 @@ class Trained(Module):
         if is_own and not is_same:
             warn_of_change(name)
         if is_own or is_same:
+            warn_of_twins(name, *parts)
             as_asked = options in ("", then)
             return parts[SPLITS.index(split)] if as_asked else load(name, split)
         held_out = 0.0 if known else HELD_OUT

@@ -13,8 +13,7 @@ from tinynet.nn import Module
 from tinynet.nn.states import snapshot
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.environment import environment
-from tinynet.training.files import atomic_write
-from tinynet.training.files import shown
+from tinynet.training.files import atomic_write, shown
 from tinynet.training.folder import LAST, REPORT, chosen_in, is_foreign
 from tinynet.training.history import History, Record, from_columns
 from tinynet.training.loop import evaluate
