@@ -119,6 +119,7 @@ def test_images_of_any_origin_give_the_same_answer(run):
         (np.full((4, 4), -5.0), "; its values run from -5 to -5$"),
         (np.full((4, 4), 200.0), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
         ([], "there is no image in a list"),
+        (np.zeros((0, 9)), r"an array of shape \(0, 9\) is empty"),
         (".", r"has no images \(.*\); not read: .*1 \*\.json"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
         ("nowhere.png", "no such file"),
@@ -392,9 +393,7 @@ def test_the_rows_of_a_table_are_predicted_from_any_file(here, capsys):
         Path("wrong.csv").write_text(text)
         with pytest.raises(DataError, match=told):
             model.predict("wrong.csv")
-    with pytest.raises(
-        DataError, match=r"a\.png: the model takes rows of numbers"
-    ):
+    with pytest.raises(DataError, match=r"a\.png: the model takes rows of numbers"):
         model.predict("a.png")
 
 

@@ -133,9 +133,8 @@ def rows_in(files: Sequence[Any], columns: Sequence[str]) -> tuple[np.ndarray, l
         is_table = file.suffix.lower() == ".csv"
         rows = read_rows(file, columns) if is_table else inputs_from_file(file)[0]
         if not rows.ndim or rows.shape[1:] != (found or [rows])[0].shape[1:]:
-            raise DataError(
-                f"{file}: an array of shape {rows.shape}, expected rows as in the first"
-            )
+            told = f" as in {files[0]}" * bool(found)
+            raise DataError(f"{file}: an array of shape {rows.shape}, expected rows{told}")
         found.append(rows)
     names = [f"{file} row {i}" for file, rows in zip(files, found) for i in range(len(rows))]
     return np.concatenate(found), names
@@ -218,6 +217,8 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     elif vision_images.is_pil(images):
         yield "", images
     elif (array := _array_of(images, shape)) is not None:
+        if not array.size:
+            raise DataError(f"{_told(images)} is empty")
         if array.ndim == 2 and array.shape[1] == math.prod(shape) != shape[2]:
             raise DataError(
                 f"an array of shape {array.shape} may be {len(array)} images in rows, which are "

@@ -192,15 +192,17 @@ class Trained(Module):
             raise unknown_name("fit", fit, FITS)
         stored, shape = self.checkpoint, self.checkpoint.input_shape
         files = images if isinstance(images, list) else [images]
-        are_paths = bool(files) and isinstance(files[0], (str, os.PathLike))
+        are_paths = bool(files) and all(isinstance(file, (str, os.PathLike)) for file in files)
         names: list[str] | None = None
-        if len(shape or ()) != 3 and are_paths and (shape or is_of_arrays(files[0])):
-            images, names = rows_in(files, stored.columns or ())
-        if len(shape or ()) != 3 and is_array(images):
-            columns = () if names else stored.columns or ()
-            rows = as_numbers("predict: the data", images, self, columns)
-            images = rows[None] if rows.shape == shape else rows
-            shape = shape or images.shape[1:]
+        columns = stored.columns or ()
+        if len(shape or ()) != 3:
+            if are_paths and (shape or is_of_arrays(files[0])):
+                images, names = rows_in(files, columns)
+                are_paths, columns = False, ()
+            if is_array(images) and not are_paths:
+                rows = as_numbers("predict: the data", images, self, columns)
+                images = rows[None] if rows.shape == shape else rows
+                shape = shape or images.shape[1:]
         if shape is None:
             raise CheckpointError(
                 f"{stored.path} does not say which shape of image the model takes; the folder of "
