@@ -108,6 +108,10 @@ def load_data(
             f"{train.images.shape[1]} numbers. Save them as images, x.reshape(-1, HEIGHT, WIDTH), "
             "or train from Python: training.fit(model, x, y)"
         )
+    if train.labels.ndim > 1:
+        raise ValueError(
+            f"{name}: has a label for each place, which is learned from Python: training.fit(...)"
+        )
     if num_classes(train, test) < 2:
         raise ValueError(f"{name}: two classes or more are needed")
     if path and settings is None:

@@ -33,7 +33,9 @@ KEYS = (
     "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
 )
 SCALED = "(x - x.min()) / np.ptp(x)"
-NUMBERS = "; regression and several classes at once are learned from Python: fit(..., loss=...)"
+NUMBERS = (
+    "; regression, maps and several classes at once are learned from Python: fit(..., loss=...)"
+)
 MISSING = ("", "nan", "NaN", "NaT", "<NA>")  # texts that stand for no label
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most
@@ -75,7 +77,7 @@ def images_from_npz(path: str | Path) -> np.ndarray:
 
 
 def arrays_from_npz(
-    stream: BinaryIO, source: str | Path, numbers: bool = False, maps: bool = False
+    stream: BinaryIO, source: str | Path, numbers: bool = False
 ) -> tuple[Splits, tuple[str, ...] | None]:
     """A user's arrays by split, from an open file, and the names of the classes, if it has them.
 
@@ -87,8 +89,7 @@ def arrays_from_npz(
     default, all there are, sorted.
 
     source: the file, for messages. numbers: whether targets are numbers, of any shape, and no
-    labels. maps: whether they may be maps of labels (N, H, W). Raises DataError that names the
-    array, and warns of arrays that are not read.
+    labels. Raises DataError that names the array, and warns of arrays that are not read.
     """
     with _members(stream, source) as members:
         pairs = _pairs(members)
@@ -103,8 +104,7 @@ def arrays_from_npz(
                 raise DataError(
                     f"{source}: {x_name} has {some(len(x), 'row')}, but {y_name} has {len(y)}"
                 )
-            are_maps = maps and y.ndim > 2 and y.dtype.kind in "biu"
-            check = checked_numbers if numbers else checked_maps if are_maps else checked_targets
+            check = checked_numbers if numbers else checked_targets
             splits[split] = (x, check(y, f"{source}: {y_name}"))
         places = [f"{source}: {y_name}" for _, y_name in pairs.values()]
         if not numbers:
@@ -316,17 +316,14 @@ def checked_numbers(y: np.ndarray, where: str) -> np.ndarray:
     return y.astype(np.float32)
 
 
-def checked_maps(y: np.ndarray, where: str) -> np.ndarray:
-    """Labels for each place (N, H, W), as int64."""
-    if y.size and y.min() < 0:
-        raise DataError(f"{where}: label {y.min()}, expected integers, 0 or more")
-    return y.astype(np.int64)
-
-
 def checked_targets(
     y: np.ndarray, where: str, at: Callable[[int], str] = "row {}".format
 ) -> np.ndarray:
-    """Labels (N,) as they stand in the file, as int64 or as text. at: what a row is called."""
+    """Labels (N,) as they stand in the file, as int64 or as text; or whole numbers with more axes,
+    a label for each place. at: what a row is called.
+    """
+    if y.ndim > 2 and y.dtype.kind in "biu" and (y >= 0).all():
+        return y.astype(np.int64)
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "biufSU":

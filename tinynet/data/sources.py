@@ -46,7 +46,6 @@ def load(
     root: str | Path | None = None,
     held_out: float = HELD_OUT,
     numbers: bool = False,
-    maps: bool = False,
 ) -> ArrayDataset:
     """A split, "train" or "test", of a data set: images uint8 (N, C, H, W), labels int64 (N,).
 
@@ -65,8 +64,8 @@ def load(
     `~/.cache/tinynet`. Files that are there, gzipped or not, are used without the network;
     missing ones are downloaded. Where a folder, .npz or .csv has no test part, `held_out` of
     every class is it, always the same; with 0 both are all.
-    numbers: whether the targets of an .npz or .csv are numbers and no labels. maps: whether those
-    of an .npz may be a label for each place. Pixels of named sets: 0 to 255.
+    numbers: whether the targets of an .npz or .csv are numbers and no labels. Pixels of named sets:
+    0 to 255.
 
     Raises ValueError for an unknown name or split, DataError for damaged or missing files.
 
@@ -79,7 +78,7 @@ def load(
     if kind:
         if not path:
             raise ValueError(f"{name!r} has no path; the current folder is {kind}:.")
-        return _load_own(kind, str(as_path(path)), options, split, held_out, numbers, maps)
+        return _load_own(kind, str(as_path(path)), options, split, held_out, numbers)
     known = _known(name)
     return ArrayDataset(*read_known(known, split, data_root(root)), classes=known.classes)
 
@@ -199,7 +198,7 @@ def folder_options(text: str) -> dict[str, Any]:
 
 
 def _load_own(
-    kind: str, path: str, options: str, split: str, held_out: float, numbers: bool, maps: bool
+    kind: str, path: str, options: str, split: str, held_out: float, numbers: bool
 ) -> ArrayDataset:
     """A split of the user's data, held out where they have none."""
     name, classes = f"{kind}:{path}", None
@@ -209,7 +208,7 @@ def _load_own(
         return load_folder(path, split, test_fraction=held_out, **folder_options(options))
     if kind == "npz":
         with open_file(path) as stream:
-            splits, classes = arrays_from_npz(stream, path, numbers, maps)
+            splits, classes = arrays_from_npz(stream, path, numbers)
     elif kind == "csv":
         x, y, lines = read_table(path)
         if numbers:

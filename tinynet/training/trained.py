@@ -290,8 +290,7 @@ class Trained(Module):
         known = settings.get("data_sha256")
         kind, path, options = parts_of(name)
         several = self._loss in BINARY and self.checkpoint.outputs() != 1  # each by itself
-        numbers = several or are_numbers(self._loss)
-        load = functools.partial(load_data, root=root, numbers=numbers, maps=not numbers)
+        load = functools.partial(load_data, root=root, numbers=several or are_numbers(self._loss))
         if not kind or not path or split not in SPLITS:
             return load(name, split)
         own_kind, own_path, own_options = parts_of(str(settings.get("data")))
