@@ -33,9 +33,7 @@ KEYS = (
     "optional: classes. Name them as you save them: np.savez(path, x=x, y=y)"
 )
 SCALED = "(x - x.min()) / np.ptp(x)"
-NUMBERS = (
-    "; regression, maps and several classes at once are learned from Python: fit(..., loss=...)"
-)
+NUMBERS = "; regression and several classes at once are learned from Python: fit(..., loss=...)"
 MISSING = ("", "nan", "NaN", "NaT", "<NA>")  # texts that stand for no label
 DIRECTORY_LIMIT = 1 << 16  # bytes of the zip's directory; a member takes about 100
 DEFLATE_LIMIT = 1032  # bytes that one byte of deflate can stand for at most

@@ -114,7 +114,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> np.ndarray:
     reader = csv.reader(text, delimiter=between)
     lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     names = [cell.strip() for cell in lines[0][1]] if lines else []
-    is_named = not all(map(_is_finite, filter(None, names)))
+    is_named = not all(map(is_finite, filter(None, names)))
     places = list(range(len(names)))
     if columns and is_named:
         if missing := [column for column in columns if column not in names]:
@@ -125,7 +125,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> np.ndarray:
         if len(cells) != len(names):
             raise DataError(f"{path}: line {line} has {len(cells)} columns, expected {len(names)}")
         for place in places:
-            if not _is_finite(cells[place]):
+            if not is_finite(cells[place]):
                 which = repr(names[place])[:60] if is_named else place + 1
                 raise DataError(
                     f"{path}: line {line}, column {which}: {cells[place]!r:.60} is no number"
@@ -136,7 +136,8 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> np.ndarray:
     return np.array(rows)
 
 
-def _is_finite(text: str) -> bool:
+def is_finite(text: str) -> bool:
+    """Whether a text is a finite number."""
     with contextlib.suppress(ValueError):
         return math.isfinite(float(text))
     return False

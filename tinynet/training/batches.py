@@ -4,9 +4,7 @@ fit(model, x, y, epochs=5)
 fit(model, (x, y), 5, validation_split=0.1)
 """
 
-import contextlib
 import functools
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +28,7 @@ from tinynet.data import (
 from tinynet.data.dataset import shared_images
 from tinynet.data.folder import SUFFIXES, grey_or_rgb
 from tinynet.data.npz import check_labels, listed, numbered
+from tinynet.data.table import is_finite
 from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
@@ -446,18 +445,12 @@ def as_targets(name: str, value: Any, loss: Any = None) -> np.ndarray:
         if kind in OF_CLASSES and y.ndim == 1 and (y == np.floor(y)).all():
             y = y.astype(np.int64)
     compares = y.dtype.kind in "USO" and loss is not None and kind not in OF_CLASSES
-    if compares and (are_numbers(kind or BINARY[0]) or all(map(_is_number, y.astype(str).flat))):
+    if compares and (are_numbers(kind or BINARY[0]) or all(map(is_finite, y.astype(str).flat))):
         raise DataError(
             f"{name} is text, such as {str(y.flat[0])!r:.60}, and {kind or 'a loss of your own'} "
             "compares numbers: give y.astype(float); for classes pass loss='cross_entropy'"
         )
     return y
-
-
-def _is_number(text: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return math.isfinite(float(text))
-    return False
 
 
 def _is_labelled(example: Any) -> bool:

@@ -168,11 +168,12 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_train_begin(self, run: Run) -> None:
-        if not run.resumed:
-            say(*run.notes)
+        if not run.resumed:  # else this may be refused yet
+            self.on_resume(run)
 
-    def on_resume(self, run: Run) -> None:  # which may be refused before
-        say(*run.notes)
+    def on_resume(self, run: Run) -> None:
+        for note in run.notes:
+            say(note)
 
     def on_epoch_begin(self, run: Run) -> None:
         if self.has_bar:
