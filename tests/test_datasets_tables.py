@@ -72,14 +72,16 @@ def test_a_table_is_read_and_a_fifth_of_it_held_out(tmp_path, text, packed):
         ("digit,0,1,2,3\n", "there is no line with numbers in it"),
         ("a,kind\n3,cat\n", "the label is in the first column, or that called so; of another"),
         ("1,2,3\n1,2,3\n", "2 pixels in a row are no square image; of another table save arrays"),
-        ("1,300\n", "a pixel of 300, expected 0 to 255"),
-        ("-1,30\n", "label -1 of row 0, expected an integer, 0 or more$"),
-        ("1.5,30\n", "label 1.5 of row 0, expected an integer"),
+        ("1,300\n", "line 1: a pixel of 300, expected 0 to 255"),
+        ("-1,30\n", "label -1 of line 1, expected an integer, 0 or more$"),
+        ("1.5,30\n", "label 1.5 of line 1, expected an integer"),
         (
             "1,30\n1,30,4\n",
             "separated by commas, as many in each line: .* in line 2; of another table save arrays",
         ),
         ("label\ta\n1\t2\n", r"separated by commas.*first line is 'label\\ta'"),
+        ("label,a\n\n1,3\n\n1,-3\n", "line 5: a pixel of -3, expected 0 to 255"),
+        ("label,a\n\n1,3\n-1,3\n", "label -1 of line 4"),
         ("label,a\n1,b;c\n", "could not convert string 'b;c' to int16 in line 2"),
         ("label,a\n", "there is no line with numbers in it"),
         ("", "there is no line with numbers in it"),
@@ -183,7 +185,7 @@ def test_the_size_of_images_in_a_folder_is_an_option_too(tmp_path, monkeypatch, 
 
 def test_a_row_without_a_label_is_no_class(tmp_path):
     (tmp_path / "a.csv").write_text("label,a,b,c,d\nx,1,2,3,4\n,1,2,3,4\ny,4,3,2,1\n")
-    with pytest.raises(DataError, match="the label of example 1 is missing, ''"):
+    with pytest.raises(DataError, match="the label of line 3 is missing, ''"):
         data.load(f"csv:{tmp_path}/a.csv", held_out=0)
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 2)), y=["a", "", "b", "b"])
     with pytest.raises(DataError, match="the label of example 1 is missing, ''"):

@@ -440,7 +440,7 @@ def test_of_many_classes_the_most_frequent_confusions_are_shown(tmp_path, monkey
     np.savez("x.npz", x=few(count=300).images, y=np.arange(300) % 30, classes=np.array(names))
     tinynet.save(
         models.build("digits_cnn", num_classes=30), "w.safetensors", name="digits_cnn",
-        arguments={"num_classes": 30}, mean=[0.5], std=[0.3], input_shape=(1, 8, 8),
+        arguments={"num_classes": 30}, classes=names, mean=[0.5], std=[0.3], input_shape=(1, 8, 8),
     )  # fmt: skip
     assert main(["evaluate", "w.safetensors", "--data", "npz:x.npz"]) == 0
     lines = capsys.readouterr().out.splitlines()

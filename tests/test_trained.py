@@ -119,6 +119,7 @@ def test_images_of_any_origin_give_the_same_answer(run):
         (np.full((4, 4), -5.0), "; its values run from -5 to -5$"),
         (np.full((4, 4), 200.0), r"values run from 200 to 200; \.astype\(np\.uint8\) makes bytes"),
         ([], "there is no image in a list"),
+        (np.zeros((0, 9)), r"an array of shape \(0, 9\) is empty"),
         (".", r"has no images \(.*\); not read: .*1 \*\.json"),
         (np.zeros((32, 32, 2), np.uint8), r"an array uint8\[32, 32, 2\] is no image"),
         ("nowhere.png", "no such file"),
@@ -134,6 +135,7 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     x = np.load("tiny.npz")["x"][:3]
     np.savez("new.npz", images=x, z=[1])
     np.savez("one.npz", x[:, 0])
+    np.save("many.npy", x)
     rows = x.reshape(3, 64)
     np.savez("rows.npz", x=rows)
     np.savez("whole.npz", x=rows.astype(int))
@@ -156,7 +158,17 @@ def test_rows_of_a_file_of_arrays_are_images(run, capsys):
     answers = [found.probabilities for found in model.predict(mixed)]
     for answer, right in ((answers[0], sure), (answers[2], expected[1])):
         assert answer == pytest.approx(right, rel=1e-6)
-    for name in ("new.npz", "one.npz", "pixels.csv", "labelled.csv", "rows.npz", "whole.npz"):
+    np.save("single.npy", x[0, 0])
+    assert model.predict("single.npy")[0].probabilities == expected[0]
+    for name in (
+        "new.npz",
+        "one.npz",
+        "many.npy",
+        "pixels.csv",
+        "labelled.csv",
+        "rows.npz",
+        "whole.npz",
+    ):
         assert [found.probabilities for found in model.predict(name)] == expected
     assert main(["predict", "run", "new.npz"]) == 0
     assert "new.npz row 2  left" in capsys.readouterr().out
@@ -278,6 +290,7 @@ def test_a_model_of_ones_own_works_in_every_command(here, capsys):
         (["export", str(run), "w.safetensors"], "4 arrays, 404 numbers"),
         (["summary", "my_net.py:Net(width=6)", "--shape", "1x8x8"], "404"),
         (["gradcheck", "--model", "my_net.py:Net", "--shape", "1x8x8"], "agree"),
+        (["gradcheck", "--model", str(run)], "agree"),
         (["doctor", *own, "--steps", "0"], ""),
     ):
         capsys.readouterr()
@@ -346,6 +359,112 @@ def test_weights_put_into_another_class_are_said(here, capsys):
         capsys.readouterr()
         assert main(["evaluate", "run", "--model", f"my_net.py:{name}"]) == 0
         assert ("is of the model Net; its weights are put into" in capsys.readouterr().err) is said
+
+
+TABLE = "from tinynet import nn\n\n\ndef net():\n    return nn.Linear(2, 1)\n"
+
+
+def test_the_rows_of_a_table_are_predicted_from_any_file(here, capsys):
+    Path("net.py").write_text(TABLE)
+    x = np.random.default_rng(0).random((6, 2)).astype(np.float32)
+    table = Table(x, ["a", "b"])
+    options = {"epochs": 1, "loss": "mse", "out": "fitted", "progress": False}
+    training.fit(nn.Linear(2, 1), table, x.sum(1), **options)
+    model = tinynet.load("fitted", nn.Linear(2, 1))
+    expected = [found.values for found in model.predict(x)]
+    assert [found.source for found in model.predict(x)][:2] == ["row 0", "row 1"]
+    np.save("x.npy", x)
+    np.savez("x.npz", x=x)
+    lines = [f"{b!r};t;{a!r}" for a, b in x.tolist()]
+    Path("x.csv").write_text("\n".join(["b;when;a", *lines]))  # other columns, another order
+    for name in ("x.npy", "x.npz", "x.csv"):
+        found = [found.values for found in model.predict(name)]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=name)
+        assert main(["predict", "fitted", name, "--model", "net.py:net", "--csv", "v.csv"]) == 0
+        assert Path("v.csv").read_text().splitlines()[1].startswith(f"{name} row 0,"), name
+    for text, told in (
+        ("a,c\n1,2\n", "there is no column 'b', as in the training"),
+        ("a,b\n\n1,2\n3,\n", "line 4, column 'b': '' is no number"),
+        ("a,b\n1,nan\n", "line 2, column 'b': 'nan' is no number"),
+        ("a,b\n1,2,3\n", "line 2 has 3 columns, expected 2"),
+        ("a,b\n", "there is no line with numbers in it"),
+        ("", "there is no line with numbers in it"),
+    ):
+        Path("wrong.csv").write_text(text)
+        with pytest.raises(DataError, match=told):
+            model.predict("wrong.csv")
+    with pytest.raises(DataError, match=r"a\.png: the model takes rows of numbers"):
+        model.predict("a.png")
+
+
+class Table:
+    """What `fit` asks of a DataFrame."""
+
+    def __init__(self, x, columns):
+        self.x, self.columns = x, columns
+
+    def to_numpy(self):
+        return self.x
+
+    def __getitem__(self, names):
+        return Table(self.x[:, [self.columns.index(name) for name in names]], names)
+
+
+@pytest.mark.filterwarnings("default:.*each is taken for the place")
+@pytest.mark.parametrize("of", ["model", "data"])
+@pytest.mark.parametrize("ask", [
+    lambda model, data_: main(["evaluate", "run", "--data", "npz:other.npz"]),
+    lambda model, data_: main(["report", "run", "--data", "npz:other.npz", "--out", "r.html"]),
+    lambda model, data_: model.evaluate("npz:other.npz"),
+    lambda model, data_: training.evaluate(model, data_),
+])  # fmt: skip
+def test_names_of_classes_meet_numbers_with_a_warning(here, capsys, of, ask):
+    x, y = np.load("tiny.npz")["x"], np.arange(80) % 2
+    np.savez("numbers.npz", x=x, y=y)
+    np.savez("names.npz", x=x[::-1], y=np.array(["z", "a"])[y][::-1])
+    own, other = ("names", "numbers") if of == "model" else ("numbers", "names")
+    assert main(["train", "--data", f"npz:{own}.npz", "--epochs", "1", "--out", "run"]) == 0
+    Path(f"{other}.npz").rename("other.npz")
+    capsys.readouterr()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ask(tinynet.load("run"), data.load("npz:other.npz"))
+    said = capsys.readouterr().err + " ".join(str(w.message) for w in told)
+    assert "each is taken for the place of a class, 0 is 'a', 1 is 'z'; " in said
+
+
+def test_labels_that_use_few_of_their_numbers_are_not_trained_in_silence(here, capsys):
+    x, y = np.load("tiny.npz")["x"], np.array([100, 300])[np.arange(80) % 2]
+    np.savez("far.npz", x=x, y=y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert main(["train", "--data", "npz:far.npz", "--epochs", "1"]) == 1
+        told = capsys.readouterr().err
+        assert "the labels are 100, 300, which would be 301 classes" in told
+        np.savez("names.npz", x=x, y=y.astype(str))  # both cures that it names
+        np.savez("all.npz", x=x, y=y, classes=np.arange(301).astype(str))
+        for name in ("names", "all"):
+            assert main(["train", "--data", f"npz:{name}.npz", "--epochs", "1"]) == 0
+        assert main(["evaluate", "runs/all-digits_cnn", "--data", "npz:far.npz"]) == 0
+
+
+def test_maps_in_a_file_are_measured_reported_and_told(here, capsys):
+    Path("net.py").write_text(
+        "from tinynet import nn\n\n\ndef net():\n    return nn.Conv2d(1, 2, 1)\n"
+    )
+    x = np.random.default_rng(0).random((10, 1, 4, 4)).astype(np.float32)
+    np.savez("maps.npz", x=x, y=(x[:, 0] > 0.5).astype(np.uint8))
+    options = {"epochs": 1, "out": "fitted", "progress": False}
+    training.fit(nn.Conv2d(1, 2, 1), x, (x[:, 0] > 0.5).astype(np.int64), **options)
+    own = ["fitted", "--model", "net.py:net"]
+    for command in (["evaluate", *own, "--json", "e.json"], ["report", *own, "--out", "r.html"]):
+        assert main([*command, "--data", "npz:maps.npz"]) == 0, capsys.readouterr()
+    assert np.sum(json.loads(Path("e.json").read_text())["confusion_matrix"]) == 2 * 16
+    capsys.readouterr()
+    assert main(["predict", *own, "maps.npz", "--json", "p.json"]) == 0
+    assert " % of 4x4 places" in capsys.readouterr().out
+    found = json.loads(Path("p.json").read_text())[0]
+    assert np.shape(found["map"]) == (4, 4)
 
 
 @pytest.mark.filterwarnings("default")

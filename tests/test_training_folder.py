@@ -16,7 +16,7 @@ import pytest
 from tinynet import data, nn
 from tinynet.cli import main
 from tinynet.training import Callback, checkpoint, fit
-from tinynet.training.folder import LOCK, kept_in, locked
+from tinynet.training.folder import BEST, LAST, LOCK, REPORT, kept_in, locked
 
 HOLD = """
 import sys
@@ -119,6 +119,25 @@ class Fail(Callback):
 
     def on_step_end(self, run, means):
         raise self.error
+
+
+class Leave(Callback):
+    """Goes to another folder at a chosen moment."""
+
+    def __init__(self, moment):
+        setattr(self, moment, lambda *_: os.chdir(elsewhere))
+        elsewhere = Path("elsewhere").absolute()
+
+
+@pytest.mark.parametrize("moment", ["on_train_begin", "on_step_end", "on_epoch_end"])
+def test_a_run_stays_in_its_folder_where_the_current_one_changes(tmp_path, monkeypatch, moment):
+    monkeypatch.chdir(tmp_path)
+    Path("elsewhere").mkdir()
+    train("run", Leave(moment), checkpoint="own.safetensors")
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert content(tmp_path / "run").keys() == {LAST, BEST, REPORT}
+    assert checkpoint.read(tmp_path / "run" / LAST).run["epoch"] == 2
+    assert (tmp_path / "own.safetensors").is_file()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tinynet.cli import rows
 from tinynet.cli.models import open_run
 from tinynet.cli.options import BadArgument, is_unfinished, write_result
-from tinynet.cli.plan import data_root, load_data
+from tinynet.cli.plan import check_there, data_root
 from tinynet.console import columns, say, shortened, some, visible, watched
 from tinynet.nn.shapes import aligned
 
@@ -106,21 +106,14 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(args: argparse.Namespace, mistakes: int) -> Measured:
     """The model that `args` name, and what was found of it, with its `mistakes` surest mistakes."""
-    from tinynet.training.trained import fingerprint, warn_of_change
-
     model = open_run(args.run, args.model)
     path = model.checkpoint.path or Path()
     settings = model.checkpoint.settings or {}
     name = args.data or settings.get("data")
     if name is None:
         raise BadArgument(f"{path} does not say what it was trained on: add --data NAME")
-    if ":" in name and name == settings.get("data"):
-        parts = load_data(name, args.data_dir, settings)
-        if fingerprint(*parts) != settings.get("data_sha256"):
-            warn_of_change(name)
-        dataset = parts[args.split == "test"]
-    else:
-        dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
+    check_there(name, settings)
+    dataset = model.dataset(name, args.split, data_root(args.data_dir, settings))
     found, got = model.findings(dataset, mistakes, lambda x: watched(x, "evaluate"))
     if 0 < len(found) < len(dataset):
         raise ValueError(

@@ -3,6 +3,7 @@
 examples:
   tinynet gradcheck                            the small CNN for digits
   tinynet gradcheck --model lenet5             every parameter of a model
+  tinynet gradcheck --model runs/pets          of the model of a run
   tinynet gradcheck --file my_op.py:my_conv    an operation of yours
   tinynet gradcheck --all                      every operation of tinynet
   tinynet gradcheck --all --order 2            the gradients of their gradients
@@ -33,7 +34,8 @@ HELP = "check the gradients of a model or an operation, and say what is wrong"
 
 OPTIONS = [
     [
-        rows.option("--model NAME", str, "a model (default: digits_cnn), or FILE.py:CLASS"),
+        rows.option("--model NAME", str,
+            "a model (default: digits_cnn), or FILE.py:CLASS; or the folder of a run"),
         rows.option("--file FILE[:NAME]", str, "an operation in a Python file"),
         rows.option("--all", None, "every operation of tinynet"),
     ],
@@ -71,14 +73,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace) -> Report:
-    from tinynet.cli.models import built, check_model
+    from tinynet.cli.models import built
     from tinynet.creation import randint, randn
     from tinynet.gradcheck import gradcheck_model
     from tinynet.random import manual_seed
 
-    name = check_model(args.model or "digits_cnn")
+    name = args.model or "digits_cnn"
     manual_seed(args.seed)
     model, shape = built(name, args.shape, num_classes=10)
+    model.train()
     x = randn(4, *shape)
     scores: tuple[int, ...] = getattr(model(x), "shape", ())
     is_classifier = len(scores) > 1 and scores[1] > 1

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinynet.cli.options import BadArgument, choose, find_checkpoint
+from tinynet.cli.options import BadArgument, choose, find_checkpoint, is_run
 from tinynet.cli.rows import a_path
 
 if TYPE_CHECKING:
@@ -84,16 +84,31 @@ def title(name: str) -> str:
 
 
 def built(
-    name: str, shape: tuple[int, ...] | None, **settings: Any
+    what: str, shape: tuple[int, ...] | None, own: str | None = None, **settings: Any
 ) -> tuple[Module, tuple[int, ...]]:
-    """The model of that name for images of the shape (C, H, W), by default its usual one."""
+    """The model of that name, or of a run, and the shape of an example: `shape`, else that of the
+    run's, or its usual one. own: --model, see `open_run`.
+    """
+    from tinynet.data.files import as_path
     from tinynet.training import usual_shape
 
-    name = check_model(name)
+    if is_run(path := as_path(what)):
+        trained = open_run(path, own)
+        if (shape := shape or trained.checkpoint.input_shape) is None:
+            raise BadArgument(f"{path} does not say the shape of an image; add it: --shape 1x28x28")
+        return trained.network, shape
+    name = check_model(what)
     if shape is None and is_own(name):
-        raise BadArgument(f"{name}: add the shape of an image, such as --shape 1x28x28")
+        raise BadArgument(
+            f"{name}: add the shape of an image, such as --shape 1x28x28, or of a row of numbers, "
+            "--shape 3"
+        )
     shape = shape or usual_shape(name)
-    return build_model(name, in_channels=shape[0], image_size=shape[1:], **settings)[0], shape
+    if len(shape) == 3:
+        settings |= {"in_channels": shape[0], "image_size": shape[1:]}
+    elif not is_own(name):
+        raise BadArgument(f"{name} takes images: --shape CxHxW, such as 1x28x28")
+    return build_model(name, **settings)[0], shape
 
 
 def file_sha256(name: str) -> str | None:

@@ -81,6 +81,17 @@ def data_root(given: Path | None, settings: Mapping[str, Any] | None) -> Path | 
     return given or (Path(recorded) if recorded and os.path.isdir(recorded) else None)
 
 
+def check_there(name: str, settings: Mapping[str, Any] | None) -> str:
+    """The path in the name of a data set. BadArgument where it is of the run, and not there."""
+    path = name.partition(":")[2].partition("?")[0]
+    if settings and path and name == settings.get("data") and not os.path.exists(path):
+        raise BadArgument(
+            f"{path}, the data of the run, is not there any more; where it was moved, "
+            "add --data KIND:PATH"
+        )
+    return path
+
+
 def load_data(
     name: str, data_dir: Path | None, settings: Mapping[str, Any] | None = None
 ) -> tuple[ArrayDataset, ArrayDataset]:
@@ -88,12 +99,7 @@ def load_data(
     from tinynet import data
     from tinynet.data.dataset import warn_of_twins
 
-    path = name.partition(":")[2].partition("?")[0]
-    if settings and path and name == settings["data"] and not os.path.exists(path):
-        raise BadArgument(
-            f"{path}, the data of the run, is not there any more; where it was moved, "
-            "add --data KIND:PATH"
-        )
+    path = check_there(name, settings)
     root = data_root(data_dir, settings)
     train, test = (data.load(name, split, root=root) for split in ("train", "test"))
     if train.images.ndim != 4:
@@ -102,11 +108,33 @@ def load_data(
             f"{train.images.shape[1]} numbers. Save them as images, x.reshape(-1, HEIGHT, WIDTH), "
             "or train from Python: training.fit(model, x, y)"
         )
+    if train.labels.ndim > 1:
+        raise ValueError(
+            f"{name}: has a label for each place, which is learned from Python: training.fit(...)"
+        )
     if num_classes(train, test) < 2:
         raise ValueError(f"{name}: two classes or more are needed")
+    if path and settings is None:
+        _check_numbering(name, train, test)
     if path:
         warn_of_twins(name, train, test)
     return train, test
+
+
+def _check_numbering(name: str, train: ArrayDataset, test: ArrayDataset) -> None:
+    """Raise ValueError for labels of which most are never used: they may be names of classes, such
+    as 100 and 200, or the file may hold only some of many classes, and nobody knows which.
+    """
+    used, count = {*train.labels.tolist(), *test.labels.tolist()}, num_classes(train, test)
+    if train.classes is None and count > 2 * len(used):
+        from tinynet.data.npz import listed
+
+        raise ValueError(
+            f"{name}: the labels are {listed(sorted(used))}, which would be {count} classes, most "
+            "of them without an example. Where these are all that there are, save "
+            "np.savez(path, x=x, y=y.astype(str)); where there are more, name them all: "
+            f"classes=np.arange({count}).astype(str)"
+        )
 
 
 def sized(name: str | None, size: str | None, fit: str | None) -> str | None:

@@ -45,12 +45,14 @@ OPTIONS = [
     rows.OWN_MODEL,
     rows.option("--csv FILE", rows.a_path,
         "write image, class, probability and what was done to it as a table; - prints it"),
-    rows.json_of("the probabilities of every class"),
+    rows.json_of("the probabilities of every class, or the map of classes"),
 ]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the most likely classes of every image."""
+    import numpy as np
+
     images = list(args.paths)
     are_images = len(images) == 1 and images[0].suffix.lower() == ".npz"  # and not weights
     run_path = images.pop(0) if is_run(images[0]) and not are_images else None
@@ -76,9 +78,13 @@ def run(args: argparse.Namespace) -> int:
     for found, note in zip(predictions, batch.done):
         best = list(found.probabilities.items())[: args.top]
         told = "  ".join(f"{name} {100 * p:.1f} %" for name, p in best) or found.label
+        if found.map is not None:
+            share = (found.map == np.bincount(found.map.ravel()).argmax()).mean()
+            told += f" at {100 * share:.1f} % of {'x'.join(map(str, found.map.shape))} places"
         say(f"{found.source}  {told}", *([] if note == kinds[0][0] else [f"  {note}"]))
         seen: dict[str, Any] = {"class": found.label, "probabilities": found.probabilities}
         seen = {"values": found.values} if found.values else seen
+        seen = {"class": found.label, "map": found.map.tolist()} if found.map is not None else seen
         result.append({"image": found.source, **seen, "done": note})
     options.write_text(args.csv, _as_csv(predictions, batch.done))
     options.write_result(args.json, result)

@@ -43,8 +43,8 @@ positive = _checked(float, lambda x: 0 < x < math.inf, "no number greater than 0
 share = _checked(float, lambda x: 0 <= x < 1, "no share; 0.1 means a tenth, 0 none")
 image_shape = _checked(
     lambda text: tuple(map(int, text.lower().split("x"))),
-    lambda sizes: len(sizes) == 3 and min(sizes) > 0,
-    "no CxHxW, such as 3x32x32",
+    lambda sizes: len(sizes) in (1, 3) and min(sizes) > 0,
+    "no CxHxW, such as 3x32x32, nor the length of a row",
 )
 
 
@@ -150,7 +150,9 @@ OPTIMIZER = option("--optimizer NAME", str,
 LR = option("--lr X", positive,
     "the (highest) learning rate (default: as is usual for such images, and less where "
     "photographs are so few that the training has fewer than 300 steps)")  # fmt: skip
-SHAPE = option("--shape CxHxW", image_shape, "of one image, such as 3x32x32")
+SHAPE = option(
+    "--shape CxHxW", image_shape, "of one image, such as 3x32x32, or of a row of numbers, 3"
+)
 RUN_FOLDER = option("run DIR", run_folder, "the folder of the run, its --out")
 MOVED = (
     option("--data NAME", data_name, "where the same data lie now, if they were moved"),

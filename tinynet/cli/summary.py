@@ -11,8 +11,8 @@ examples:
 import argparse
 
 from tinynet.cli import rows
-from tinynet.cli.models import built, open_run
-from tinynet.cli.options import BadArgument, is_run
+from tinynet.cli.models import built
+from tinynet.cli.options import BadArgument
 
 HELP = "show the layers, shapes and sizes of a model"
 
@@ -28,19 +28,11 @@ OPTIONS = [
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from tinynet.data.files import as_path
     from tinynet.nn.summary import summary
 
-    if is_run(path := as_path(args.what)):
-        trained = open_run(path, args.model)
-        known = args.shape or trained.checkpoint.input_shape
-        if known is None:
-            raise BadArgument(f"{path} does not say the shape of an image; add it: --shape 1x28x28")
-        print(summary(trained.network, known))
-        return 0
     classes = {} if args.classes is None else {"num_classes": args.classes}
     try:
-        print(summary(*built(args.what, args.shape, **classes)))
+        print(summary(*built(args.what, args.shape, args.model, **classes)))
     except BadArgument as error:
         if not classes and "'num_classes'" in str(error):  # its class must be told
             raise BadArgument(f"{args.what}: add the number of classes: --classes 10") from error

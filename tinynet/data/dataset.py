@@ -160,7 +160,11 @@ def warn_of_empty(
     """
     there = set(np.unique(labels).tolist())
     missing = list(itertools.islice((k for k in range(count) if k not in there), 9))
-    if missing:
+    if count > 2 * len(there):
+        shown = [names[k] if names else str(k) for k in sorted(there)[:8]]
+        more = ", ..." * (len(there) > 8)
+        warn(f"{where}: only {', '.join(shown)}{more} of {count} classes have an example{cure}")
+    elif missing:
         listed = ", ".join(names[k] if names else str(k) for k in missing[:8])
         more = ", ..." * (len(missing) > 8)
         warn(f"{where}: no example of {listed}{more} among {count} classes{cure}")

@@ -161,7 +161,7 @@ CIFAR10 = KnownSet(
 )
 LAST_360 = replace(
     UCI_DIGITS, name="digits-last360",
-    title="UCI handwritten digits, the last 360 (other writers) for the test",
+    title="UCI handwritten digits, the last 360 (other writers) held out",
 )
 FASHION_MNIST = replace(
     MNIST, name="fashion-mnist", title="Fashion-MNIST, articles of clothing",

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tinynet.console import some, visible
-from tinynet.data.files import open_file, reason, warn
+from tinynet.data.files import open_file, read_content, reason, warn
 from tinynet.errors import DataError
 
 CHUNK = 1 << 20
@@ -55,13 +55,23 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
         return {name: read() for name, read in members.items()}
 
 
-def images_from_npz(path: str | Path) -> np.ndarray:
-    """The images or rows in an .npz file: the array x or images, or the only one that there is."""
+def inputs_from_file(path: str | Path) -> tuple[np.ndarray, str]:
+    """The array of an .npy file, or of an .npz the one called x or images, or the only one; and
+    what it is called, for messages.
+    """
+    if Path(path).suffix.lower() == ".npy":
+        return read_npy(read_content(Path(path), 1 << 40), str(path)), str(path)
     arrays = read_npz(path)
     names = [name for name in arrays if name.casefold() in ("x", "images")] or list(arrays)
     if len(names) != 1:
         raise DataError(f"{path}: holds {listed(arrays)}; expected one array of images, x")
-    return _checked_inputs(as_pixels(arrays[names[0]]), f"{path}: {names[0]}")
+    return arrays[names[0]], f"{path}: {names[0]}"
+
+
+def images_from_npz(path: str | Path) -> np.ndarray:
+    """The images in an .npz file, or rows of pixels."""
+    x, where = inputs_from_file(path)
+    return _checked_inputs(as_pixels(x), where)
 
 
 def arrays_from_npz(
@@ -304,8 +314,14 @@ def checked_numbers(y: np.ndarray, where: str) -> np.ndarray:
     return y.astype(np.float32)
 
 
-def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
-    """Labels (N,) as they stand in the file, as int64 or as text."""
+def checked_targets(
+    y: np.ndarray, where: str, at: Callable[[int], str] = "row {}".format
+) -> np.ndarray:
+    """Labels (N,) as they stand in the file, as int64 or as text; or whole numbers with more axes,
+    a label for each place. at: what a row is called.
+    """
+    if y.ndim > 2 and y.dtype.kind in "biu" and (y >= 0).all():
+        return y.astype(np.int64)
     if y.ndim == 2 and y.shape[1] == 1:  # Keras stores labels so
         y = y[:, 0]
     if y.ndim != 1 or y.dtype.kind not in "biufSU":
@@ -323,7 +339,7 @@ def checked_targets(y: np.ndarray, where: str) -> np.ndarray:
     if wrong.any():
         i = int(wrong.argmax())
         cure = NUMBERS if y.dtype.kind == "f" and np.isfinite(y[i]) else ""
-        raise DataError(f"{where}: label {y[i]} of row {i}, expected an integer, 0 or more{cure}")
+        raise DataError(f"{where}: label {y[i]} of {at(i)}, expected an integer, 0 or more{cure}")
     return y.astype(np.int64)
 
 
@@ -333,12 +349,14 @@ def _is_one_hot(y: np.ndarray) -> bool:
     return bool(is_grid and ((y != 0).sum(1) == 1).all() and (y.max(1) == 1).all())
 
 
-def check_labels(labels: np.ndarray, where: str) -> None:
-    """Raise DataError for the first label that is missing."""
+def check_labels(
+    labels: np.ndarray, where: str, at: Callable[[int], str] = "example {}".format
+) -> None:
+    """Raise DataError for the first label that is missing. at: what a row is called."""
     for row, label in enumerate(labels.ravel().tolist()):
         if label is None or str(label).strip() in MISSING:
             raise DataError(
-                f"{where}: the label of example {row} is missing, {label!r}: leave the example out"
+                f"{where}: the label of {at(row)} is missing, {label!r}: leave the example out"
             )
 
 
@@ -355,18 +373,22 @@ def check_different(names: Iterable[str], where: str | Path) -> None:
 
 
 def numbered(
-    labels: list[np.ndarray], places: Sequence[str], classes: tuple[str, ...] | None
+    labels: list[np.ndarray],
+    places: Sequence[str],
+    classes: tuple[str, ...] | None,
+    at: Callable[[int], str] = "example {}".format,
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
     """The labels of all splits as int64, checked against the classes, and the classes.
 
-    Where the labels are text and no classes are given, these are the texts, sorted.
+    Where the labels are text and no classes are given, these are the texts, sorted. at: what a row
+    is called.
     """
     text = [y.dtype.kind == "U" for y in labels]
     if any(text):
         if not all(text):
             raise DataError(f"{' and '.join(places)}: one is text, the other numbers")
         for y, where in zip(labels, places):
-            check_labels(y, where)
+            check_labels(y, where, at)
         names = np.unique(np.concatenate([np.unique(y) for y in labels]))
         if classes is None and (unknown := {*names.tolist()} - {*labels[0].tolist()}):
             raise DataError(

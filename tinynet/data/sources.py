@@ -33,7 +33,8 @@ from tinynet.data.table import read_table
 from tinynet.errors import DataError, unknown_name
 
 SPLITS = ("train", "test")
-OWN = ("folder", "npz", "csv", "idx")  # the forms of a user's own data, KIND:PATH
+OWN = {"folder": "PATH", "npz": "PATH", "csv": "FILE", "idx": "FOLDER"}
+"""The forms of a user's own data, KIND:PATH."""
 HELD_OUT = 0.2  # the part of every class that is the test split where there is none
 
 Pair = tuple[np.ndarray, np.ndarray]
@@ -209,11 +210,12 @@ def _load_own(
         with open_file(path) as stream:
             splits, classes = arrays_from_npz(stream, path, numbers)
     elif kind == "csv":
-        x, y = read_table(path)
+        x, y, lines = read_table(path)
         if numbers:
             y = checked_numbers(y, name)
         else:
-            (y,), classes = numbered([checked_targets(y, name)], [name], None)
+            at = [f"line {line}" for line in lines].__getitem__
+            (y,), classes = numbered([checked_targets(y, name, at)], [name], None, at)
         splits = {"all": (x, y)}
     else:
         splits = {split: find_idx(path, split)}
@@ -241,6 +243,8 @@ def _load_own(
 
 def _form_of(path: str) -> str | None:
     """In which form the data at a path seems to be; None if there is nothing known."""
+    if not path:  # which Path takes for the current folder
+        return None
     suffix = Path(path).suffix.casefold() if Path(path).is_file() else ""
     return "folder" if Path(path).is_dir() else {".npz": "npz", ".csv": "csv"}.get(suffix)
 
@@ -251,4 +255,4 @@ def not_a_set(name: str) -> ValueError:
         return ValueError(f"unknown data set {name!r}; to take what is there, say {kind}:{name}")
     kind, colon, _ = name.partition(":")
     what = f"{kind}:PATH" if colon else name
-    return unknown_name("data set", what, (*KNOWN, *(f"{kind}:PATH" for kind in OWN)))
+    return unknown_name("data set", what, (*KNOWN, *(f"{own}:{of}" for own, of in OWN.items())))

@@ -10,10 +10,12 @@ be packed with gzip.
 """
 
 import contextlib
+import csv
 import io
 import math
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,20 +26,15 @@ from tinynet.errors import DataError
 CURE = "of another table save arrays, np.savez('a.npz', x=x, y=y), and say npz:a.npz"
 
 
-def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """The images uint8 (N, 1, S, S) and the labels (N,), numbers or text, of a CSV file.
+def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """The images uint8 (N, 1, S, S) and the labels (N,), numbers or text, of a CSV file, and in
+    which line each is.
 
     labelled: whether there must be labels; else lines of pixels alone, without labels, will do.
-    Raises DataError that names what is not as expected.
+    Raises DataError that names what is not as expected, and its line.
     """
-    try:  # of other letters two labels might become the same
-        text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: byte {error.start} is no UTF-8: save the table as UTF-8"
-        ) from error
+    text, between = _opened(path)
     head = text.readline()
-    between = ";" if head.count(";") > head.count(",") else ","
     names = [name.strip().strip('"').casefold() for name in head.split(between)]
     numbers = [name.lstrip("-").isdecimal() for name in names]
     second = text.readline().split(between)[0].strip().strip('"')
@@ -85,9 +82,14 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
     side = math.isqrt(pixels.shape[1])
     if not pixels.size or side * side != pixels.shape[1]:
         raise DataError(f"{path}: {pixels.shape[1]} pixels in a row are no square image; {CURE}")
-    if pixels.min() < 0 or pixels.max() > 255:
-        wrong = pixels.min() if pixels.min() < 0 else pixels.max()
-        raise DataError(f"{path}: a pixel of {wrong}, expected 0 to 255")
+    lines = [k for k, line in enumerate(text.getvalue().splitlines(), 1) if line.strip()]
+    lines = lines[has_names:]  # of each row
+    wrong = (pixels < 0) | (pixels > 255)
+    if wrong.any():
+        row = int(wrong.any(1).argmax())
+        raise DataError(
+            f"{path}: line {lines[row]}: a pixel of {pixels[row][wrong[row]][0]}, expected 0 to 255"
+        )
     if not has_names and place == 0 and len(found) > 10 + len(rows) / 5:
         raise DataError(
             f"{path}: there is no line with names, so the first column is the label, but that has "
@@ -99,4 +101,56 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
         with contextlib.suppress(ValueError):
             labels = np.array(list(found)).astype(kind)
     images = pixels.astype(np.uint8).reshape(-1, 1, side, side)
-    return images, labels if place is None else labels[rows[:, place]]
+    return images, labels if place is None else labels[rows[:, place]], lines
+
+
+def read_rows(path: str | Path, columns: Sequence[str] = ()) -> np.ndarray:
+    """The numbers float64 (N, F) of a CSV file, with or without a line of names above.
+
+    columns: which, by name, in this order; without them all. Raises DataError that names the line
+    and the column of what is no finite number.
+    """
+    text, between = _opened(path)
+    reader = csv.reader(text, delimiter=between)
+    lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    names = [cell.strip() for cell in lines[0][1]] if lines else []
+    is_named = not all(map(is_finite, filter(None, names)))
+    places = list(range(len(names)))
+    if columns and is_named:
+        if missing := [column for column in columns if column not in names]:
+            raise DataError(f"{path}: there is no column {missing[0]!r:.60}, as in the training")
+        places = [names.index(column) for column in columns]
+    rows = []
+    for line, cells in lines[is_named:]:
+        if len(cells) != len(names):
+            raise DataError(f"{path}: line {line} has {len(cells)} columns, expected {len(names)}")
+        for place in places:
+            if not is_finite(cells[place]):
+                which = repr(names[place])[:60] if is_named else place + 1
+                raise DataError(
+                    f"{path}: line {line}, column {which}: {cells[place]!r:.60} is no number"
+                )
+        rows.append([float(cells[place]) for place in places])
+    if not rows:
+        raise DataError(f"{path}: there is no line with numbers in it")
+    return np.array(rows)
+
+
+def is_finite(text: str) -> bool:
+    """Whether a text is a finite number."""
+    with contextlib.suppress(ValueError):
+        return math.isfinite(float(text))
+    return False
+
+
+def _opened(path: str | Path) -> tuple[io.StringIO, str]:
+    """The text of a CSV file, and what stands between its columns."""
+    try:  # of other letters two labels might become the same
+        text = io.StringIO(read_content(Path(path), 1 << 40).decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: byte {error.start} is no UTF-8: save the table as UTF-8"
+        ) from error
+    head = text.readline()
+    text.seek(0)
+    return text, ";" if head.count(";") > head.count(",") else ","

@@ -4,9 +4,7 @@ fit(model, x, y, epochs=5)
 fit(model, (x, y), 5, validation_split=0.1)
 """
 
-import contextlib
 import functools
-import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +28,7 @@ from tinynet.data import (
 from tinynet.data.dataset import shared_images
 from tinynet.data.folder import SUFFIXES, grey_or_rgb
 from tinynet.data.npz import check_labels, listed, numbered
+from tinynet.data.table import is_finite
 from tinynet.errors import DataError, ShapeError
 from tinynet.nn.checks import badly_scaled, with_article
 from tinynet.nn.members import check_model
@@ -298,22 +297,28 @@ def as_inputs(name: str, data: Any, model: nn.Module | None = None) -> Any:
 
 def check_classes(classes: Sequence[str] | None, data: Any, of: str = "", cure: str = "") -> None:
     """Raise DataError for data whose classes have other names than those of the training; warn
-    where they have none, and labels are taken for places.
+    where one of both has none, and labels are taken for places.
     """
     theirs, names = getattr(source(data)[0], "classes", None), list(map(str, classes or ()))
-    if names and theirs is not None and list(map(str, theirs)) != names:
+    shown = list(map(str, theirs or ()))
+    if names and theirs is not None and shown != names:
         raise DataError(
             f"{of}the model knows the classes {listed(names)}; the data has {listed(theirs)}{cure}"
         )
     y = _targets(data)
-    are_places = y.dtype.kind in "iu" and y.shape[1:] != (len(names),)
-    if theirs is None and are_places and names != [str(k) for k in range(len(names))]:
-        shown = ", ".join(f"{k} is {name!r:.60}" for k, name in enumerate(names[:3]))
-        warnings.warn(
-            f"{of}the labels are integers, and the model's classes have names: each is taken for "
-            f"the place of a class, {shown}{', ...' * (len(names) > 3)}; give text for the names",
-            stacklevel=3,
-        )
+    are_places = y.dtype.kind in "iu" and y.shape[1:] != (len(names or shown),)
+    named = names or shown
+    if bool(names) == bool(shown) or not are_places or named == [str(k) for k in range(len(named))]:
+        return
+    told = "labels are integers, and the model's classes have names", "give text for the names"
+    if shown:
+        told = "data's classes have names, and the model's are numbers", "see that the order is one"
+    places = ", ".join(f"{k} is {name!r:.60}" for k, name in enumerate(named[:3]))
+    warnings.warn(
+        f"{of}the {told[0]}: each is taken for the place of a class, {places}"
+        f"{', ...' * (len(named) > 3)}; {told[1]}",
+        stacklevel=3,
+    )
 
 
 def learnt(model: Any) -> tuple[str, ...]:
@@ -336,7 +341,7 @@ def check_goes_on(model: Any, train: Any) -> None:
             "places",
             stacklevel=3,
         )
-    else:
+    elif own:
         check_classes(own, train, "fit: ", "; to learn others, train model.network")
 
 
@@ -440,18 +445,12 @@ def as_targets(name: str, value: Any, loss: Any = None) -> np.ndarray:
         if kind in OF_CLASSES and y.ndim == 1 and (y == np.floor(y)).all():
             y = y.astype(np.int64)
     compares = y.dtype.kind in "USO" and loss is not None and kind not in OF_CLASSES
-    if compares and (are_numbers(kind or BINARY[0]) or all(map(_is_number, y.astype(str).flat))):
+    if compares and (are_numbers(kind or BINARY[0]) or all(map(is_finite, y.astype(str).flat))):
         raise DataError(
             f"{name} is text, such as {str(y.flat[0])!r:.60}, and {kind or 'a loss of your own'} "
             "compares numbers: give y.astype(float); for classes pass loss='cross_entropy'"
         )
     return y
-
-
-def _is_number(text: str) -> bool:
-    with contextlib.suppress(ValueError):
-        return math.isfinite(float(text))
-    return False
 
 
 def _is_labelled(example: Any) -> bool:

@@ -139,7 +139,7 @@ class BestModel(_Best):
         mode: str | None = None,
     ) -> None:
         super().__init__(USUAL if monitor is None else monitor, mode, restore)
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else Path(path).absolute()  # the current folder may change
         self.follows = monitor is None and mode is None
 
     def on_train_begin(self, run: Run | None = None) -> None:
@@ -168,6 +168,10 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_train_begin(self, run: Run) -> None:
+        if not run.resumed:  # else this may be refused yet
+            self.on_resume(run)
+
+    def on_resume(self, run: Run) -> None:
         for note in run.notes:
             say(note)
 

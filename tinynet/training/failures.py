@@ -18,6 +18,7 @@ from tinynet.nn import Module
 from tinynet.nn.modes import evaluating
 from tinynet.optim import Optimizer
 from tinynet.training.batches import dtype_of
+from tinynet.training.files import shown
 
 
 class DivergenceError(FloatingPointError):
@@ -42,7 +43,7 @@ class DivergenceError(FloatingPointError):
         return type(self), (*self.args, self.epoch, self.step, self.anomaly), vars(self)
 
     def __str__(self) -> str:
-        kept = "" if self.kept is None else f"\nThe last good checkpoint is {self.kept}."
+        kept = "" if self.kept is None else f"\nThe last good checkpoint is {shown(self.kept)}."
         return super().__str__() + kept
 
 

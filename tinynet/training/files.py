@@ -59,11 +59,18 @@ def atomic_write(path: str | os.PathLike[str], durable: bool = True) -> Iterator
             sync_folder(target.parent)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise type(error)(error.errno, f"cannot write {target}: {reason}") from error
+        raise type(error)(error.errno, f"cannot write {shown(target)}: {reason}") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()  # still there only if something went wrong
         _writing.discard(part)
+
+
+def shown(path: str | os.PathLike[str]) -> Path:
+    """A path for messages: from the current folder on, where it lies in it."""
+    with contextlib.suppress(ValueError, OSError):
+        return Path(path).relative_to(Path.cwd())
+    return Path(path)
 
 
 def remove_stale(folder: str | os.PathLike[str]) -> list[Path]:

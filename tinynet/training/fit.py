@@ -47,6 +47,7 @@ from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, as_kept, built_as, load_fitting, read
 from tinynet.training.distributed import ranks_of
 from tinynet.training.failures import DivergenceError, check_weights, naming_divergence
+from tinynet.training.files import shown
 from tinynet.training.folder import BEST, LAST, RunFolder, check_free, chosen_in, left_in, locked
 from tinynet.training.history import History, Record
 from tinynet.training.loop import EpochSoFar, evaluate, parameters_of, train_epoch
@@ -119,7 +120,8 @@ def fit(
     `losses.LOSSES`. metrics: functions of (output, target) by name, or a list of names, such as
     ["accuracy", "top_5", "f1", "mae"]; {} for none; by default the accuracy, where the
     targets are class labels. clip_grad_norm: the largest norm of the gradient. seed: fixes the
-    order of the examples, augmentation and dropout; without it they follow `tinynet.manual_seed`.
+    order of the examples, augmentation and dropout, for it is given to `tinynet.manual_seed`, which
+    the numbers that you draw after `fit` follow too; without it all follow your own.
 
     callbacks: see `Callback`. early_stopping: an EarlyStopping, or its patience in epochs; the
     weights of the best epoch are put back at the end. checkpoint: a file that always holds the best
@@ -162,6 +164,7 @@ def fit(
         as_path(path) if path and isinstance(path, (str, os.PathLike)) else path
         for path in (out, checkpoint, init_from, resume)
     )
+    out = out.absolute() if isinstance(out, Path) else out  # the current folder may change
     train = as_examples(train, targets, model, loss=loss)
     whole = source(train)[0]
     check_goes_on(model, train)
@@ -205,7 +208,7 @@ def fit(
         raise ValueError("fit: keep_every and save_every say what is kept in a folder: pass out=")
     with (
         contextlib.nullcontext() if ranks is comm else ranks,  # whoever gives Ranks ends them
-        locked(out) if out is not None and ranks.first else contextlib.nullcontext(),
+        locked(shown(out)) if out is not None and ranks.first else contextlib.nullcontext(),
         anomaly.detect_anomaly() if detect_anomaly else contextlib.nullcontext(),
     ):
         start = ranks.from_first(lambda: _prepare(out, resume, overwrite))
@@ -339,11 +342,11 @@ def _prepare(
         if resume:
             raise ValueError("fit: resume=True goes on with the run in a folder: pass out=")
         return None
-    last = Path(out) / LAST
+    last = shown(out) / LAST
     if resume and last.exists():
         return read(last)
     if not overwrite:
-        check_free(out)
+        check_free(shown(out))
     return None
 
 

@@ -123,7 +123,7 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
     finally:
         _held.set(before)
         if own[0] == os.getpid():  # and not a fork of it
-            _unlock(file, Path(folder) / LOCK)
+            _unlock(file, own[1] / LOCK)
             with contextlib.suppress(OSError):  # where something is in it
                 for path in made:
                     path.rmdir()

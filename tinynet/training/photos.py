@@ -9,7 +9,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ import numpy as np
 
 from tinynet.data.files import as_path, open_file
 from tinynet.data.folder import SUFFIXES, decoded, fitted, grey_or_rgb, kind_of, no_images
-from tinynet.data.npz import as_pixels, images_from_npz
-from tinynet.data.table import read_table
+from tinynet.data.npz import as_pixels, images_from_npz, inputs_from_file
+from tinynet.data.table import read_rows, read_table
 from tinynet.errors import DataError
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
@@ -31,6 +31,7 @@ from tinynet.vision.transforms.base import Transform
 CHANNELS = {1: "L", 3: "RGB"}
 OF_ARRAYS: dict[str, Callable[[Path], np.ndarray]] = {
     ".npz": images_from_npz,
+    ".npy": lambda path: inputs_from_file(path)[0],
     ".csv": lambda path: read_table(path, labelled=False)[0],
 }
 """What reads files of many images."""
@@ -69,7 +70,8 @@ class Batch:
 def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     """One image, or several in a list or an array, as a batch; the axes of an array change nothing.
 
-    images: a path, of a folder for all images in it, of an .npz or .csv for its rows; a PIL image;
+    images: a path, of a folder for all images in it, of an .npz, .npy or .csv for its rows; a PIL
+    image;
     an array or tensor, one image (H, W), (H, W, C), (C, H, W) or a batch of them; or a list of
     such. broken: gets the errors of files, which then are left out; without it those in a folder
     are left out with a warning. Raises DataError that names what is no image.
@@ -79,7 +81,8 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
         white = 255 if array.dtype == np.uint8 else 1
         ready = white - array if look.invert else array
         if _are_alike(ready, look):
-            names = [f"image {i}" for i in range(len(ready))]
+            kind = "image" if len(look.shape) == 3 else "row"
+            names = [f"{kind} {i}" for i in range(len(ready))]
             return Batch(ready, names, [EXCHANGED if look.invert else AS_THEY_ARE] * len(ready))
         images = array
     if len(look.shape) != 3 or look.shape[0] not in CHANNELS:
@@ -110,6 +113,31 @@ def prepare(images: Any, look: Look, broken: list[str] | None = None) -> Batch:
     if len({x.dtype for x in found}) > 1:  # bytes beside floats that keep all their digits
         found = [x.astype(np.float32) / 255 if x.dtype == np.uint8 else x for x in found]
     return Batch(np.stack(found), names, done)
+
+
+def is_of_arrays(file: Any) -> bool:
+    """Whether a path is that of a file of arrays, or of a table."""
+    return as_path(file).suffix.lower() in OF_ARRAYS
+
+
+def rows_in(files: Sequence[Any], columns: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """The rows of numbers in .npz, .npy and .csv files, and the name of each row.
+
+    columns: those of the training, by their names in a .csv. Raises DataError for files of other
+    kinds, and where one has other rows than the first.
+    """
+    found: list[np.ndarray] = []
+    for file in map(as_path, files):
+        if not is_of_arrays(file):
+            raise DataError(f"{file}: the model takes rows of numbers, in .csv, .npz or .npy")
+        is_table = file.suffix.lower() == ".csv"
+        rows = read_rows(file, columns) if is_table else inputs_from_file(file)[0]
+        if not rows.ndim or rows.shape[1:] != (found or [rows])[0].shape[1:]:
+            told = f" as in {files[0]}" * bool(found)
+            raise DataError(f"{file}: an array of shape {rows.shape}, expected rows{told}")
+        found.append(rows)
+    names = [f"{file} row {i}" for file, rows in zip(files, found) for i in range(len(rows))]
+    return np.concatenate(found), names
 
 
 def _of_form(images: Any, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -168,7 +196,7 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """The name (of a file) and the image, one by one."""
     if isinstance(images, (str, os.PathLike)):
         path = as_path(images)
-        if path.is_file() and path.suffix.lower() in OF_ARRAYS:
+        if path.is_file() and is_of_arrays(path):
             try:
                 rows = OF_ARRAYS[path.suffix.lower()](path)
             except (DataError, OSError) as error:  # as of any file that cannot be read
@@ -176,7 +204,10 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
                 return
             if rows.ndim == 2 and rows.shape[1] == math.prod(shape):
                 rows = rows.reshape(-1, *shape)
-            for row, image in enumerate(_array_of(rows, shape)):
+            each: Any = _array_of(rows, shape)
+            if path.suffix.lower() == ".npy":  # as the array itself
+                each = [image for _, image in _each(rows, shape)]
+            for row, image in enumerate(each):
                 yield f"{path} row {row}", image
             return
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -186,6 +217,8 @@ def _each(images: Any, shape: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     elif vision_images.is_pil(images):
         yield "", images
     elif (array := _array_of(images, shape)) is not None:
+        if not array.size:
+            raise DataError(f"{_told(images)} is empty")
         if array.ndim == 2 and array.shape[1] == math.prod(shape) != shape[2]:
             raise DataError(
                 f"an array of shape {array.shape} may be {len(array)} images in rows, which are "

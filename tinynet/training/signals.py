@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from tinynet.training.files import shown
+
 NAMES: dict[int, str] = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 STOPPING = b"\nstopping once this step, or validation, is saved; once more stops at once\n"
@@ -30,7 +32,7 @@ class Interrupted(KeyboardInterrupt):
     def __str__(self) -> str:
         if self.saved is None:
             return f"stopped at once by {NAMES[self.signal]}"
-        return f"stopped by {NAMES[self.signal]} after {self.place}; saved in {self.saved}"
+        return f"stopped by {NAMES[self.signal]} after {self.place}; saved in {shown(self.saved)}"
 
 
 class StopSignals:

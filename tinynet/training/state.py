@@ -34,6 +34,7 @@ from tinynet.random import default_rng
 from tinynet.training.checkpoint import Checkpoint, save
 from tinynet.training.environment import environment
 from tinynet.training.failures import check_weights, naming_divergence
+from tinynet.training.files import shown
 from tinynet.training.history import from_columns, to_columns
 from tinynet.training.loop import EpochSoFar
 from tinynet.training.run import Callback, Run
@@ -236,7 +237,9 @@ def save_run(path: str | os.PathLike[str], run: Run, chosen_by: str | None = Non
         if run.ranks.first:
             save(run.model, path, run=capture(run), chosen_by=chosen_by, **run.about)
     except OSError as error:
-        kept = "" if run.saved is None else f"; the checkpoint before it is whole: {run.saved}"
+        kept = (
+            "" if run.saved is None else f"; the checkpoint before it is whole: {shown(run.saved)}"
+        )
         raise type(error)(error.errno, f"{error.strerror}{kept}") from error
     run.saved = Path(path)
 

@@ -17,7 +17,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +26,7 @@ import numpy as np
 from tinynet.autograd import wrap
 from tinynet.data import ArrayDataset, Compose
 from tinynet.data import load as load_data
+from tinynet.data.dataset import warn_of_twins
 from tinynet.data.files import as_path
 from tinynet.data.folder import FITS, list_images
 from tinynet.data.sources import HELD_OUT, SPLITS, folder_options, parts_of
@@ -59,7 +60,15 @@ from tinynet.training.losses import (
     probabilities_of,
     with_settings,
 )
-from tinynet.training.photos import AS_IN_TRAINING, AS_THEY_ARE, Batch, Look, prepare
+from tinynet.training.photos import (
+    AS_IN_TRAINING,
+    AS_THEY_ARE,
+    Batch,
+    Look,
+    is_of_arrays,
+    prepare,
+    rows_in,
+)
 from tinynet.training.preparation import made
 from tinynet.training.report.findings import MISTAKES, Findings, named
 from tinynet.training.safetensors import Place
@@ -182,11 +191,18 @@ class Trained(Module):
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
         stored, shape = self.checkpoint, self.checkpoint.input_shape
-        are_paths = isinstance(images, list) and isinstance((*images, 0)[0], (str, os.PathLike))
-        if len(shape or ()) != 3 and is_array(images) and not are_paths:
-            rows = as_numbers("predict: the data", images, self, stored.columns or ())
-            images = rows[None] if rows.shape == shape else rows
-            shape = shape or images.shape[1:]
+        files = images if isinstance(images, list) else [images]
+        are_paths = bool(files) and all(isinstance(file, (str, os.PathLike)) for file in files)
+        names: list[str] | None = None
+        columns = stored.columns or ()
+        if len(shape or ()) != 3:
+            if are_paths and (shape or is_of_arrays(files[0])):
+                images, names = rows_in(files, columns)
+                are_paths, columns = False, ()
+            if is_array(images) and not are_paths:
+                rows = as_numbers("predict: the data", images, self, columns)
+                images = rows[None] if rows.shape == shape else rows
+                shape = shape or images.shape[1:]
         if shape is None:
             raise CheckpointError(
                 f"{stored.path} does not say which shape of image the model takes; the folder of "
@@ -196,7 +212,8 @@ class Trained(Module):
         steps = made(stored.steps or ()) if fit is None else None
         resized, fit = bool(stored.fit or stored.steps), fit or stored.fit or FITS[0]
         look = Look(shape, stored.box, fit, as_is, invert, steps, resized)
-        return prepare(images, look, broken)
+        made_so = prepare(images, look, broken)
+        return made_so if names is None else replace(made_so, names=names)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
@@ -208,10 +225,11 @@ class Trained(Module):
     def predict(self, images: Any, **options: Any) -> list[Prediction]:
         """What the model sees in each image.
 
-        images: a path, of a folder for all images in it; a PIL image; an array, one image or a
-        batch; or a list of such. options: fit="crop", "pad" or "stretch", how an image of another
-        aspect ratio is resized (by default as the training images were); as_is=True, to leave
-        photos of strokes as they are; invert=True, to exchange dark and light.
+        images: a path, of a folder for all images in it, of an .npz, .npy or .csv for its rows; a
+        PIL image; an array, one image or a batch; or a list of such. options: fit="crop", "pad" or
+        "stretch", how an image of another aspect ratio is resized (by default as the training
+        images were); as_is=True, to leave photos of strokes as they are; invert=True, to exchange
+        dark and light.
         """
         return self.predictions(self.batch(images, **options))
 
@@ -290,6 +308,7 @@ class Trained(Module):
         if is_own and not is_same:
             warn_of_change(name)
         if is_own or is_same:
+            warn_of_twins(name, *parts)
             as_asked = options in ("", then)
             return parts[SPLITS.index(split)] if as_asked else load(name, split)
         held_out = 0.0 if known else HELD_OUT

@@ -13,7 +13,7 @@ from tinynet.nn import Module
 from tinynet.nn.states import snapshot
 from tinynet.training.checkpoint import Checkpoint, read
 from tinynet.training.environment import environment
-from tinynet.training.files import atomic_write
+from tinynet.training.files import atomic_write, shown
 from tinynet.training.folder import LAST, REPORT, chosen_in, is_foreign
 from tinynet.training.history import History, Record, from_columns
 from tinynet.training.loop import evaluate
@@ -126,6 +126,7 @@ def commands(folder: Path, about: Mapping[str, Any], phase: int = 0) -> list[str
     >>> commands(Path("runs/a"), {"settings": settings})[:1]
     ['tinynet train --data digits --lr 0.1 --augment none']
     """
+    folder = shown(folder)
     where = shlex.quote(str(folder))
     use = f"tinynet predict {where} IMAGE.png"
     settings = about.get("settings")
