@@ -8,8 +8,8 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 2993,
-    "data": 2473,
+    "cli": 3032,
+    "data": 2557,
     "derivatives": 1164,
     "functions": 2217,
     "gradcheck": 6242,
@@ -21,7 +21,7 @@ MOST = {
     "ops": 3605,
     "optim": 2459,
     "teaching": 3977,
-    "training": 7715,
+    "training": 7787,
     "utils": 885,
     "vision": 1886,
     "its own files": 5420,
