@@ -81,7 +81,7 @@ class Variable:
     hooks: Hooks
     number: ClassVar[int] = 0  # where a node has the moment of its call
     keeps: ClassVar[bool] = True
-    """Whether a leaf has calls kept for gradients of gradients; a result has if its own is."""
+    """Whether calls with a leaf are kept for gradients of gradients, as with a node's output."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
@@ -100,12 +100,12 @@ class Node:
     vjps: what makes the gradient of each, () once the backward pass has consumed them.
     view: the output shares memory with an input. number: the moment of the call. retained: the
     tensor that asked for `retain_grad()`. call: (body, arguments, settings, output), for gradients
-    of gradients; None unless kept, () once the backward pass has freed it.
+    of gradients; None unless it keeps that, () once the backward pass has freed it.
     """
 
     __slots__ = (
-        "__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view", "vjps",
-        "without",
+        "__weakref__", "call", "edges", "hooks", "keeps", "name", "number", "retained", "view",
+        "vjps", "without",
     )  # fmt: skip
 
     call: tuple[Any, ...] | None
@@ -119,7 +119,7 @@ class Node:
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
-        self.call = None
+        self.keeps, self.call = False, None
 
 
 Edge: TypeAlias = tuple[Node | Variable, tuple[int, ...], np.dtype[Any]]
@@ -223,11 +223,11 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 x = arrays[place] = value.array
                 if value.requires_grad:
                     places.append(place)
-                    node = value.node
-                    edges.append((node or value, x.shape, x.dtype))
-                    keeps |= value.keeps if node is None else node.call is not None
-                    if node is not None and changes.last > node.number:
-                        changes.check_not_stale(x, node, name)
+                    target = value.node or value
+                    edges.append((target, x.shape, x.dtype))
+                    keeps = keeps or target.keeps
+                    if target is not value and changes.last > target.number:
+                        changes.check_not_stale(x, target, name)
             elif hasattr(value, "dtype"):
                 arrays[place] = constant(value, records)
         call = kept(args, settings) if keeps and edges and records else None
@@ -244,16 +244,15 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         node = None
         if edges and records:
             vjps = result[1:]
-            if y is arrays[0]:
+            if same := y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
-                node = Node(name, vjps, edges, True)
-            else:
-                node = Node(name, vjps, edges, view and np.may_share_memory(y, arrays[0]))
+            shares = same or (view and np.may_share_memory(y, arrays[0]))
+            node = Node(name, vjps, edges, shares)
             if not len(edges) == len(vjps) > places[-1] or not all(vjps):
                 node.vjps, node.without = chosen(name, args, vjps, places)
             if call is not None:
                 y = np.asarray(y)
-                node.call = (body, *call, y)
+                node.keeps, node.call = True, (body, *call, y)
         output = wrap(y, node)
         if node is not None and node.view:
             output.origin = args[0], None
@@ -299,7 +298,8 @@ def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> 
     Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
     as it was. What a node keeps is dropped as it is consumed, unless `retain_graph`.
     """
-    accumulate([(x, wrap(dx)) for x, dx in pass_back([(root, dy)], retain_graph).items()])
+    found = pass_back([(root, dy)], retain_graph)
+    accumulate(zip(found, map(wrap, found.values())))
 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0
