@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeAlias, overload
 
 import numpy as np
+from numpy import ndarray
 
 from tinynet import changes
 from tinynet.accumulation import Gradients, accumulate, hooked, owned, sum_to_shape
@@ -57,7 +58,7 @@ class _ThreadState(threading.local):
 
 state = _ThreadState()
 
-Hooks: TypeAlias = dict[int, Callable[[np.ndarray], np.ndarray | None]]
+Hooks: TypeAlias = dict[int, Callable[[ndarray], ndarray | None]]
 NO_HOOKS: Hooks = {}
 """Called with a gradient; what one returns, unless None, takes its place."""
 
@@ -74,7 +75,7 @@ class Variable:
         "requires_grad": "Whether operations on it are recorded.",
     }
 
-    array: np.ndarray
+    array: ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
@@ -143,7 +144,7 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
     y: Tensor = object.__new__(_tensor_class)
-    y.array = data if type(data) is np.ndarray else np.asarray(data)
+    y.array = data if type(data) is ndarray else np.asarray(data)
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
@@ -223,7 +224,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 x = arrays[place] = value.array
                 if value.requires_grad:
                     places.append(place)
-                    target = value.node or value
+                    target: Any = value.node or value
                     edges.append((target, x.shape, x.dtype))
                     keeps = keeps or target.keeps
                     if target is not value and changes.last > target.number:
@@ -246,8 +247,7 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
             vjps = result[1:]
             if same := y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
-            shares = same or (view and np.may_share_memory(y, arrays[0]))
-            node = Node(name, vjps, edges, shares)
+            node = Node(name, vjps, edges, same or (view and np.may_share_memory(y, arrays[0])))
             if not len(edges) == len(vjps) > places[-1] or not all(vjps):
                 node.vjps, node.without = chosen(name, args, vjps, places)
             if call is not None:
@@ -292,7 +292,7 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     return [*map(OneOf, [function] * count, range(count))]
 
 
-def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
+def run_backward(root: Variable, dy: ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
     Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
@@ -304,7 +304,7 @@ def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0
 def pass_back(
-    roots: Sequence[tuple[Variable, np.ndarray]],
+    roots: Sequence[tuple[Variable, ndarray]],
     retain_graph: bool,
     wanted: Collection[Node | Variable] = (),
     passed: Mapping[Node, Iterable[Use]] | None = None,
@@ -356,7 +356,7 @@ def visit(
             dx = several[vjp.place]  # type: ignore[index]
         else:
             dx = vjp(dy)
-        if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
+        if type(dx) is not ndarray or dx.shape != shape or dx.dtype is not dtype:
             dx = np.asarray(sum_to_shape(dx, shape, node.name, vjp), dtype)
         if target in known:
             gradients.add(target, dx)

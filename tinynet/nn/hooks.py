@@ -116,8 +116,7 @@ def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Calla
         if changed is not None:
             args, kwargs = changed
     watched = Watched(module, args) if _all("backward", module) else None
-    args = args if watched is None else watched.args
-    return args, kwargs, functools.partial(after, watched)
+    return args if watched is None else watched.args, kwargs, functools.partial(after, watched)
 
 
 def after(watched: "Watched | None", module: Any, args: Args, kwargs: Kwargs, y: Any) -> Any:
