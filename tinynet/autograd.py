@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeAlias, overload
 
 import numpy as np
+from numpy import ndarray
 
 from tinynet import changes
 from tinynet.accumulation import Gradients, accumulate, hooked, owned, sum_to_shape
@@ -57,7 +58,7 @@ class _ThreadState(threading.local):
 
 state = _ThreadState()
 
-Hooks: TypeAlias = dict[int, Callable[[np.ndarray], np.ndarray | None]]
+Hooks: TypeAlias = dict[int, Callable[[ndarray], ndarray | None]]
 NO_HOOKS: Hooks = {}
 """Called with a gradient; what one returns, unless None, takes its place."""
 
@@ -74,14 +75,14 @@ class Variable:
         "requires_grad": "Whether operations on it are recorded.",
     }
 
-    array: np.ndarray
+    array: ndarray
     grad: Tensor | None
     node: Node | None
     requires_grad: bool
     hooks: Hooks
     number: ClassVar[int] = 0  # where a node has the moment of its call
     keeps: ClassVar[bool] = True
-    """Whether a leaf has calls kept for gradients of gradients; a result has if its own is."""
+    """Whether calls with a leaf are kept for gradients of gradients, as with a node's output."""
 
     def __new__(cls, *args: Any, **settings: Any) -> Any:
         """`Variable(x)`, as older PyTorch scripts write it, is `Tensor(x)`."""
@@ -100,12 +101,12 @@ class Node:
     vjps: what makes the gradient of each, () once the backward pass has consumed them.
     view: the output shares memory with an input. number: the moment of the call. retained: the
     tensor that asked for `retain_grad()`. call: (body, arguments, settings, output), for gradients
-    of gradients; None unless kept, () once the backward pass has freed it.
+    of gradients; None unless it keeps that, () once the backward pass has freed it.
     """
 
     __slots__ = (
-        "__weakref__", "call", "edges", "hooks", "name", "number", "retained", "view", "vjps",
-        "without",
+        "__weakref__", "call", "edges", "hooks", "keeps", "name", "number", "retained", "view",
+        "vjps", "without",
     )  # fmt: skip
 
     call: tuple[Any, ...] | None
@@ -119,7 +120,7 @@ class Node:
         self.view = view
         self.retained: weakref.ref[Variable] | None = None
         self.hooks = NO_HOOKS
-        self.call = None
+        self.keeps, self.call = False, None
 
 
 Edge: TypeAlias = tuple[Node | Variable, tuple[int, ...], np.dtype[Any]]
@@ -143,7 +144,7 @@ def set_tensor_class(tensor_class: type[Variable]) -> None:
 def wrap(data: Array, node: Node | None = None) -> Tensor:
     """A tensor around `data`, without any check or copy."""
     y: Tensor = object.__new__(_tensor_class)
-    y.array = data if type(data) is np.ndarray else np.asarray(data)
+    y.array = data if type(data) is ndarray else np.asarray(data)
     y.grad = None
     y.node = node
     y.requires_grad = node is not None
@@ -223,11 +224,11 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
                 x = arrays[place] = value.array
                 if value.requires_grad:
                     places.append(place)
-                    node = value.node
-                    edges.append((node or value, x.shape, x.dtype))
-                    keeps |= value.keeps if node is None else node.call is not None
-                    if node is not None and changes.last > node.number:
-                        changes.check_not_stale(x, node, name)
+                    target: Any = value.node or value
+                    edges.append((target, x.shape, x.dtype))
+                    keeps = keeps or target.keeps
+                    if target is not value and changes.last > target.number:
+                        changes.check_not_stale(x, target, name)
             elif hasattr(value, "dtype"):
                 arrays[place] = constant(value, records)
         call = kept(args, settings) if keeps and edges and records else None
@@ -244,16 +245,14 @@ def _operation(body: Callable[..., Any], view: bool) -> Callable[..., Tensor]:
         node = None
         if edges and records:
             vjps = result[1:]
-            if y is arrays[0]:
+            if same := y is arrays[0]:
                 y = y.view()  # so that the two tensors can be told apart
-                node = Node(name, vjps, edges, True)
-            else:
-                node = Node(name, vjps, edges, view and np.may_share_memory(y, arrays[0]))
+            node = Node(name, vjps, edges, same or (view and np.may_share_memory(y, arrays[0])))
             if not len(edges) == len(vjps) > places[-1] or not all(vjps):
                 node.vjps, node.without = chosen(name, args, vjps, places)
             if call is not None:
                 y = np.asarray(y)
-                node.call = (body, *call, y)
+                node.keeps, node.call = True, (body, *call, y)
         output = wrap(y, node)
         if node is not None and node.view:
             output.origin = args[0], None
@@ -293,18 +292,19 @@ def together(function: Callable[[Array], tuple[Array, ...]], count: int = 2) -> 
     return [*map(OneOf, [function] * count, range(count))]
 
 
-def run_backward(root: Variable, dy: np.ndarray, retain_graph: bool = False) -> None:
+def run_backward(root: Variable, dy: ndarray, retain_graph: bool = False) -> None:
     """Send `dy`, the gradient of the loss with respect to `root`, back to the leaves.
 
     Adds to the `.grad` of every leaf, in place, and does so at the very end: an error leaves each
     as it was. What a node keeps is dropped as it is consumed, unless `retain_graph`.
     """
-    accumulate([(x, wrap(dx)) for x, dx in pass_back([(root, dy)], retain_graph).items()])
+    found = pass_back([(root, dy)], retain_graph)
+    accumulate(zip(found, map(wrap, found.values())))
 
 
 @np.errstate(under="ignore")  # what is too small for its dtype is 0
 def pass_back(
-    roots: Sequence[tuple[Variable, np.ndarray]],
+    roots: Sequence[tuple[Variable, ndarray]],
     retain_graph: bool,
     wanted: Collection[Node | Variable] = (),
     passed: Mapping[Node, Iterable[Use]] | None = None,
@@ -356,7 +356,7 @@ def visit(
             dx = several[vjp.place]  # type: ignore[index]
         else:
             dx = vjp(dy)
-        if type(dx) is not np.ndarray or dx.shape != shape or dx.dtype is not dtype:
+        if type(dx) is not ndarray or dx.shape != shape or dx.dtype is not dtype:
             dx = np.asarray(sum_to_shape(dx, shape, node.name, vjp), dtype)
         if target in known:
             gradients.add(target, dx)

@@ -109,17 +109,17 @@ def _all(kind: str, module: Any) -> list[Callable[..., Any]]:
     return [hook for own, hook in (*for_all.values(), *module._hook_record.values()) if own == kind]
 
 
-def before(module: Any, args: Args, kwargs: Kwargs) -> "tuple[Args, Kwargs, Watched | None]":
-    """The arguments of `forward`, as the module's pre-hooks leave them; who watches the call."""
+def before(module: Any, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs, Callable[..., Any]]:
+    """The arguments of `forward`, as the module's pre-hooks leave them; what to call after it."""
     for hook in _all("forward_pre", module):
         changed = hook(module, args, kwargs)
         if changed is not None:
             args, kwargs = changed
     watched = Watched(module, args) if _all("backward", module) else None
-    return args if watched is None else watched.args, kwargs, watched
+    return args if watched is None else watched.args, kwargs, functools.partial(after, watched)
 
 
-def after(module: Any, args: Args, kwargs: Kwargs, y: Any, watched: "Watched | None") -> Any:
+def after(watched: "Watched | None", module: Any, args: Args, kwargs: Kwargs, y: Any) -> Any:
     """What the module gives, as its forward hooks leave it; its backward hooks will be called."""
     for hook in _all("forward", module):
         changed = hook(module, args, kwargs, y)

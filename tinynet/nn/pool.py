@@ -56,7 +56,7 @@ class MaxPool2d(Module):
         windows = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
         if getattr(x, "array", x).ndim == 4 and not self.return_indices:
             y = ops.max_pool2d(x, *windows, relu)
-            if relu and y.node is not None and y.node.call is None:
+            if relu and y.node is not None and not y.node.keeps:
                 y.node.name = "relu_max_pool2d"  # which did the work of both
             return y
         return F.max_pool2d(F.relu(x) if relu else x, *windows, self.return_indices)
@@ -89,8 +89,8 @@ def _left_to_the_pool(relu: Module, x: Tensor) -> Tensor:
     """A call of the ReLU that computes nothing, unless it is kept how each result was computed."""
     if not isinstance(x, Tensor):
         return relu(x)  # type: ignore[no-any-return]
-    node, shape = x.node, x.array.shape
-    if x.requires_grad and (x.keeps if node is None else node.call is not None):
+    shape = x.array.shape
+    if x.requires_grad and (x.node or x).keeps:
         return relu(x)  # type: ignore[no-any-return]
     if here.calls is not None:
         here.calls.append((relu, shape, shape))

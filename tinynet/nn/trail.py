@@ -61,9 +61,9 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     """
     if kwargs and "input" in kwargs and not args and type(module).__module__.startswith("tinynet."):
         args = (kwargs.pop("input"),)  # PyTorch's name of what our layers call x
-    hooked = bool(module._hook_record or for_all)  # now: a hook may take itself off
-    if hooked:
-        args, kwargs, watched = hooks.before(module, args, kwargs)
+    after = None
+    if module._hook_record or for_all:  # asked once: a hook may take itself off
+        args, kwargs, after = hooks.before(module, args, kwargs)
     calls = here.calls
     outermost = calls is None
     if calls is None:
@@ -79,8 +79,8 @@ def call(module: Module, *args: Any, **kwargs: Any) -> Any:
     finally:
         if outermost:
             here.calls = None
-    if hooked:
-        y = hooks.after(module, args, kwargs, y, watched)
+    if after is not None:
+        y = after(module, args, kwargs, y)
     try:
         calls.append((module, args[0].array.shape, y.array.shape))
     except (AttributeError, IndexError):  # no tensors
