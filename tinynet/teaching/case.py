@@ -34,6 +34,8 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
 """Operations that make probabilities of scores."""
+WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
+"""Operations with weights, and the place of these among the arguments."""
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
@@ -157,6 +159,8 @@ class Case:
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
+        self.entering = self._entering()
+        self.prepares = bool(self.entering) and not any(map(badly_scaled, self.entering))
         self.usable = [(usable_input(self, x), target) for x, target in self.batches]
         self.redraws = self._redraws()
         self.run_trial()
@@ -243,6 +247,20 @@ class Case:
             if (shown.shape[1:], shown.dtype) == (target.shape[1:], target.dtype):  # type: ignore[union-attr]
                 return shown
         return target
+
+    def _entering(self) -> list[np.ndarray]:
+        """What the first layers with weights get, of inputs as they are.
+
+        A model may divide them, or take some as numbers of categories.
+        """
+        x, seen, found = self.batches[0][0], Trial(), []
+        with preserving(self.model), grad_mode.enable_grad(), np.errstate(all="ignore"):
+            with contextlib.suppress(Exception), autograd.observe(seen.note):
+                self.model(Tensor(x.astype(self.dtype) if x.dtype.kind == "f" else x))
+            for call in seen.of(*WEIGHTED):
+                if not any(before.op in WEIGHTED for before in [*seen.back(call.args[0])]):
+                    found.append(call.args[0].array)
+        return found
 
     def _redraws(self) -> bool:
         """Whether a sampler of the user's draws some examples more often than others."""
@@ -339,6 +357,15 @@ class Case:
             self.loss(y, wanted).backward()
             return np.zeros_like(output) if y.grad is None else y.grad.array
         return None
+
+    def pull(self, output: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+        """How much the loss makes of the outputs at the place of each target; None if unknown."""
+        slope = self.slopes(output, target)
+        if slope is None:
+            return None
+        sizes, n = np.abs(slope), slope.ndim
+        shares = [sizes, *(sizes.max(a) for a in {1, n - 1} if 0 < a < n)]
+        return next((s.reshape(target.shape) for s in shares if s.size == target.size), None)
 
     def asking_part(self) -> Callable[..., Tensor] | None:
         """What in the loss asks for the targets, where it is a sum that has other terms too.
@@ -528,7 +555,7 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
         return x
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
-    if badly_scaled(case.x):
+    if badly_scaled(case.x) and not case.prepares:
         values = case.x[np.isfinite(case.x)]
         x = (x - values.mean(dtype=np.float64)) / (values.std(dtype=np.float64) or 1)
     return x.astype(case.dtype)

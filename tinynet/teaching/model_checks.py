@@ -18,6 +18,7 @@ from tinynet.teaching.case import (
     BINARY,
     REGRESSION,
     TAKES_SCORES,
+    WEIGHTED,
     Case,
     Trial,
     first_of,
@@ -45,8 +46,6 @@ LARGE_OUTPUT = 100.0
 """Of a new model for a regression, whose outputs are around 1."""
 MEANS = (BINARY[0], *REGRESSION)
 """Losses that compare numbers with their targets as they are."""
-WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
-"""Operations with weights, and the place of these among the arguments."""
 
 
 def check_weights(case: Case) -> Iterator[Finding]:
@@ -197,7 +196,7 @@ def check_examples(case: Case) -> Iterator[Finding]:
         return
     if any(_over_the_batch(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
-    if case.matches and output.shape == (N, N):
+    if (case.matches or case.own_loss) and output.shape == (N, N):
         return  # a score for each pair of examples
     other = np.concatenate([x[-1:], x[1:]])
     asleep, problem = Trial(), ""
@@ -462,7 +461,7 @@ def _too_high(case: Case, call: Call, loss: float) -> Iterator[Finding]:
     high_at = case.blank * (1 + max(1, 1.5 / guessing)) if call.op == "cross_entropy" and C else 0.0
     if call.op in REGRESSION and np.abs(y).max() > LARGE_OUTPUT:
         high_at = 100 * case.blank
-    if loss > high_at > 0:
+    if loss > high_at > 0 and not case.distances:
         low, high = y.min(), y.max()
         if not np.isfinite(case.limits()).any():  # else the weights are not the reason
             yield finding("first-loss-too-high", blank=case.blank, low=low, high=high, **values)
