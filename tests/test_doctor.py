@@ -222,7 +222,7 @@ BROKEN = [
      "2 tensors in it are not of this model: (3, 3), (3,)",
      "model.parameters() alone", net, batch,
      lambda m: {"optimizer": optim.SGD([*m.parameters(), *nn.Linear(3, 3).parameters()], lr=0.1)}),
-    ("forgotten-zero-grad", "plus that of the second", "optimizer.zero_grad()", net, batch,
+    ("forgotten-zero-grad", "adds its gradient to what the first one left", "optimizer.zero_grad()", net, batch,
      forgetting("zero_grad")),
     ("step-changes-nothing", "was not called in", "optimizer.step()", net, batch,
      forgetting("step")),

@@ -121,7 +121,7 @@ class Case:
     example. added_up: how many batches a step adds up the gradients of; sums: whether it does not
     take their mean. feeds_other: whether the step gives the model other batches than it got, such
     as two views of each example. own_loss: whether the step has another loss than the one given, or
-    gives the model other inputs.
+    gives the model other inputs; wasted: whether it makes a loss of the targets too, in vain.
     """
 
     model: nn.Module
@@ -140,6 +140,7 @@ class Case:
     sums: bool = False
     feeds_other: bool = False
     own_loss: bool = False
+    wasted: bool = False
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())

@@ -192,9 +192,9 @@ error step-changes-nothing: optimizer.step() was not called in {runs} training s
 error step-changes-nothing|loss-is-maximized|step-overwrites-parameters (by hand): a whole training
   step {told}
   => subtract a little of the gradient from the parameters themselves: p.data -= lr * p.grad
-error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
-  first step ({size:.3g}) plus that of the second ({new:.3g})
-  => call {owner}.zero_grad() before each loss.backward()
+error forgotten-zero-grad: the second of two steps adds its gradient to what the first one left
+  (norms {size:.3g} and then {both:.3g}): with that cleared it leads elsewhere
+  => call {owner}.zero_grad() before each loss.backward(), of each optimizer that steps
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each

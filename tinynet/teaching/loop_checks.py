@@ -13,7 +13,7 @@ from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
-from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
+from tinynet.teaching.case import BATCH_NORMS, LOSSES, TAKES_SCORES, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -105,13 +105,15 @@ def find_own_loss(case: Case) -> None:
         return
     with contextlib.suppress(Exception):
         told = _other_call(case, x, target)
-        if not told and _asks_for_none(case, x, target):
+        none = not told and _asks_for_none(case, x, target)
+        if none:
             told = "asks for no targets, and has another loss than the one given (loss=)"
         if told:
             case.notes.append(f"the step {told}: neither is looked at, nor what is learned")
             case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
             case.trial = Trial()
             case.run_trial()
+            case.wasted = none and _asks_in_vain(case, x, target)
 
 
 def _other_call(case: Case, x: np.ndarray, target: np.ndarray) -> str:
@@ -146,6 +148,16 @@ def _asks_for_none(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
     if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
         return False
     return not (varied and _goes_along(case, x, target, 0.7))
+
+
+def _asks_in_vain(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
+    """Whether the step makes a loss of the targets, and takes gradients away before it steps."""
+    trial = Trial()
+    with trying(case), np.errstate(all="ignore"), autograd.observe(trial.note):
+        case.step(*tensors(x, target))  # type: ignore[misc]
+    losses = [call for call in trial.of(*LOSSES) if call.output.requires_grad]
+    asks = any(np.array_equal(getattr(c.args[1], "array", None), target) for c in losses)
+    return asks and _watch(case, (x, target)).wiped
 
 
 def _goes_along(case: Case, x: np.ndarray, target: np.ndarray, least: float) -> bool:
@@ -285,7 +297,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     several = case.added_up > 1
     fed = {name for name, part in _parts(case.wanted, first) if part.any()}
     unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
-    if seen.wiped and size and (several or unfed or first @ fresh < 0.5 * size * usual):
+    turned = case.wasted or first @ fresh < 0.5 * size * usual
+    if seen.wiped and size and (several or unfed or turned):
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
@@ -300,12 +313,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         elif seen.left:
             where = "loss.backward() comes after it, so that each step uses an old gradient"
         return finding("step-without-gradient", usual=usual, where=where)
-    rest = second - seen.fresh[1]
-    pairs = zip(_parts(case.wanted, rest - first), _parts(case.wanted, rest))
-    held = [np.abs(d).max() < 0.01 * np.abs(r).max() for (_, d), (_, r) in pairs if r.size]
-    if len(seen.at_step) == 2 and any(held):
-        values = {"both": _norm(second), "new": _norm(seen.fresh[1])}
-        return finding("forgotten-zero-grad", size=size, owner=owner, **values)
+    if len(seen.at_step) <= 2 and _adds_to_the_rest(case):
+        return finding("forgotten-zero-grad", size=size, both=_norm(second), owner=owner)
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     same = _norm(first - factor * fresh) < 0.1 * size
@@ -329,6 +338,20 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         if kept > 0.99
         else None
     )
+
+
+def _adds_to_the_rest(case: Case) -> bool:
+    """Whether a second step is another one if the gradients that the first left are cleared."""
+    every = {**case.parameters, **{f"{id(p)}": p for o in case.others for p in params_of(o)}}
+    ends = []
+    for clears in (False, True, False):  # the same twice, unless the step goes by what is out of reach
+        with trying(case), np.errstate(all="ignore"):
+            case.step(*tensors(*case.usable[0]))  # type: ignore[misc]
+            for p in every.values() if clears else ():
+                p.grad = None
+            case.step(*tensors(*case.usable[0]))  # type: ignore[misc]
+            ends.append(_flat(every))
+    return _same(ends[0], ends[2]) and not _same(*ends[:2])
 
 
 def _momentum_by_hand(seen: _Seen) -> float:

@@ -25,6 +25,8 @@ STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
 CRAWLS = 0.2
 """A step of one's own that covers less, where the plain loop covers much more, does not learn."""
+BURST = 100.0
+"""A loss that is at times so many times the first has learned nothing by where it began."""
 SLOW = 0.05
 """A recipe crawls that lowers the loss by less than this share of what Adam at 0.001 does."""
 HARDLY = 0.25
@@ -195,7 +197,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     """What of the recipe is wrong: what makes it better to change."""
     own, steps, decay = way.own, case.steps, _largest(case, "weight_decay")
     steady = 0.9 if decay > USUAL_DECAY else STEADY
-    if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
+    burst = own is not None and own.highest > BURST * abs(own.first)
+    if own is None or not (burst or own.diverged or way.share(own) < steady or not way.learned):
         return
     again = functools.partial(train, case, step=case.step)
     if case.sums:
@@ -234,8 +237,9 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
                 told = {"setting": setting, "given": given, "usual": usual, "own": own}
                 yield finding(f"{row} (setting)", steps=steps, other=other, **told)
                 return
-    if own.diverged or (slower is not None and way.share(own) < 0.5):
-        yield _too_high(case, own, way, slower)
+    calmer = tenth if burst and tenth.last < 0.5 * own.last else None
+    if own.diverged or calmer or (slower is not None and way.share(own) < 0.5):
+        yield _too_high(case, own, way, slower or calmer)
         return
     crawls = way.share(own) < SLOW * way.share(way.usual) or not way.learned
     found = list(_too_low(case, own, way)) if crawls else []
