@@ -7,6 +7,7 @@ mistake does not hide the next. What the model or the loss refuses is told in it
 """
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -160,8 +161,6 @@ class Case:
         ends = [v.total_steps - v.last_epoch for v in self.reached if isinstance(v, OneCycleLR)]
         self.steps = min([self.steps, *ends])
         self.trial = Trial()
-        self.entering = self._entering()
-        self.prepares = bool(self.entering) and not any(map(badly_scaled, self.entering))
         self.usable = [(usable_input(self, x), target) for x, target in self.batches]
         self.redraws = self._redraws()
         self.run_trial()
@@ -249,19 +248,24 @@ class Case:
                 return shown
         return target
 
-    def _entering(self) -> list[np.ndarray]:
+    @functools.cached_property
+    def entering(self) -> list[np.ndarray]:
         """What the first layers with weights get, of inputs as they are.
 
         A model may divide them, or take some as numbers of categories.
         """
-        x, seen, found = self.batches[0][0], Trial(), []
+        seen = Trial()
         with preserving(self.model), grad_mode.enable_grad(), np.errstate(all="ignore"):
             with contextlib.suppress(Exception), autograd.observe(seen.note):
-                self.model(Tensor(x.astype(self.dtype) if x.dtype.kind == "f" else x))
-            for call in seen.of(*WEIGHTED):
-                if not any(before.op in WEIGHTED for before in [*seen.back(call.args[0])]):
-                    found.append(call.args[0].array)
-        return found
+                for x, _ in self.batches:
+                    self.model(Tensor(x.astype(self.dtype) if x.dtype.kind == "f" else x))
+        calls = [(call, seen.back(call.args[0])) for call in seen.of(*WEIGHTED)]
+        return [c.args[0].array for c, way in calls if not any(b.op in WEIGHTED for b in way)]
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the model itself scales inputs that are not."""
+        return bool(self.entering) and not any(map(badly_scaled, self.entering))
 
     def _redraws(self) -> bool:
         """Whether a sampler of the user's draws some examples more often than others."""
