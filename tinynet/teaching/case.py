@@ -255,10 +255,15 @@ class Case:
         A model may divide them, or take some as numbers of categories.
         """
         seen = Trial()
-        with preserving(self.model), grad_mode.enable_grad(), np.errstate(all="ignore"):
-            with contextlib.suppress(Exception), autograd.observe(seen.note):
-                for x, _ in self.batches:
-                    self.model(Tensor(x.astype(self.dtype) if x.dtype.kind == "f" else x))
+        with (
+            preserving(self.model),
+            grad_mode.enable_grad(),
+            np.errstate(all="ignore"),
+            contextlib.suppress(Exception),
+            autograd.observe(seen.note),
+        ):
+            for x, _ in self.batches:
+                self.model(Tensor(x.astype(self.dtype) if x.dtype.kind == "f" else x))
         calls = [(call, seen.back(call.args[0])) for call in seen.of(*WEIGHTED)]
         return [c.args[0].array for c, way in calls if not any(b.op in WEIGHTED for b in way)]
 

@@ -59,11 +59,6 @@ def check_scale(case: Case) -> Iterator[Finding]:
         twice = ". Were they divided by 255 twice?" if std <= SMALL else ""
         values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
         yield finding("inputs-not-scaled", WARNING if twice else ERROR, **values)
-    elif x.ndim == 2 and x.shape[1] >= 3:
-        means, spread = x.mean(0), float(np.median(x.std(0)))
-        alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
-        if alone and spread < 0.5 * means.std():
-            yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
 
 
 def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
@@ -134,13 +129,11 @@ def check_variety(case: Case) -> Iterator[Finding]:
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
+    """Labels in the place of the inputs; what the loss says to all of them."""
     x, target, trial, whole = case.x, case.target, case.trial, case.whole
-    if target is None or whole is None:
+    if target is None or whole is None or target.dtype.kind not in "iufb":
         return
-    if target.dtype.kind not in "iufb":
-        yield finding("labels-are-text", target=target)
-    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1 and trial.output is None:
+    if x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1 and trial.output is None:
         yield finding("inputs-and-targets-swapped", x=x, target=target)
     elif case.classifies and trial.output is not None and not (trial.several or trial.error):
         ends = case.batches[0][1].copy()  # type: ignore[union-attr]

@@ -332,19 +332,14 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         return finding("evaluation-mode", ERROR, names="the model, when optimizer.step() runs")
-    kept = _momentum_by_hand(seen) if case.optimizer is None else 0.0
-    return (
-        finding("momentum-too-high", momentum=kept, steps=steps_moved(kept))
-        if kept > 0.99
-        else None
-    )
+    return None
 
 
 def _adds_to_the_rest(case: Case) -> bool:
     """Whether a second step is another one if the gradients that the first left are cleared."""
     every = {**case.parameters, **{f"{id(p)}": p for o in case.others for p in params_of(o)}}
     ends = []
-    for clears in (False, True, False):  # the same twice, unless the step goes by what is out of reach
+    for clears in (False, True, False):  # twice the same, unless it goes by what is out of reach
         with trying(case), np.errstate(all="ignore"):
             case.step(*tensors(*case.usable[0]))  # type: ignore[misc]
             for p in every.values() if clears else ():
@@ -354,17 +349,6 @@ def _adds_to_the_rest(case: Case) -> bool:
     return _same(ends[0], ends[2]) and not _same(*ends[:2])
 
 
-def _momentum_by_hand(seen: _Seen) -> float:
-    """The share of the first change that is in the second; 0 where they are not gradients alone."""
-    first, second = seen.fresh[:2]
-    again, rate = seen.again, (seen.change @ first) / max(first @ first, 1e-300)
-    if again is None or _norm(seen.change - rate * first) > 0.01 * _norm(seen.change):
-        return 0.0
-    rest = again - rate * second
-    kept = float(rest @ seen.change / max(seen.change @ seen.change, 1e-300))
-    return kept if _norm(rest - kept * seen.change) < 0.05 * _norm(again) else 0.0
-
-
 def steps_moved(momentum: float) -> str:
     """How many steps a gradient goes on to move the weights."""
     return f"{1 / (1 - momentum):.0f}" if momentum < 0.9999 else "endlessly many"
@@ -372,8 +356,6 @@ def steps_moved(momentum: float) -> str:
 
 def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
-    weights = _flat(case.wanted)
-    before, after = _norm(weights), _norm(weights + seen.change)
     moved = {name for name, part in _parts(case.wanted, seen.change) if part.any()}
     fresh = _parts(case.wanted, seen.fresh[0])
     still = [name for name, part in fresh if part.any() and name not in moved]
@@ -386,9 +368,6 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
         )
     elif known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):
         name, told = "loss-is-maximized", "added the gradient to the parameters"
-    elif after < 0.5 * before:
-        name = "step-overwrites-parameters"
-        told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
     else:
         missed = still and not seen.others
         return finding("step-misses-parameters", names=listed(still)) if missed else None

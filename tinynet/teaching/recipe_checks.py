@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import nn
 from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
@@ -74,13 +73,6 @@ def _recipe(case: Case) -> Iterator[Finding]:
         cure = cure if initial else "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam"
         yield finding("learning-rate-zero", idle=idle, groups=len(groups), cure=cure)
         return
-    if own is not None and own.most < 0.01 * initial:
-        settings = {"lr": initial}
-        held = train(case, f"at lr={initial:g}", held=True, settings=settings, step=case.step)
-        if held.last < LEARNED * min(held.first, own.last):
-            told = {"own": own, "other": held, "initial": initial, "most": own.most}
-            yield finding("learning-rate-too-low (schedule)", steps=case.steps, **told)
-            return
     if not ready or case.steps < ENOUGH:
         if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
@@ -317,12 +309,8 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if vanished:
         yield from vanished
         return
-    dropouts = [m for m in case.model.modules() if isinstance(m, nn.Dropout) and m.training]
-    calm = train(case, "with no dropout", adam=1e-2, prepare=lambda: [m.eval() for m in dropouts])
     values: dict[str, Any] = {"steps": case.steps, "run": way.best}
-    if dropouts and calm.last < LEARNED * calm.first:
-        yield finding("dropout-too-strong (together)", calm=calm, **values)
-    elif not relation.structured(relation.rows(case)):
+    if not relation.structured(relation.rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
         cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
