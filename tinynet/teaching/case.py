@@ -329,29 +329,6 @@ class Case:
         return math.nan
 
     @property
-    def is_endless(self) -> bool:
-        """Whether the loss falls below 0 in proportion to the outputs, which may grow.
-
-        Not a loss that the targets do not change, or of probabilities: others bound it.
-        """
-        target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
-        if output is None or output.ndim < 2 or target is None or not self.asks:
-            return False
-        if self.trial.of(*TAKES_SCORES) or np.isfinite(self.limits()).any():
-            return False
-        ways = [rng.standard_normal(output.shape), np.ones(output.shape)]
-        for place in range(min(output.shape[1], 8)):
-            ways.append(np.zeros(output.shape))
-            ways[-1][:, place] = 1
-        for way in (sign * way for way in ways for sign in (1, -1)):
-            near, far, farther = (
-                self.asked((by * way).astype(output.dtype), target) for by in (1e2, 1e3, 1e4)
-            )
-            if -math.inf < farther < 5 * far < 25 * near < 0:
-                return True
-        return False
-
-    @property
     def blank(self) -> float:
         """The loss of outputs that are all 0, which guess: with all its sums and factors."""
         output, target = self.trial.output, self.usable[0][1]
@@ -371,11 +348,7 @@ class Case:
     def pull(self, output: np.ndarray, target: np.ndarray) -> np.ndarray | None:
         """How much the loss makes of the outputs at the place of each target; None if unknown."""
         slope = self.slopes(output, target)
-        if slope is None:
-            return None
-        sizes, n = np.abs(slope), slope.ndim
-        shares = [sizes, *(sizes.max(a) for a in {1, n - 1} if 0 < a < n)]
-        return next((s.reshape(target.shape) for s in shares if s.size == target.size), None)
+        return None if slope is None else by_target(slope, target)
 
     def asking_part(self) -> Callable[..., Tensor] | None:
         """What in the loss asks for the targets, where it is a sum that has other terms too.
@@ -531,6 +504,13 @@ def padding(target: np.ndarray | None) -> int | None:
         ):
             return int(numbers[counts.argmax()])
     return None
+
+
+def by_target(slope: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+    """The largest number for each target; None where it is not known which are for which."""
+    sizes = np.abs(slope)
+    shares = [sizes, *(sizes.max(a) for a in {1, slope.ndim - 1} if 0 < a < slope.ndim)]
+    return next((s.reshape(target.shape) for s in shares if s.size == target.size), None)
 
 
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:

@@ -378,27 +378,19 @@ def _ignored(case: Case) -> Finding | None:
     """A step that does the same whatever its batch is."""
     x, target = case.usable[0]
     half = len(x) // 2
-    others: list[tuple[str, np.ndarray, np.ndarray | None]] = [
-        ("all inputs of the batch are replaced by the first", np.repeat(x[:1], len(x), 0), target),
-        (
-            "the second half of the inputs is replaced by the first",
-            np.concatenate([x[:half], x[: len(x) - half]]),
-            target,
-        ),
-        (
-            "the first half of the inputs is replaced by the second",
-            np.concatenate([x[-half:], x[half:]]),
-            target,
-        ),
-    ]
+    parts = {
+        "all": slice(None),
+        "the first half": slice(half),
+        "the second half": slice(half, None),
+    }
+    others = []
+    for part, places in parts.items():
+        given = x.copy()
+        given[places] = x[-1:] if part == "the first half" else x[:1]
+        others.append((f"{part} of the inputs of the batch are replaced by one", given, target))
     if target is not None and _has_targets(case, target):
-        others.append(
-            (
-                "all targets of the batch are replaced by the first",
-                x,
-                np.repeat(target[:1], len(x), 0),
-            )
-        )
+        alike = np.repeat(target[:1], len(x), 0)
+        others.append(("all targets of the batch are replaced by the first", x, alike))
     usual, gradient = _after(case, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
         return None

@@ -21,6 +21,7 @@ from tinynet.teaching.case import (
     WEIGHTED,
     Case,
     Trial,
+    by_target,
     first_of,
     flattened,
     padding,
@@ -466,8 +467,6 @@ def _of_others(case: Case) -> Iterator[Finding]:
     slope = case.slopes(y, target)  # if it draws, then the same each time
     if slope is None:
         return
-    shapes = {a: y.shape[:a] + y.shape[a + 1 :] for a in (1, y.ndim - 1)}
-    axis = next((a for a in shapes if target.shape == shapes[a] != (len(y),)), None)
     others = np.flatnonzero(target != target.flat[0])
     missed, tried = [], 0
     for k in rng.choice(others, min(12, len(others)), replace=False):
@@ -475,7 +474,8 @@ def _of_others(case: Case) -> Iterator[Finding]:
         changed.flat[k] = target.flat[0]
         after, place = case.slopes(y, changed), np.unravel_index(k, target.shape)
         moved = np.abs((slope if after is None else after) - slope)
-        heat = moved.reshape(len(moved), -1).sum(1) if axis is None else moved.sum(axis)
+        heat = by_target(moved, target)
+        heat = moved.reshape(len(moved), -1).sum(1) if heat is None else heat
         tried += bool(heat.any())
         if heat[place[: heat.ndim]] < 0.5 * heat.max():
             missed.append((place, np.unravel_index(heat.argmax(), heat.shape)))

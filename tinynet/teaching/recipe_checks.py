@@ -99,13 +99,11 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
     opposed &= way.learned and not case.distances
     known = case.classes != 1 if case.labels is not None else case.is_odd
-    too_high, endless = (
-        "first-loss-too-high" in case.found,
-        way.best.last < -100 * max(abs(way.first), 1.0),
-    )
+    too_high = "first-loss-too-high" in case.found
+    far = train(case, adam=1.0) if way.best.last < 0 else way.best
     if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif not (opposed and known) and (endless or (way.best.last < 0 and case.is_endless)):
+    elif not (opposed and known) and min(far.last, way.best.last) < -100 * max(abs(way.first), 1):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05 and not too_high:
