@@ -379,15 +379,15 @@ def _ignored(case: Case) -> Finding | None:
     x, target = case.usable[0]
     half = len(x) // 2
     parts = {
-        "all": slice(None),
-        "the first half": slice(half),
-        "the second half": slice(half, None),
+        "all inputs of the batch": slice(0, None),
+        "the first half of the inputs": slice(half),
+        "the second half of the inputs": slice(half, None),
     }
     others = []
     for part, places in parts.items():
         given = x.copy()
-        given[places] = x[-1:] if part == "the first half" else x[:1]
-        others.append((f"{part} of the inputs of the batch are replaced by one", given, target))
+        given[places] = x[-1] if part.startswith("the first") else x[0]
+        others.append((f"{part} are replaced by one of the others", given, target))
     if target is not None and _has_targets(case, target):
         alike = np.repeat(target[:1], len(x), 0)
         others.append(("all targets of the batch are replaced by the first", x, alike))
