@@ -39,7 +39,7 @@ half is usual at most: in VGG, whose last units all see nearly the same, 0.47 wa
 models here (`tests.long.doctor`)."""
 
 REASONS = {
-    "labels-are-text", "inputs-and-targets-swapped", "batch-norm-with-batch-of-1",
+    "inputs-and-targets-swapped", "batch-norm-with-batch-of-1",
     "weights-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
@@ -490,24 +490,21 @@ def _left_out(case: Case) -> Iterator[Finding]:
     output, target = case.trial.output, case.usable[0][1]
     if target is None or output is None or case.trial.several:
         return
-    pixels = target.shape == (len(output), *output.shape[2:])
-    if (case.labels is None and not case.classes) or not (pixels or target.size == len(output)):
+    if case.labels is None and not case.classes:
         return
-    still, turned = np.ones((2, *(target.shape if pixels else (len(output),))), bool)
+    still, turned = np.ones((2, *target.shape), bool)
     for sign in (1, -1):  # where a margin is kept, the opposite answers do not keep it
         for flags, way in ((still, 1), (turned, -1)):
-            slope = case.slopes(sign * output.array[::way], target[::way])
-            if slope is None:  # the loss refuses it, such as probabilities below 0
+            pull = case.pull(sign * output.array[::way], target[::way])
+            if pull is None:  # the loss refuses it, such as probabilities below 0
                 return
-            flags &= ~slope.reshape(len(slope), -1, *flags.shape[1:]).any(axis=1)
+            flags &= pull == 0
     if np.array_equal(still, turned) and not np.array_equal(still, still[::-1]):
         yield finding("examples-left-out", count=still.sum(), N=len(still), first=still.argmax())
         return
     padded = padding(target)
     if padded is not None:
         still[target == padded] = False
-    still = still.ravel()
-    target = target.ravel()
     some = target[(target != case.ignored) & ((target >= 0) | (case.classes is None))]
     left = [c for c in np.unique(some) if still[target == c].all()]
     if left and not still.all():

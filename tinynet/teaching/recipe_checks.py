@@ -100,7 +100,7 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed &= way.learned and not case.distances
     known = case.classes != 1 if case.labels is not None else case.is_odd
     too_high = "first-loss-too-high" in case.found
-    far = train(case, adam=1.0) if way.best.last < 0 else way.best
+    far = train(case, adam=100.0) if way.best.last < 0 else way.best
     if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
     elif not (opposed and known) and min(far.last, way.best.last) < -100 * max(abs(way.first), 1):
@@ -311,7 +311,7 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if not relation.structured(relation.rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
-        cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
+        cure = "look for inputs that all look alike, layers that let nothing pass, much dropout"
         cure, told = (NEW_WEIGHTS, f"; {renewed}") if renewed else (cure, "")
         yield finding("does-not-learn", N=len(case.usable), renewed=told, cure=cure, **values)
 
