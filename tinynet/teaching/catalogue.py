@@ -228,8 +228,10 @@ error loss-is-maximized|weight-decay-too-large|eps-too-large|learning-rate-falls
   with {setting}={given:g} the loss goes {own} in {steps} steps; {other}
   => use the usual {setting}={usual:g}, or next to it
 warning learning-rate-too-low: in {steps} steps the loss goes {own}; {other}
-  => use a larger learning rate: {rate}; does a schedule keep it low, or a long warm-up? Is there a
-  small factor in the loss or the outputs?
+  => use a larger learning rate: {rate}; is there a small factor in the loss or the outputs?
+warning learning-rate-too-low (schedule): in {steps} steps the schedule lets the learning rate get
+  to {most:.2g}, of the {initial:g} that was set, and the loss goes {own}; {other}
+  => let the warm-up end sooner: LambdaLR(optimizer, lambda k: min(1, (k + 1) / 500))
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}{own.rates}; {other}
   => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
 warning targets-exchangeable: the loss of the same outputs stays {loss:.4g} when the targets are

@@ -73,6 +73,13 @@ def _recipe(case: Case) -> Iterator[Finding]:
         cure = cure if initial else "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam"
         yield finding("learning-rate-zero", idle=idle, groups=len(groups), cure=cure)
         return
+    if own is not None and own.most < 0.01 * initial:
+        settings = {"lr": initial}
+        held = train(case, f"at lr={initial:g}", held=True, settings=settings, step=case.step)
+        if held.last < LEARNED * min(held.first, own.last):
+            told = {"own": own, "other": held, "initial": initial, "most": own.most}
+            yield finding("learning-rate-too-low (schedule)", steps=case.steps, **told)
+            return
     if not ready or case.steps < ENOUGH:
         if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
@@ -100,10 +107,11 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed &= way.learned and not case.distances
     known = case.classes != 1 if case.labels is not None else case.is_odd
     too_high = "first-loss-too-high" in case.found
-    far = train(case, adam=100.0) if way.best.last < 0 else way.best
+    fast = (1.0, 100.0) if way.best.last < 0 else ()  # with no end to it, it falls in proportion
+    lowest = min([way.best.last, *(train(case, adam=lr).last for lr in fast)])
     if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif not (opposed and known) and min(far.last, way.best.last) < -100 * max(abs(way.first), 1):
+    elif not (opposed and known) and lowest < -20 * max(abs(way.first), 1.0):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05 and not too_high:
