@@ -239,6 +239,7 @@ BROKEN = [
 TABLED = {
     "labels-sorted": "labels_sorted",
     "targets-sorted": "sorted_targets_of_a_regression",
+    "labels-are-text": "labels_that_are_text",
     "loss-beyond-its-part":
         "a_penalty_larger_than_the_loss entropy_that_counts_for_more_than_the_labels "
         "a_kl_part_that_outweighs_its_images",
@@ -284,7 +285,7 @@ TABLED = {
         "a_rate_that_adagrad_lets_fall_at_once a_tenth_less_each_batch "
         "rate_divided_by_ten_each_step",
     "examples-left-out": "loss_of_the_first_eight_examples",
-    "loss-fails": "a_label_too_large_late_in_a_list_of_pairs labels_that_are_text",
+    "loss-fails": "a_label_too_large_late_in_a_list_of_pairs",
     "gradients-thrown-away":
         "zero_grad_at_the_head_of_every_micro_batch zero_grad_between_two_losses "
         "the_loss_of_the_labels_is_thrown_away",

@@ -28,6 +28,8 @@ warning column-constant: of {columns} columns, {told} has the same value in all 
   => look at how it was read, or leave it out: np.delete(x, {left}, 1)
 warning inputs-duplicated: only {groups} of the {N} examples differ from each other
   => check how the batch is drawn: does an index not move on, is data there several times?
+error labels-are-text: targets of type {target.dtype}, such as {target.flat[0]}; numbers are wanted
+  => number the classes: classes, target = np.unique(target, return_inverse=True)
 error inputs-and-targets-swapped: the inputs have shape {x.shape}, the targets {target.shape}
   => give the batch as (inputs, targets)
 error labels-sorted|targets-sorted: from one batch to the next the {what} differ {ratio:.0f} times

@@ -129,11 +129,13 @@ def check_variety(case: Case) -> Iterator[Finding]:
 
 
 def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels in the place of the inputs; what the loss says to all of them."""
+    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
     x, target, trial, whole = case.x, case.target, case.trial, case.whole
-    if target is None or whole is None or target.dtype.kind not in "iufb":
+    if target is None or whole is None:
         return
-    if x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1 and trial.output is None:
+    if target.dtype.kind not in "iufb":
+        yield finding("labels-are-text", target=target)
+    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1 and trial.output is None:
         yield finding("inputs-and-targets-swapped", x=x, target=target)
     elif case.classifies and trial.output is not None and not (trial.several or trial.error):
         ends = case.batches[0][1].copy()  # type: ignore[union-attr]

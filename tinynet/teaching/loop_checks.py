@@ -156,7 +156,7 @@ def _asks_in_vain(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
     with trying(case), np.errstate(all="ignore"), autograd.observe(trial.note):
         case.step(*tensors(x, target))  # type: ignore[misc]
     losses = [call for call in trial.of(*LOSSES) if call.output.requires_grad]
-    asks = any(np.array_equal(getattr(c.args[1], "array", None), target) for c in losses)
+    asks = any(np.array_equal(getattr(c.args[1], "array", ()), target) for c in losses)
     return asks and _watch(case, (x, target)).wiped
 
 
@@ -337,7 +337,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
 
 def _adds_to_the_rest(case: Case) -> bool:
     """Whether a second step is another one if the gradients that the first left are cleared."""
-    every = {**case.parameters, **{f"{id(p)}": p for o in case.others for p in params_of(o)}}
+    every: dict[str, Any] = dict(case.parameters)
+    every.update((f"{id(p)}", p) for other in case.others for p in params_of(other))
     ends = []
     for clears in (False, True, False):  # twice the same, unless it goes by what is out of reach
         with trying(case), np.errstate(all="ignore"):

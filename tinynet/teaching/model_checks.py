@@ -39,8 +39,8 @@ half is usual at most: in VGG, whose last units all see nearly the same, 0.47 wa
 models here (`tests.long.doctor`)."""
 
 REASONS = {
-    "inputs-and-targets-swapped", "batch-norm-with-batch-of-1",
-    "weights-not-finite",
+    "labels-are-text", "inputs-and-targets-swapped", "batch-norm-with-batch-of-1",
+    "weights-not-finite", "targets-not-finite",
 }  # fmt: skip
 """Why a forward pass or a loss fails, where it is known."""
 LARGE_OUTPUT = 100.0
