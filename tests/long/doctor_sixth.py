@@ -1284,3 +1284,116 @@ def the_result_of_relu_is_left_aside() -> Setup:
         return m[1](x)
 
     return on_rows(Of(parts, forward))
+
+
+def tabled(parts: Any, forward: Callable[..., Any], last: float = 1.0) -> Setup:
+    """Numbers of one of 20 categories beside three measurements."""
+    rng = np.random.default_rng(0)
+    kinds, x = rng.integers(0, 20, 256), rng.standard_normal((256, 3))
+    y = (rng.standard_normal(20)[kinds] + x[:, 0])[:, None].astype(np.float32)
+    x[:, 2] = last * (x[:, 2] + 3 * (last > 1))
+    return table(np.column_stack([kinds, x]), y, Of(parts, forward), F.mse_loss)
+
+
+def embedded(**more: Any) -> Setup:
+    parts = nn.ModuleList([nn.Embedding(20, 4), mlp(7, 24, 1)])
+    return tabled(
+        parts, lambda m, x: m[1](tinynet.cat([m[0](x[:, 0].long()), x[:, 1:]], 1)), **more
+    )
+
+
+@healthy
+def numbers_of_categories_that_are_embedded() -> Setup:
+    return embedded()
+
+
+@healthy
+def numbers_of_categories_that_become_one_hot() -> Setup:
+    def forward(m: Any, x: Any) -> Any:
+        return m(tinynet.cat([F.one_hot(x[:, 0].long(), 20).float(), x[:, 1:]], 1))
+
+    return tabled(mlp(23, 24, 1), forward)
+
+
+@mistake("column-of-another-scale")
+def a_large_column_beside_embedded_categories() -> Setup:
+    return embedded(last=300.0)
+
+
+@healthy
+def distances_to_a_centre_of_each_class() -> Setup:
+    parts = nn.ModuleList([mlp(64, 32, 8), nn.Linear(8, 10, bias=False)])
+    return on_rows(
+        Of(parts, lambda m, x: -((m[0](x)[:, None] - 4 * m[1].weight) ** 2).sum(2)),
+        optim.Adam(parts.parameters(), lr=0.01),
+    )
+
+
+@healthy
+def scores_of_all_pairs_in_a_step() -> Setup:
+    net = Of(mlp(64, 32, 8), lambda m, x: ((m(x)[:, None] - m(x)) ** 2).sum(2))
+
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        loss = F.binary_cross_entropy_with_logits(2 - model(x), (target[:, None] == target).float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return looped(on_rows(net, optim.Adam(net.parameters(), lr=0.003)), step)
+
+
+@mistake("padding-in-the-loss.*ignore_index=0")
+def padding_behind_words_moved_by_one() -> Setup:
+    rng, words = np.random.default_rng(2), np.zeros((120, 12), np.int64)
+    for row in words:
+        length, first = rng.integers(5, 10), rng.integers(8)
+        row[:length] = (first + np.arange(length)) % 8 + 1
+    net = nn.Sequential(nn.Embedding(9, 16), mlp(16, 32, 9))
+    flat = Of(net, lambda m, x: m(x).reshape(-1, 9))
+    setup = on_rows(flat, optim.Adam(flat.parameters(), lr=0.01))
+    batch = (words[:, :-1], words[:, 1:])
+    return {**setup, "batch": batch, "loss": lambda y, t: F.cross_entropy(y, t.reshape(-1))}
+
+
+@mistake("forgotten-zero-grad")
+def two_optimizers_one_zeroed_in_place_of_the_other() -> Setup:
+    judge, forger = mlp(64, 16, 1), mlp(4, 16, 64)
+    both = Of(nn.ModuleList([judge, forger]), lambda m, x: m[0](x))
+    one, other = (optim.Adam(m.parameters(), lr=1e-3) for m in (judge, forger))
+    right = F.binary_cross_entropy_with_logits
+
+    def step(x: Any, target: Any) -> None:
+        made, yes = forger(tinynet.randn(len(x), 4)), tinynet.ones(len(x), 1)
+        one.zero_grad()
+        (right(judge(x), yes) + right(judge(made.detach()), 0 * yes)).backward()
+        one.step()
+        one.zero_grad()
+        right(judge(made), yes).backward()
+        other.step()
+
+    setup = on_rows(both, one)
+    del setup["optimizer"]
+    return {**setup, "step": step}
+
+
+@mistake("gradients-thrown-away")
+def the_loss_of_the_labels_is_thrown_away() -> Setup:
+    parts = nn.ModuleList([nn.Linear(64, 32), nn.Linear(32, 10), nn.Linear(32, 64)])
+    net = Of(parts, lambda m, x: (m[1](m[0](x).relu()), m[2](m[0](x).relu())))
+
+    def step(model: Any, optimizer: Any, x: Any, target: Any) -> Any:
+        scores, again = model(x)
+        F.cross_entropy(scores, target).backward(retain_graph=True)
+        optimizer.zero_grad()
+        F.mse_loss(again, x).backward()
+        optimizer.step()
+        return scores
+
+    return looped(on_rows(net, optim.Adam(net.parameters(), lr=0.01)), step)
+
+
+@mistake(RATE_HIGH)
+def a_rate_at_which_the_loss_bursts_and_comes_back() -> Setup:
+    net = mlp(64, 64, 10)
+    return on_rows(net, optim.Adagrad(net.parameters(), lr=3.0))

@@ -7,6 +7,7 @@ mistake does not hide the next. What the model or the loss refuses is told in it
 """
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,8 @@ BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 TAKES_SCORES = ("cross_entropy", BINARY[1], "softmax", "log_softmax")
 """Operations that make probabilities of scores."""
+WEIGHTED = {"linear": 1, "conv2d": 1, "matmul": 1}
+"""Operations with weights, and the place of these among the arguments."""
 LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 
 
@@ -119,7 +122,7 @@ class Case:
     example. added_up: how many batches a step adds up the gradients of; sums: whether it does not
     take their mean. feeds_other: whether the step gives the model other batches than it got, such
     as two views of each example. own_loss: whether the step has another loss than the one given, or
-    gives the model other inputs.
+    gives the model other inputs; wasted: whether it makes a loss of the targets too, in vain.
     """
 
     model: nn.Module
@@ -138,6 +141,7 @@ class Case:
     sums: bool = False
     feeds_other: bool = False
     own_loss: bool = False
+    wasted: bool = False
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -244,6 +248,30 @@ class Case:
                 return shown
         return target
 
+    @functools.cached_property
+    def entering(self) -> list[np.ndarray]:
+        """What the first layers with weights get, of inputs as they are.
+
+        A model may divide them, or take some as numbers of categories.
+        """
+        seen = Trial()
+        with (
+            preserving(self.model),
+            grad_mode.enable_grad(),
+            np.errstate(all="ignore"),
+            contextlib.suppress(Exception),
+            autograd.observe(seen.note),
+        ):
+            for x, _ in self.batches:
+                self.model(Tensor(x.astype(self.dtype) if x.dtype.kind == "f" else x))
+        calls = [(call, seen.back(call.args[0])) for call in seen.of(*WEIGHTED)]
+        return [c.args[0].array for c, way in calls if not any(b.op in WEIGHTED for b in way)]
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the model itself scales inputs that are not."""
+        return bool(self.entering) and not any(map(badly_scaled, self.entering))
+
     def _redraws(self) -> bool:
         """Whether a sampler of the user's draws some examples more often than others."""
         with preserving(self.model), contextlib.suppress(Exception):  # of a loader of another kind
@@ -301,29 +329,6 @@ class Case:
         return math.nan
 
     @property
-    def is_endless(self) -> bool:
-        """Whether the loss falls below 0 in proportion to the outputs, which may grow.
-
-        Not a loss that the targets do not change, or of probabilities: others bound it.
-        """
-        target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
-        if output is None or output.ndim < 2 or target is None or not self.asks:
-            return False
-        if self.trial.of(*TAKES_SCORES) or np.isfinite(self.limits()).any():
-            return False
-        ways = [rng.standard_normal(output.shape), np.ones(output.shape)]
-        for place in range(min(output.shape[1], 8)):
-            ways.append(np.zeros(output.shape))
-            ways[-1][:, place] = 1
-        for way in (sign * way for way in ways for sign in (1, -1)):
-            near, far, farther = (
-                self.asked((by * way).astype(output.dtype), target) for by in (1e2, 1e3, 1e4)
-            )
-            if -math.inf < farther < 5 * far < 25 * near < 0:
-                return True
-        return False
-
-    @property
     def blank(self) -> float:
         """The loss of outputs that are all 0, which guess: with all its sums and factors."""
         output, target = self.trial.output, self.usable[0][1]
@@ -339,6 +344,11 @@ class Case:
             self.loss(y, wanted).backward()
             return np.zeros_like(output) if y.grad is None else y.grad.array
         return None
+
+    def pull(self, output: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+        """How much the loss makes of the outputs at the place of each target; None if unknown."""
+        slope = self.slopes(output, target)
+        return None if slope is None else by_target(slope, target)
 
     def asking_part(self) -> Callable[..., Tensor] | None:
         """What in the loss asks for the targets, where it is a sum that has other terms too.
@@ -496,6 +506,13 @@ def padding(target: np.ndarray | None) -> int | None:
     return None
 
 
+def by_target(slope: np.ndarray, target: np.ndarray) -> np.ndarray | None:
+    """The largest number for each target; None where it is not known which are for which."""
+    sizes = np.abs(slope)
+    shares = [sizes, *(sizes.max(a) for a in {1, slope.ndim - 1} if 0 < a < slope.ndim)]
+    return next((s.reshape(target.shape) for s in shares if s.size == target.size), None)
+
+
 def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:
     """A batch as the model and the loss take it."""
     return Tensor(x), None if target is None else Tensor(target)
@@ -528,7 +545,7 @@ def usable_input(case: Case, x: np.ndarray) -> np.ndarray:
         return x
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         x = np.where(np.isfinite(x), x, 0).astype(x.dtype)
-    if badly_scaled(case.x):
+    if badly_scaled(case.x) and not case.prepares:
         values = case.x[np.isfinite(case.x)]
         x = (x - values.mean(dtype=np.float64)) / (values.std(dtype=np.float64) or 1)
     return x.astype(case.dtype)

@@ -18,9 +18,6 @@ error column-of-another-scale: of {columns} columns, {told}; it drowns the other
 warning column-of-another-scale (gap): {share:.1%} of the numbers in x[:, {c}] are {number:.4g}, and
   all the others lie between {low:.4g} and {high:.4g}: do they stand for what is missing, as -999?
   => before scaling: x[x == -999] = np.nan; x = np.where(np.isnan(x), np.nanmean(x, 0), x)
-warning inputs-not-scaled (rows): each example has mean 0 and standard deviation 1 by itself, but
-  the columns have not: their means go from {low:.3g} to {high:.3g}, most spread by {std:.2g}
-  => scale each column, along axis 0: (x - x.mean(0)) / x.std(0)
 error inputs-not-scaled: the inputs{range}, with mean {mean:.3g} and standard deviation {std:.3g};
   layers are made for a mean near 0 and a standard deviation near 1{twice}
   => use (x - {mean:.3g}) / {std:.3g} for each feature or channel; for images data.DataLoader(...,
@@ -157,16 +154,10 @@ error probabilities-without-log: the loss is {loss:.4g}, of a softmax of which n
 warning loss-beyond-its-part: the loss is {loss:.4g}, but {op} within it only {part:.4g}: what is
   added to it, or multiplied with, counts for more
   => make the penalty smaller (a weight decay of 1e-4 is usual), or leave the factor out
-warning loss-beyond-its-part (penalty): the loss is {loss:.4g}, but with the same outputs and all
-  weights 0 it is only {bare:.4g}: the rest is a penalty of the weights, and counts for more
-  => make the penalty smaller: a factor of 1e-4 is usual
 warning loss-beyond-its-part (rest): what in the loss asks for the targets goes {own} in {steps}
   steps, {other}; outputs differ {spread:.2g} times as much: what is added to it counts for more
   => make the rest smaller: a factor of 1e-4 for a penalty of weights; of a VAE take sums or means
   of both parts over the same numbers, and let the factor of the KL part grow from 0
-warning loss-beyond-its-part (weights): the loss of outputs that are all 0 is {blank:.4g}; without
-  weights it is {guessing:.3g}: one of them is far too large
-  => take pos_weight = zeros / ones, as many as there are of both
 warning first-loss-too-high: the loss is {loss:.3g}; the same answer for all gives {blank:.3g}: the
   model starts out sure of wrong answers, with outputs from {low:.3g} to {high:.3g}
   => scale the inputs, and make the initial weights smaller, of the last layer above all
@@ -189,12 +180,12 @@ error gradients-thrown-away: optimizer.step() comes after {runs} training steps,
   => call {owner}.zero_grad() after each optimizer.step() alone, or add up the losses
 error step-changes-nothing: optimizer.step() was not called in {runs} training steps
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
-error step-changes-nothing|loss-is-maximized|step-overwrites-parameters (by hand): a whole training
+error step-changes-nothing|loss-is-maximized (by hand): a whole training
   step {told}
   => subtract a little of the gradient from the parameters themselves: p.data -= lr * p.grad
-error forgotten-zero-grad: in the second of two steps the gradient (norm {both:.3g}) is that of the
-  first step ({size:.3g}) plus that of the second ({new:.3g})
-  => call {owner}.zero_grad() before each loss.backward()
+error forgotten-zero-grad: the second of two steps adds its gradient to what the first one left
+  (norms {size:.3g} and then {both:.3g}): with that cleared it leads elsewhere
+  => call {owner}.zero_grad() before each loss.backward(), of each optimizer that steps
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
@@ -255,8 +246,6 @@ error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {othe
 error summed-loss: in {steps} steps the loss goes {own}{added}; {other}. The loss is {what}, and so
   are its gradients, that many times those of the mean
   => take the mean: loss.mean(), reduction='mean', (loss / batches).backward(); or the rate, {rate}
-error dropout-too-strong (together): in {steps} steps the loss goes {run}; {calm}
-  => use less of it: p=0.2, or one layer
 error does-not-learn: in {steps} steps on the same {N} batches the loss goes {run}, and no
   better at other rates{renewed}; a net that can learn learns these by heart
   => {cure}

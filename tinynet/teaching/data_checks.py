@@ -59,11 +59,6 @@ def check_scale(case: Case) -> Iterator[Finding]:
         twice = ". Were they divided by 255 twice?" if std <= SMALL else ""
         values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
         yield finding("inputs-not-scaled", WARNING if twice else ERROR, **values)
-    elif x.ndim == 2 and x.shape[1] >= 3:
-        means, spread = x.mean(0), float(np.median(x.std(0)))
-        alone = abs(x.mean(1)).max() < 0.01 > abs(x.std(1) - 1).max()
-        if alone and spread < 0.5 * means.std():
-            yield finding("inputs-not-scaled (rows)", low=means.min(), high=means.max(), std=spread)
 
 
 def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
@@ -80,10 +75,12 @@ def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
 
 
 def _scales_itself(case: Case) -> bool:
-    """Whether the outputs are the same without the mean of the inputs, and for twice as large ones.
+    """Whether the model scales its inputs, as by batch norm behind its first layer.
 
-    So it is where batch norm comes first.
+    Then the outputs are the same without the mean of the inputs, and for twice as large ones.
     """
+    if case.prepares and not any(map(_columns_apart, case.entering)):
+        return True
     x = case.batches[0][0].astype(case.dtype)
     mean = x.mean((0, *range(2, x.ndim)), keepdims=True)
     with preserving(case.model), no_grad(), np.errstate(all="ignore"):
@@ -206,12 +203,10 @@ def _weights(case: Case, classes: np.ndarray) -> np.ndarray:
     if target is None or output is None or target.size < len(classes):
         return np.ones(len(classes))
     labels = np.resize(classes, target.shape).astype(target.dtype)
-    slope = case.slopes(np.zeros_like(output.array), labels)
-    if slope is not None and slope.ndim > 1:
-        sizes = np.abs(slope) if slope.size == target.size else np.abs(slope).max(1)
-        if sizes.size == target.size:
-            return np.array([sizes.ravel()[labels.ravel() == c].mean() for c in classes])
-    return np.ones(len(classes))
+    pull = case.pull(np.zeros_like(output.array), labels)
+    if pull is None:
+        return np.ones(len(classes))
+    return np.array([pull[labels == c].mean() for c in classes])
 
 
 def check_targets(case: Case) -> Iterator[Finding]:
@@ -330,10 +325,16 @@ def check_leak(case: Case) -> Iterator[Finding]:
 def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Finding]:
     """Words: whether their order counts, whether those to come are seen, and what fills up rows."""
     made, again, output = case.outputs(x), case.outputs(x), case.trial.output
-    if made is None or again is None or not np.allclose(made, again):
-        return  # it draws, or goes on with what it had before
     if output is None or t is None or x.ndim != 2 or x.shape[1] < 4:
         return
+    filling, pull = padding(t), case.pull(output.array, t)
+    if filling is not None and pull is not None and t.shape == x.shape and np.ptp(t):
+        filled = (t == filling) & (x == padding(x))
+        if pull[filled].any() and filled.mean() > 0.1:
+            share = filled.mean()
+            yield finding("padding-in-the-loss", share=share, filling=filling)
+    if made is None or again is None or not np.allclose(made, again):
+        return  # it draws, or goes on with what it had before
     T, axes = x.shape[1], [a for a in range(1, made.ndim) if made.shape[a] == x.shape[1]]
     axis = axes[0] if len(axes) == 1 and t.shape == x.shape else None
     order, later = np.random.default_rng(0).permutation(T), x.copy()
@@ -353,12 +354,6 @@ def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Findi
         yield finding("label-among-the-inputs (to come)", place=T // 2)
     elif np.array_equal(t[:, 1:], x[:, :-1]):
         case.notes.append("each target is the word before; the next ones are t = text[:, 1:]")
-    filling, slope = padding(t), case.slopes(output.array, t)
-    if filling is None or slope is None or not np.ptp(t):
-        return
-    filled = t == filling
-    if not np.ptp(x[filled]) and np.abs(slope).max(3 - axis)[filled].any() and filled.mean() > 0.1:
-        yield finding("padding-in-the-loss", share=filled.mean(), filling=filling)
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:

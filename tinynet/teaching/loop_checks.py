@@ -13,7 +13,7 @@ from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
-from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
+from tinynet.teaching.case import BATCH_NORMS, LOSSES, TAKES_SCORES, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -105,13 +105,15 @@ def find_own_loss(case: Case) -> None:
         return
     with contextlib.suppress(Exception):
         told = _other_call(case, x, target)
-        if not told and _asks_for_none(case, x, target):
+        none = not told and _asks_for_none(case, x, target)
+        if none:
             told = "asks for no targets, and has another loss than the one given (loss=)"
         if told:
             case.notes.append(f"the step {told}: neither is looked at, nor what is learned")
             case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
             case.trial = Trial()
             case.run_trial()
+            case.wasted = none and _asks_in_vain(case, x, target)
 
 
 def _other_call(case: Case, x: np.ndarray, target: np.ndarray) -> str:
@@ -146,6 +148,16 @@ def _asks_for_none(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
     if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
         return False
     return not (varied and _goes_along(case, x, target, 0.7))
+
+
+def _asks_in_vain(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
+    """Whether the step makes a loss of the targets, and takes gradients away before it steps."""
+    trial = Trial()
+    with trying(case), np.errstate(all="ignore"), autograd.observe(trial.note):
+        case.step(*tensors(x, target))  # type: ignore[misc]
+    losses = [call for call in trial.of(*LOSSES) if call.output.requires_grad]
+    asks = any(np.array_equal(getattr(c.args[1], "array", ()), target) for c in losses)
+    return asks and _watch(case, (x, target)).wiped
 
 
 def _goes_along(case: Case, x: np.ndarray, target: np.ndarray, least: float) -> bool:
@@ -285,7 +297,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     several = case.added_up > 1
     fed = {name for name, part in _parts(case.wanted, first) if part.any()}
     unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
-    if seen.wiped and size and (several or unfed or first @ fresh < 0.5 * size * usual):
+    turned = case.wasted or first @ fresh < 0.5 * size * usual
+    if seen.wiped and size and (several or unfed or turned):
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
@@ -300,12 +313,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         elif seen.left:
             where = "loss.backward() comes after it, so that each step uses an old gradient"
         return finding("step-without-gradient", usual=usual, where=where)
-    rest = second - seen.fresh[1]
-    pairs = zip(_parts(case.wanted, rest - first), _parts(case.wanted, rest))
-    held = [np.abs(d).max() < 0.01 * np.abs(r).max() for (_, d), (_, r) in pairs if r.size]
-    if len(seen.at_step) == 2 and any(held):
-        values = {"both": _norm(second), "new": _norm(seen.fresh[1])}
-        return finding("forgotten-zero-grad", size=size, owner=owner, **values)
+    if len(seen.at_step) <= 2 and _adds_to_the_rest(case):
+        return finding("forgotten-zero-grad", size=size, both=_norm(second), owner=owner)
     if unfed:
         return finding("step-misses-parameters", names=listed(unfed))
     same = _norm(first - factor * fresh) < 0.1 * size
@@ -323,23 +332,22 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         return finding("gradient-changed", size=size, factor=factor, usual=usual, cure=cure)
     if seen.asleep and case.model.training and case.layers(nn.Dropout, *BATCH_NORMS):
         return finding("evaluation-mode", ERROR, names="the model, when optimizer.step() runs")
-    kept = _momentum_by_hand(seen) if case.optimizer is None else 0.0
-    return (
-        finding("momentum-too-high", momentum=kept, steps=steps_moved(kept))
-        if kept > 0.99
-        else None
-    )
+    return None
 
 
-def _momentum_by_hand(seen: _Seen) -> float:
-    """The share of the first change that is in the second; 0 where they are not gradients alone."""
-    first, second = seen.fresh[:2]
-    again, rate = seen.again, (seen.change @ first) / max(first @ first, 1e-300)
-    if again is None or _norm(seen.change - rate * first) > 0.01 * _norm(seen.change):
-        return 0.0
-    rest = again - rate * second
-    kept = float(rest @ seen.change / max(seen.change @ seen.change, 1e-300))
-    return kept if _norm(rest - kept * seen.change) < 0.05 * _norm(again) else 0.0
+def _adds_to_the_rest(case: Case) -> bool:
+    """Whether a second step is another one if the gradients that the first left are cleared."""
+    every: dict[str, Any] = dict(case.parameters)
+    every.update((f"{id(p)}", p) for other in case.others for p in params_of(other))
+    ends = []
+    for clears in (False, True, False):  # twice the same, unless it goes by what is out of reach
+        with trying(case), np.errstate(all="ignore"):
+            case.step(*tensors(*case.usable[0]))  # type: ignore[misc]
+            for p in every.values() if clears else ():
+                p.grad = None
+            case.step(*tensors(*case.usable[0]))  # type: ignore[misc]
+            ends.append(_flat(every))
+    return _same(ends[0], ends[2]) and not _same(*ends[:2])
 
 
 def steps_moved(momentum: float) -> str:
@@ -349,8 +357,6 @@ def steps_moved(momentum: float) -> str:
 
 def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
-    weights = _flat(case.wanted)
-    before, after = _norm(weights), _norm(weights + seen.change)
     moved = {name for name, part in _parts(case.wanted, seen.change) if part.any()}
     fresh = _parts(case.wanted, seen.fresh[0])
     still = [name for name, part in fresh if part.any() and name not in moved]
@@ -363,9 +369,6 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
         )
     elif known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):
         name, told = "loss-is-maximized", "added the gradient to the parameters"
-    elif after < 0.5 * before:
-        name = "step-overwrites-parameters"
-        told = f"took the parameters from norm {before:.3g} to {after:.3g}: they are overwritten"
     else:
         missed = still and not seen.others
         return finding("step-misses-parameters", names=listed(still)) if missed else None
@@ -376,27 +379,19 @@ def _ignored(case: Case) -> Finding | None:
     """A step that does the same whatever its batch is."""
     x, target = case.usable[0]
     half = len(x) // 2
-    others: list[tuple[str, np.ndarray, np.ndarray | None]] = [
-        ("all inputs of the batch are replaced by the first", np.repeat(x[:1], len(x), 0), target),
-        (
-            "the second half of the inputs is replaced by the first",
-            np.concatenate([x[:half], x[: len(x) - half]]),
-            target,
-        ),
-        (
-            "the first half of the inputs is replaced by the second",
-            np.concatenate([x[-half:], x[half:]]),
-            target,
-        ),
-    ]
+    parts = {
+        "all inputs of the batch": slice(0, None),
+        "the first half of the inputs": slice(half),
+        "the second half of the inputs": slice(half, None),
+    }
+    others = []
+    for part, places in parts.items():
+        given = x.copy()
+        given[places] = x[-1] if part.startswith("the first") else x[0]
+        others.append((f"{part} are replaced by one of the others", given, target))
     if target is not None and _has_targets(case, target):
-        others.append(
-            (
-                "all targets of the batch are replaced by the first",
-                x,
-                np.repeat(target[:1], len(x), 0),
-            )
-        )
+        alike = np.repeat(target[:1], len(x), 0)
+        others.append(("all targets of the batch are replaced by the first", x, alike))
     usual, gradient = _after(case, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
         return None

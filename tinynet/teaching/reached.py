@@ -48,7 +48,8 @@ def _inside(value: Any, roots: set[str]) -> Iterable[Any] | None:
     """What a value leads to; None where it cannot be changed, or is of somebody else."""
     if isinstance(value, FunctionType):
         own = _root(value) in roots - {"tinynet"}
-        return [*(cell for _, cell in _cells(value)), *_globals(value).values()] if own else None
+        inner = *(cell for _, cell in _cells(value)), *_globals(value).values()
+        return (*inner, *(value.__defaults__ or ())) if own else None
     if isinstance(value, MethodType):
         return value.__self__, value.__func__
     if isinstance(value, functools.partial):

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import nn
 from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
@@ -25,6 +24,8 @@ STEADY = 0.6
 """A recipe that covers this share of the way to the best loss is not looked at any further."""
 CRAWLS = 0.2
 """A step of one's own that covers less, where the plain loop covers much more, does not learn."""
+BURST = 100.0
+"""A loss that is at times so many times the first has learned nothing by where it began."""
 SLOW = 0.05
 """A recipe crawls that lowers the loss by less than this share of what Adam at 0.001 does."""
 HARDLY = 0.25
@@ -105,13 +106,12 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
     opposed &= way.learned and not case.distances
     known = case.classes != 1 if case.labels is not None else case.is_odd
-    too_high, endless = (
-        "first-loss-too-high" in case.found,
-        way.best.last < -100 * max(abs(way.first), 1.0),
-    )
+    too_high = "first-loss-too-high" in case.found
+    fast = (1.0, 100.0) if way.best.last < 0 else ()  # with no end to it, it falls in proportion
+    lowest = min([way.best.last, *(train(case, adam=lr).last for lr in fast)])
     if way.learned and C > 1 and way.best.recall < 0.5 / C:
         seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif not (opposed and known) and (endless or (way.best.last < 0 and case.is_endless)):
+    elif not (opposed and known) and lowest < -20 * max(abs(way.first), 1.0):
         yield finding("loss-without-a-lower-bound", run=way.best)
         return
     elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05 and not too_high:
@@ -195,7 +195,8 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     """What of the recipe is wrong: what makes it better to change."""
     own, steps, decay = way.own, case.steps, _largest(case, "weight_decay")
     steady = 0.9 if decay > USUAL_DECAY else STEADY
-    if own is None or not (own.diverged or way.share(own) < steady or not way.learned):
+    burst = own is not None and own.highest > BURST * abs(own.first)
+    if own is None or not (burst or own.diverged or way.share(own) < steady or not way.learned):
         return
     again = functools.partial(train, case, step=case.step)
     if case.sums:
@@ -234,8 +235,9 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
                 told = {"setting": setting, "given": given, "usual": usual, "own": own}
                 yield finding(f"{row} (setting)", steps=steps, other=other, **told)
                 return
-    if own.diverged or (slower is not None and way.share(own) < 0.5):
-        yield _too_high(case, own, way, slower)
+    calmer = tenth if burst and tenth.last < 0.5 * own.last else None
+    if own.diverged or calmer or (slower is not None and way.share(own) < 0.5):
+        yield _too_high(case, own, way, slower or calmer)
         return
     crawls = way.share(own) < SLOW * way.share(way.usual) or not way.learned
     found = list(_too_low(case, own, way)) if crawls else []
@@ -313,15 +315,11 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if vanished:
         yield from vanished
         return
-    dropouts = [m for m in case.model.modules() if isinstance(m, nn.Dropout) and m.training]
-    calm = train(case, "with no dropout", adam=1e-2, prepare=lambda: [m.eval() for m in dropouts])
     values: dict[str, Any] = {"steps": case.steps, "run": way.best}
-    if dropouts and calm.last < LEARNED * calm.first:
-        yield finding("dropout-too-strong (together)", calm=calm, **values)
-    elif not relation.structured(relation.rows(case)):
+    if not relation.structured(relation.rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
     else:
-        cure = "look for inputs that all look alike, layers that let nothing pass, other targets"
+        cure = "look for inputs that all look alike, layers that let nothing pass, much dropout"
         cure, told = (NEW_WEIGHTS, f"; {renewed}") if renewed else (cure, "")
         yield finding("does-not-learn", N=len(case.usable), renewed=told, cure=cure, **values)
 

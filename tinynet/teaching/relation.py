@@ -1,5 +1,6 @@
 """Whether inputs and targets belong together: what similar inputs have, and what is learned."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -85,8 +86,9 @@ def structured(x: np.ndarray) -> bool:
     if x.shape[1] < 2:
         return False
     squares = np.square(np.corrcoef(x.T))
-    apart = (squares.sum() - len(squares)) / (squares.size - len(squares))
-    return bool(apart * (len(x) - 1) > 3)
+    pairs = (squares.size - len(squares)) / 2
+    apart = (squares.sum() - len(squares)) / (2 * pairs)
+    return bool(apart * (len(x) - 1) > max(3, 1 + 6 * math.sqrt(2 / pairs)))  # deviations of noise
 
 
 def neighbours(some: Examples, known: Examples | None = None) -> np.ndarray:
