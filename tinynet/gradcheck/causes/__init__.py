@@ -77,6 +77,7 @@ VAGUE = (
     "some terms of the sum are left out",
     "Jacobian not transposed",
     "constant factor",
+    "zero gradient",
     "wrong setting",
     inside.ONE_OF_SEVERAL,
     "one part of the gradient off by a factor",
