@@ -85,7 +85,7 @@ VAGUE = (
 )
 """Causes that are true of many mistakes: the code is looked at as well."""
 
-FIRST = inside.look, inside.within
+FIRST = inside.look, inside.within, code.constant
 """Looks of which the first suspect that fits is taken; of the others all that fit are told."""
 
 

@@ -25,12 +25,12 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.function import body_of
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import Clues, Suspect, jacobian, output_of, slope
+from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of, slope
+from tinynet.gradcheck.causes.inside import through
 from tinynet.gradcheck.replay import other_sizes
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied, written
 
-CONSTANT = "part of the function treated as a constant"
 MOST = 7000  # changes of which those that were right for another argument are tried first
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
@@ -269,7 +269,7 @@ class Code:
         """The values of a first run, in that order, in a later one."""
         if self.left:
             return self.left.pop()
-        self.kept.append(copied(value))
+        self.kept.append(copied(getattr(value, "detach", lambda: value)()))
         return value
 
     def compiled(self, empty: bool = False) -> Any:
@@ -394,37 +394,66 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
 
 
-def constant(clues: Clues) -> Iterator[Suspect]:
-    """An expression of the forward pass that the backward takes for a constant.
+class Held:
+    """What `inside.py` asks of values, for the expressions of the forward pass, by number.
 
     h[t + 1] = a * h[t]     of which da is dy * h[t] alone, as if no earlier step depended on a
     """
-    code = clues.once(_running)
-    if code is None:
-        return
-    for place in _places([code.tree], None, code.outside):
-        if place.function in code.backward or not place.is_value or code.watch.is_over:
-            continue
-        name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
-        call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
-        place.put(ast.fix_missing_locations(call))
-        run, v = code.compiled(), np.random.default_rng(8).standard_normal(clues.x.shape)
-        code.kept = []
 
-        def f(x: np.ndarray, run: Any = run) -> np.ndarray:
-            args, settings = clues.given()
-            args[clues.fault.place], code.left = x, code.kept[::-1]
-            return output_of(run(*args, **settings))
-
-        with contextlib.suppress(Exception, TooMuchError), code.watch:
-            f(clues.x)
-            claimed = float((v * clues.analytic).sum())
-            if abs(slope(f, clues.x, v, clues.dy) - claimed) <= 1e-5 * abs(claimed):
+    def __init__(self, clues: Clues, code: Code) -> None:
+        self.clues, self.code, self.runs = clues, code, dict[int, Any]()
+        self.words, self.kept = dict[int, str](), dict[int, list[Any]]()
+        draw = np.random.default_rng(8).standard_normal
+        self.directions = [draw(clues.x.shape) for _ in range(3)]
+        for key, place in enumerate(_places([code.tree], None, code.outside)):
+            if place.function not in code.backward and place.is_value and not code.watch.is_over:
+                name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
+                call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
+                place.put(ast.fix_missing_locations(call))
+                self.runs[key], code.kept = code.compiled(), []
+                place.put(place.node)
                 line = code.lines[place.node.lineno - 1].strip()
-                how = f"analytic = the gradient with {text} in `{line}` held constant, though it "
-                how += f"moves with {clues.name}"
-                yield Suspect(CONSTANT, how, jacobian(f, clues.x))
-        place.put(place.node)
+                self.words[key], self.kept[key] = f"{text} in `{line}`", code.kept
+                with contextlib.suppress(Exception, TooMuchError):
+                    self.output(key, clues.x, [])
+
+    def output(self, key: int, x: np.ndarray, left: list[Any]) -> np.ndarray:
+        args, settings = self.clues.given()
+        args[self.clues.fault.place], self.code.left = x, left
+        with self.code.watch:
+            return output_of(self.runs[key](*args, **settings))
+
+    def holding(self, key: int) -> Callable[[np.ndarray], np.ndarray]:
+        """The function of x in which an expression has the values that it had."""
+        return lambda x: self.output(key, x, self.kept[key][::-1])
+
+    def slopes(self, gradient: np.ndarray) -> np.ndarray:
+        """A gradient along each of the directions."""
+        return np.array([(v * gradient).sum() for v in self.directions])
+
+    def parts(self) -> dict[int, np.ndarray]:
+        """The part of the slopes that goes through each expression."""
+        x, dy, right, found = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric), {}
+        for key in (key for key, kept in self.kept.items() if kept):
+            with contextlib.suppress(Exception, TooMuchError):
+                f = self.holding(key)
+                found[key] = right - [slope(f, x, v, dy) for v in self.directions]
+        return found
+
+    def alike(self, key: int) -> int:
+        """How many expressions are told in the same words."""
+        return list(self.words.values()).count(self.words[key])
+
+    def told(self, key: int) -> str:
+        """An expression in words, with its line."""
+        return self.words[key]
+
+
+def constant(clues: Clues) -> Iterator[Suspect]:
+    """An expression of the forward pass that the backward takes for a constant, or multiplies."""
+    code = clues.once(_running)
+    if code is not None:
+        yield from through(Held(clues, code))
 
 
 def _place(function: types.FunctionType) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ one value at a time as it was, and the part of the gradient that goes through it
 import itertools
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from tinynet.gradcheck.trace import OVERWRITTEN, copied
 
 MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothing
 MOST_PARTS = 24
+CONSTANT = "part of the function treated as a constant"
 ONE_OF_SEVERAL = "one of several like steps treated as a constant"
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
 
@@ -53,6 +55,10 @@ class Inside:
             for key, part in self.parts().items()
             if key[1] < 0 and np.abs(part).max() < 1e-8 * whole
         }
+
+    def alike(self, key: Key) -> int:
+        """How many calls are told in the same words."""
+        return list(self.tape.names.values()).count(self.tape.names[key[0]])
 
     def run(
         self, x: np.ndarray, held: dict[Key, np.ndarray] | None = None
@@ -102,8 +108,12 @@ class Inside:
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """The gradient with values held constant, or with a part multiplied."""
-    inside = clues.once(Inside)
-    whole = inside.slopes(clues.numeric)
+    yield from through(clues.once(Inside))
+
+
+def through(inside: Any) -> Iterator[Suspect]:
+    """The same of whatever values: those on a tape, or expressions of the code (code.py)."""
+    whole = inside.slopes(inside.clues.numeric)
     distinct: Parts = []  # with a part to themselves; of those with the same part the first
     for key, part in inside.parts().items():
         seen = (np.zeros(len(whole)), whole, *(other for _, other in distinct))
@@ -114,7 +124,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield from _multiplied(inside, distinct, 2)
 
 
-def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
+def _multiplied(inside: Any, parts: Parts, count: int) -> Iterator[Suspect]:
     """One part of the gradient times a factor, or two: 0 for what stands still."""
     clues = inside.clues
     error = inside.slopes(clues.analytic - clues.numeric)
@@ -124,6 +134,9 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
         fits = np.abs(through @ factors - error).max() <= 1e-6 * np.abs(error).max()
         if not fits or (np.abs(factors) < 1e-4).any():
             continue
+        near = np.where(np.isclose(factors, -1, atol=1e-5), -1, factors)
+        if count > 1 and any(f != -1 and inside.alike(key) > 1 for (key, _), f in zip(chosen, near)):
+            continue  # of which of several is not to be told
         several = count == 1 and where.wrong_elements(clues).sum() > 1
         if not several and not all(has_name(clues, 1 + factor) for factor in factors):
             continue
@@ -133,11 +146,8 @@ def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
         told = [inside.told(key) for key, _ in chosen]
         if np.allclose(factors, -1, atol=1e-5):
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
-            lines = [inside.tape.names[key[0]] for key, _ in chosen]
-            several_alike = max(map(list(inside.tape.names.values()).count, lines)) > 1
-            cause = (
-                ONE_OF_SEVERAL if several_alike else "part of the function treated as a constant"
-            )
+            several_alike = max(inside.alike(key) for key, _ in chosen) > 1
+            cause = ONE_OF_SEVERAL if several_alike else CONSTANT
             held = f"{' and '.join(told)} held constant, though it moves with {clues.name}"
             cause = f"one use of {clues.name} left out" if use else cause
             yield Suspect(cause, f"analytic = the gradient with {held}", J)
