@@ -25,8 +25,8 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.function import body_of
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import Clues, Suspect, output_of, slope
-from tinynet.gradcheck.causes.inside import through
+from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, output_of, slope
+from tinynet.gradcheck.causes.inside import Values, through
 from tinynet.gradcheck.replay import other_sizes
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied, written
@@ -394,7 +394,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
 
 
-class Held:
+class Held(Values):
     """What `inside.py` asks of values, for the expressions of the forward pass, by number.
 
     h[t + 1] = a * h[t]     of which da is dy * h[t] alone, as if no earlier step depended on a
@@ -413,40 +413,22 @@ class Held:
                 self.runs[key], code.kept = code.compiled(), []
                 place.put(place.node)
                 line = code.lines[place.node.lineno - 1].strip()
-                self.words[key], self.kept[key] = f"{text} in `{line}`", code.kept
-                with contextlib.suppress(Exception, TooMuchError):
+                with contextlib.suppress(ElsewhereError):
                     self.output(key, clues.x, [])
+                    self.words[key], self.kept[key] = f"{text} in `{line}`", code.kept
 
     def output(self, key: int, x: np.ndarray, left: list[Any]) -> np.ndarray:
+        """What the function gives with an expression that has these values, from the last on."""
         args, settings = self.clues.given()
         args[self.clues.fault.place], self.code.left = x, left
-        with self.code.watch:
-            return output_of(self.runs[key](*args, **settings))
+        try:
+            with self.code.watch:
+                return output_of(self.runs[key](*args, **settings))
+        except (Exception, TooMuchError) as error:  # whatever it raises for such values
+            raise ElsewhereError from error
 
     def holding(self, key: int) -> Callable[[np.ndarray], np.ndarray]:
-        """The function of x in which an expression has the values that it had."""
         return lambda x: self.output(key, x, self.kept[key][::-1])
-
-    def slopes(self, gradient: np.ndarray) -> np.ndarray:
-        """A gradient along each of the directions."""
-        return np.array([(v * gradient).sum() for v in self.directions])
-
-    def parts(self) -> dict[int, np.ndarray]:
-        """The part of the slopes that goes through each expression."""
-        x, dy, right, found = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric), {}
-        for key in (key for key, kept in self.kept.items() if kept):
-            with contextlib.suppress(Exception, TooMuchError):
-                f = self.holding(key)
-                found[key] = right - [slope(f, x, v, dy) for v in self.directions]
-        return found
-
-    def alike(self, key: int) -> int:
-        """How many expressions are told in the same words."""
-        return list(self.words.values()).count(self.words[key])
-
-    def told(self, key: int) -> str:
-        """An expression in words, with its line."""
-        return self.words[key]
 
 
 def constant(clues: Clues) -> Iterator[Suspect]:

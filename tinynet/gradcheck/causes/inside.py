@@ -6,6 +6,7 @@ chain rule gives the part through a value too large by a factor. So the function
 one value at a time as it was, and the part of the gradient that goes through it is what is missing.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -26,10 +27,47 @@ CONSTANT = "part of the function treated as a constant"
 ONE_OF_SEVERAL = "one of several like steps treated as a constant"
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
 
-Parts = list[tuple[Key, np.ndarray]]
+Parts = list[tuple[Any, np.ndarray]]
 
 
-class Inside:
+class Values:
+    """What the function makes on its way, by key.
+
+    words: each in words, with its line; several may be told in the same.
+    """
+
+    clues: Clues
+    directions: list[np.ndarray]
+    words: dict[Any, str]
+
+    def holding(self, key: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """The function of x in which a value stays as it was."""
+        raise NotImplementedError
+
+    def slopes(self, gradient: np.ndarray) -> np.ndarray:
+        """A gradient along each of the directions."""
+        return np.array([(v * gradient).sum() for v in self.directions])
+
+    def parts(self) -> dict[Any, np.ndarray]:
+        """The part of the slopes that goes through each value."""
+        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric)
+        found = dict[Any, np.ndarray]()
+        for key in self.words:
+            with contextlib.suppress(ElsewhereError):
+                f = self.holding(key)
+                found[key] = right - [slope(f, x, v, dy) for v in self.directions]
+        return found
+
+    def alike(self, key: Any) -> int:
+        """How many values are told in the same words."""
+        return list(self.words.values()).count(self.words[key])
+
+    def beside(self, keys: list[Any]) -> str:
+        """What else is held in every run, where that makes a difference."""
+        return ""
+
+
+class Inside(Values):
     """The values on the way from x to y, by key, and how they move.
 
     still: values through which nothing flows in all, such as the maximum that a softmax subtracts;
@@ -45,6 +83,7 @@ class Inside:
             if value.dtype.kind == values.get((key[0], -1), value).dtype.kind == "f"
         )  # fmt: skip
         self.keys = sorted(moving, key=lambda key: (key[1] >= 0, -key[0], key[1]))
+        self.words = {key: self.told(key) for key in self.keys}
         draws = np.random.default_rng(4).standard_normal
         self.directions = [draws(clues.x.shape) for _ in range(3)]
         if self.tape.count > MOST_CALLS:
@@ -55,10 +94,6 @@ class Inside:
             for key, part in self.parts().items()
             if key[1] < 0 and np.abs(part).max() < 1e-8 * whole
         }
-
-    def alike(self, key: Key) -> int:
-        """How many calls are told in the same words."""
-        return list(self.tape.names.values()).count(self.tape.names[key[0]])
 
     def run(
         self, x: np.ndarray, held: dict[Key, np.ndarray] | None = None
@@ -85,17 +120,19 @@ class Inside:
                 slopes[key][i] = (up[key] - down[key]).reshape(-1) / (2 * STEP)
         return slopes
 
-    def slopes(self, gradient: np.ndarray) -> np.ndarray:
-        """A gradient along each of the directions."""
-        return np.array([(v * gradient).sum() for v in self.directions])
+    def beside(self, keys: list[Key]) -> str:
+        x, dy, values = self.clues.x, self.clues.dy, self.tape.values
+        held, still = {key: values[key] for key in keys}, self.still
 
-    def parts(self) -> dict[Key, np.ndarray]:
-        """The part of the slopes that goes through each value."""
-        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric)
-        return {
-            key: right - [slope(self.holding(key), x, v, dy) for v in self.directions]
-            for key in self.keys
-        }
+        def slopes(kept: dict[Key, np.ndarray]) -> list[float]:
+            self.still = kept
+            return [slope(lambda x: self.run(x, held)[0], x, v, dy) for v in self.directions]
+
+        whole = slopes(still)
+        found = [key for key in still if not np.allclose(
+            slopes({k: v for k, v in still.items() if k != key}), whole, rtol=1e-6, atol=1e-8)]
+        self.still = still
+        return "".join(f" and {self.words[key]}" for key in found)
 
     def told(self, key: Key) -> str:
         """A value in words, with the line of the function that makes or uses it."""
@@ -111,7 +148,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield from through(clues.once(Inside))
 
 
-def through(inside: Any) -> Iterator[Suspect]:
+def through(inside: Values) -> Iterator[Suspect]:
     """The same of whatever values: those on a tape, or expressions of the code (code.py)."""
     whole = inside.slopes(inside.clues.numeric)
     distinct: Parts = []  # with a part to themselves; of those with the same part the first
@@ -124,7 +161,7 @@ def through(inside: Any) -> Iterator[Suspect]:
     yield from _multiplied(inside, distinct, 2)
 
 
-def _multiplied(inside: Any, parts: Parts, count: int) -> Iterator[Suspect]:
+def _multiplied(inside: Values, parts: Parts, count: int) -> Iterator[Suspect]:
     """One part of the gradient times a factor, or two: 0 for what stands still."""
     clues = inside.clues
     error = inside.slopes(clues.analytic - clues.numeric)
@@ -143,12 +180,13 @@ def _multiplied(inside: Any, parts: Parts, count: int) -> Iterator[Suspect]:
         J = clues.J.copy()
         for (key, _), factor in zip(chosen, factors):
             J += factor * (clues.J - jacobian(inside.holding(key), clues.x))
-        told = [inside.told(key) for key, _ in chosen]
+        told = [inside.words[key] for key, _ in chosen]
         if np.allclose(factors, -1, atol=1e-5):
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
             several_alike = max(inside.alike(key) for key, _ in chosen) > 1
             cause = ONE_OF_SEVERAL if several_alike else CONSTANT
-            held = f"{' and '.join(told)} held constant, though it moves with {clues.name}"
+            told.append(inside.beside([key for key, _ in chosen]).removeprefix(" and "))
+            held = f"{' and '.join(filter(None, told))} held constant, though it moves with {clues.name}"
             cause = f"one use of {clues.name} left out" if use else cause
             yield Suspect(cause, f"analytic = the gradient with {held}", J)
             continue
@@ -164,7 +202,7 @@ def within(clues: Clues) -> Iterator[Suspect]:
     for key, L in inside.before.items():
         if L.any() and 2 * L.shape[1] <= clues.x.size:
             flowing = L @ np.linalg.lstsq(L, wrong, rcond=1e-9)[0]
-            how = f"what is wrong flows through {inside.told(key)}; all the rest is right"
+            how = f"what is wrong flows through {inside.words[key]}; all the rest is right"
             cause = "the gradient of a value inside the function is wrong"
             yield Suspect(cause, how, clues.J + flowing)
 
