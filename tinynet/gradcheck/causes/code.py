@@ -151,7 +151,8 @@ class Code:
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
         self.careful: Any = "raise"  # no cure divides by 0, unless the code does
-        self.watch, self.kept, self.left = harmless.Watch(self.file, clues.fault.tried), list[Any](), list[Any]()
+        self.watch = harmless.Watch(self.file, clues.fault.tried)
+        self.kept, self.left = list[Any](), list[Any]()
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
         """Add the functions of a file to the tree. Lines are counted through all files."""
@@ -680,7 +681,8 @@ def _moved(place: Place) -> Iterator[str]:
     parts: list[Any] = getattr(getattr(node, "slice", None), "elts", [])
     for k, part in enumerate(parts if isinstance(node, ast.Subscript) else ()):
         for by in (-1, 1) if isinstance(part, (ast.Name, ast.BinOp)) else ():
-            texts = [*map(ast.unparse, parts[:k]), _plus(part, by), *map(ast.unparse, parts[k + 1 :])]
+            texts = [ast.unparse(p) for p in parts]
+            texts[k] = _plus(part, by)
             yield f"{_whole(node.value)}[{', '.join(texts)}]"
     cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
     for name in place.names if cut and isinstance(node, ast.Subscript) else ():

@@ -129,8 +129,13 @@ class Inside(Values):
             return [slope(lambda x: self.run(x, held)[0], x, v, dy) for v in self.directions]
 
         whole = slopes(still)
-        found = [key for key in still if not np.allclose(
-            slopes({k: v for k, v in still.items() if k != key}), whole, rtol=1e-6, atol=1e-8)]
+        found = [
+            key
+            for key in still
+            if not np.allclose(
+                slopes({k: v for k, v in still.items() if k != key}), whole, rtol=1e-6, atol=1e-8
+            )
+        ]
         self.still = still
         return "".join(f" and {self.words[key]}" for key in found)
 
@@ -164,16 +169,15 @@ def through(inside: Values) -> Iterator[Suspect]:
 def _multiplied(inside: Values, parts: Parts, count: int) -> Iterator[Suspect]:
     """One part of the gradient times a factor, or two: 0 for what stands still."""
     clues = inside.clues
-    error = inside.slopes(clues.analytic - clues.numeric)
+    error, unclear = inside.slopes(clues.analytic - clues.numeric), list[Suspect]()
     for chosen in itertools.combinations(parts, count):
         through = np.stack([part for _, part in chosen], axis=1)
         factors = np.linalg.lstsq(through, error, rcond=None)[0].tolist()
         fits = np.abs(through @ factors - error).max() <= 1e-6 * np.abs(error).max()
         if not fits or (np.abs(factors) < 1e-4).any():
             continue
-        near = np.where(np.isclose(factors, -1, atol=1e-5), -1, factors)
-        if count > 1 and any(f != -1 and inside.alike(key) > 1 for (key, _), f in zip(chosen, near)):
-            continue  # of which of several is not to be told
+        held = np.isclose(factors, -1, atol=1e-5)
+        alike = [inside.alike(key) > 1 for key, _ in chosen]
         several = count == 1 and where.wrong_elements(clues).sum() > 1
         if not several and not all(has_name(clues, 1 + factor) for factor in factors):
             continue
@@ -181,19 +185,23 @@ def _multiplied(inside: Values, parts: Parts, count: int) -> Iterator[Suspect]:
         for (key, _), factor in zip(chosen, factors):
             J += factor * (clues.J - jacobian(inside.holding(key), clues.x))
         told = [inside.words[key] for key, _ in chosen]
-        if np.allclose(factors, -1, atol=1e-5):
+        if held.all():
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
-            several_alike = max(inside.alike(key) for key, _ in chosen) > 1
-            cause = ONE_OF_SEVERAL if several_alike else CONSTANT
-            told.append(inside.beside([key for key, _ in chosen]).removeprefix(" and "))
-            held = f"{' and '.join(filter(None, told))} held constant, though it moves with {clues.name}"
+            cause = ONE_OF_SEVERAL if any(alike) else CONSTANT
             cause = f"one use of {clues.name} left out" if use else cause
-            yield Suspect(cause, f"analytic = the gradient with {held}", J)
+            still = " and ".join(told) + inside.beside([key for key, _ in chosen])
+            how = f"analytic = the gradient with {still} held constant, though it moves with "
+            yield Suspect(cause, how + clues.name, J)
             continue
         by = " and ".join(f"that through {value} by {constant(clues, 1 + factor)}"
                           for value, factor in zip(told, factors))  # fmt: skip
         cause = f"{'one part' if count == 1 else 'two parts'} of the gradient off by a factor"
-        yield Suspect(cause, f"analytic = numeric with a part multiplied: {by}", J)
+        suspect = Suspect(cause, f"analytic = numeric with a part multiplied: {by}", J)
+        if any(alike):
+            unclear.append(suspect)  # of which of several is not to be told
+        else:
+            yield suspect
+    yield from unclear
 
 
 def within(clues: Clues) -> Iterator[Suspect]:

@@ -96,8 +96,8 @@ def has_name(clues: Clues, factor: float) -> bool:
 
 
 def constant(clues: Clues, factor: float) -> str:
-    """A factor in words: a setting, a simple fraction, either where it may be either, something with
-    a name, or the number."""
+    """A factor in words: a setting, a simple fraction, "(alpha or 1/2)" where it may be either,
+    something with a name, or the number."""
     if abs(factor) < 1e-7:
         return "0"
     plain = _fraction(factor)
