@@ -185,7 +185,7 @@ def grid_sums(x):
         g = np.zeros((n + 1, m + 1))
         for i in range(n - 1, -1, -1):
             for j in range(m - 1, -1, -1):
-                g[i, j] = dy[i, j] + 0.5 * g[i + 1, j] + 0.3 * g[i, j]
+                g[i, j] = dy[i, j] + 0.5 * g[i + 1, j] + 0.3 * g[i + 1, j + 1]
         return g[:n, :m]
 
     return s[1:, 1:], dx
@@ -224,7 +224,7 @@ def last_step(x, w):
         (EvaluatedNorm, [(5, 3)], "part of the function treated as a constant"),
         (Quadratic, [(5, 3), (3, 3)], "(a + a.T) / 2"),
         (heads, [(2, 3, 4)], "dy.swapaxes(1, 2).reshape(B, T, D)"),
-        (grid_sums, [(3, 4)], "g[i, j] in place of g[i, j + 1]"),
+        (grid_sums, [(3, 4)], "g[i + 1, j + 1] in place of g[i, j + 1]"),
         (last_step, [(3, 4), (4, 4)], "dw = h[t - 1].T @ z in place of dw += h[t - 1].T @ z"),
     ],
 )

@@ -567,8 +567,10 @@ def _told(place: Place, text: str) -> Change:
     """A change, of the expression by itself, or with what is around it if that says little."""
     new = _parsed(place, text)
     said = ast.unparse(place.node), ast.unparse(new)
+    indices = [getattr(node, "slice", None) for node in place.around]
     for node in itertools.takewhile(lambda n: isinstance(n, (ast.expr, ast.Slice)), place.around):
-        if len(said[0]) >= SHORT and not isinstance(node, (ast.Subscript, ast.Slice)):
+        inner = isinstance(node, (ast.Subscript, ast.Slice)) or node in indices
+        if len(said[0]) >= SHORT and not inner:
             break
         place.put(new)
         after = ast.unparse(node)
