@@ -32,6 +32,7 @@ from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied, written
 
 MOST = 7000  # changes of which those that were right for another argument are tried first
+HELD = 30_000  # lines that are run in it with expressions held, whatever was tried before
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -436,6 +437,7 @@ def constant(clues: Clues) -> Iterator[Suspect]:
     """An expression of the forward pass that the backward takes for a constant, or multiplies."""
     code = clues.once(_running)
     if code is not None:
+        code.watch.least -= HELD  # the changes may have taken all that there was
         yield from through(Held(clues, code))
 
 
