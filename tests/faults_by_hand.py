@@ -33,9 +33,7 @@ def fault(body, inputs, settings=None, argument="x", seed=0, analytic=None):
     shape = inputs[place].shape
     numeric = (J @ dy.reshape(-1)).reshape(shape)
     noise = np.full(shape, 1e-9 * max(1.0, float(np.abs(y).max())))
-    call = SimpleNamespace(
-        body=body, args=tuple(inputs), settings=settings, names=names, y=y, cures=[]
-    )
+    call = SimpleNamespace(body=body, args=tuple(inputs), settings=settings, names=names, y=y)
     return Fault(
         call,
         place,

@@ -8,7 +8,7 @@ import pytest
 import tinynet
 from tests.long.strangers_faults import sigmoid
 from tinynet import differentiable
-from tinynet.autograd import Function
+from tinynet.autograd import Function, together
 
 rng = np.random.default_rng(41)
 
@@ -141,6 +141,73 @@ def leaking(x, a):
     return h[1:], dx, lambda dy: (dy * h[:-1]).sum(0)
 
 
+class EvaluatedNorm(Function):
+    @staticmethod
+    def forward(ctx, x):
+        m, s = x.mean(0), (x.var(0, unbiased=False) + 1e-5).sqrt()
+        ctx.save_for_backward(s)
+        return (x - m) / s
+
+    @staticmethod
+    def backward(ctx, dy):
+        (s,) = ctx.saved_tensors
+        return dy / s
+
+
+class Quadratic(Function):
+    @staticmethod
+    def forward(ctx, x, a):
+        ctx.save_for_backward(x, a)
+        return ((x @ a) * x).sum(-1)
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, a = ctx.saved_tensors
+        return 2 * dy[:, None] * (x @ a), x.T @ (dy[:, None] * x)
+
+
+@differentiable
+def heads(x):
+    B, T, D = x.shape
+    y = np.tanh(x).reshape(B, T, 2, D // 2).transpose(0, 2, 1, 3)
+    return y, lambda dy: dy.reshape(B, T, D) * (1 - np.tanh(x) ** 2)
+
+
+@differentiable
+def grid_sums(x):
+    n, m = x.shape
+    s = np.zeros((n + 1, m + 1))
+    for i in range(n):
+        for j in range(m):
+            s[i + 1, j + 1] = x[i, j] + 0.5 * s[i, j + 1] + 0.3 * s[i + 1, j]
+
+    def dx(dy):
+        g = np.zeros((n + 1, m + 1))
+        for i in range(n - 1, -1, -1):
+            for j in range(m - 1, -1, -1):
+                g[i, j] = dy[i, j] + 0.5 * g[i + 1, j] + 0.3 * g[i + 1, j + 1]
+        return g[:n, :m]
+
+    return s[1:, 1:], dx
+
+
+@differentiable
+def last_step(x, w):
+    h = [x]
+    for _ in range(3):
+        h.append(np.tanh(h[-1] @ w))
+
+    def both(dy):
+        dw = np.zeros_like(w)
+        for t in (3, 2, 1):
+            z = dy * (1 - h[t] ** 2)
+            dw = h[t - 1].T @ z
+            dy = z @ w.T
+        return dy, dw
+
+    return h[-1], *together(both)
+
+
 @pytest.mark.parametrize(
     ("operation", "shapes", "said"),
     [
@@ -154,6 +221,11 @@ def leaking(x, a):
         (two_steps_back, [(6,)], "a1 * g[t + 1] in place of a1 * g[t + 1] + a2 * g[t + 2]"),
         (running_back, [(6,)], "range(n - 1, -1, -1) the other way round"),
         (leaking, [(5, 3), (3,)], "part of the function treated as a constant"),
+        (EvaluatedNorm, [(5, 3)], "part of the function treated as a constant"),
+        (Quadratic, [(5, 3), (3, 3)], "(a + a.T) / 2"),
+        (heads, [(2, 3, 4)], "dy.swapaxes(1, 2).reshape(B, T, D)"),
+        (grid_sums, [(3, 4)], "g[i + 1, j + 1] in place of g[i, j + 1]"),
+        (last_step, [(3, 4), (4, 4)], "dw = h[t - 1].T @ z in place of dw += h[t - 1].T @ z"),
     ],
 )
 def test_the_mistake_is_found_in_the_code(operation, shapes, said):

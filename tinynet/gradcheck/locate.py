@@ -17,7 +17,7 @@ import numpy as np
 from tinynet.autograd import Node
 from tinynet.gradcheck.again import NEARLY, overwrites
 from tinynet.gradcheck.causes import diagnose
-from tinynet.gradcheck.causes.clues import Fault
+from tinynet.gradcheck.causes.clues import Fault, Tried
 from tinynet.gradcheck.differences import (
     Base,
     Elements,
@@ -81,7 +81,7 @@ class Search:
         self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
         self.rng = np.random.default_rng([seed, 1])
         self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
-        self.trace = Trace()
+        self.trace, self.tried = Trace(), Tried()
         self.notes: list[str] = []
 
     # ----- ways in ------------------------------------------------------------------------------
@@ -389,6 +389,7 @@ class Search:
             others,
             vjp=lambda dy: replay.backward(place, dy),
             elsewhere=elsewhere,
+            tried=self.tried,
         )
 
     # ----- between the operations ---------------------------------------------------------------

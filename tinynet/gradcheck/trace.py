@@ -30,9 +30,8 @@ class Call:
     arrays. names: the names of its parameters. args, settings: what it was called with, arrays
     copied. tensors: the tensors among the arguments, by place. vjps: by place, the backward of
     each input that requires a gradient. y: the result, copied. saved: the arrays that the backward
-    keeps, each with a copy. single: the places whose backward gave float32 for float64. cures: what
-    was found to be wrong in its code, "" where nothing was, all copies together. layer: path and
-    class of the layer, both empty outside a model.
+    keeps, each with a copy. single: the places whose backward gave float32 for float64. layer: path
+    and class of the layer, both empty outside a model.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class Call:
         self.settings = {key: copied(plain(value)) for key, value in settings.items()}
         self.y = output.array.copy()
         self.single: set[int] = set()
-        self.cures: list[str] = []
         self.node: Node | None = output.node
         places = [i for i, x in self.tensors.items() if x.requires_grad]
         self.vjps: dict[int, VJP] = dict(zip(places, getattr(output.node, "vjps", ())))

@@ -77,6 +77,7 @@ VAGUE = (
     "some terms of the sum are left out",
     "Jacobian not transposed",
     "constant factor",
+    "zero gradient",
     "wrong setting",
     inside.ONE_OF_SEVERAL,
     "one part of the gradient off by a factor",
@@ -84,7 +85,7 @@ VAGUE = (
 )
 """Causes that are true of many mistakes: the code is looked at as well."""
 
-FIRST = inside.look, inside.within
+FIRST = inside.look, inside.within, code.constant
 """Looks of which the first suspect that fits is taken; of the others all that fit are told."""
 
 

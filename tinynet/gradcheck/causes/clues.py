@@ -12,7 +12,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -25,6 +25,7 @@ from tinynet.gradcheck.trace import copied, is_array, parameters, written
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
+WORK = 600_000  # lines that are run in all tries together: some ten seconds
 MORE = 10_000  # lines that a function may run on another way through it
 
 
@@ -40,7 +41,7 @@ class Fault:
     back. analytic: what the backward pass gave. elements: the same by differences. others: by
     place, the jacobian of the other float arguments. vjp: the operation's own backward for this
     argument, None if there is none. elsewhere: the same fault with the elements of the argument in
-    another order.
+    another order. tried: what was tried for other faults of the report.
     """
 
     call: Any
@@ -51,6 +52,18 @@ class Fault:
     others: dict[int, np.ndarray]
     vjp: Callable[[np.ndarray], np.ndarray] | None
     elsewhere: Callable[[], Fault] | None = None
+    tried: Tried = field(default_factory=lambda: Tried())
+
+
+@dataclass
+class Tried:
+    """What the looks of one report have tried in the code, of all its arguments and operations.
+
+    cures: what was found to be wrong. left: how much may be tried yet, in lines that are run.
+    """
+
+    cures: list[str] = field(default_factory=list)
+    left: int = WORK
 
 
 class ElsewhereError(Exception):

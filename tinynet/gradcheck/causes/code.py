@@ -25,13 +25,14 @@ import numpy as np
 from tinynet.accumulation import sum_to_shape
 from tinynet.function import body_of
 from tinynet.gradcheck.causes import harmless
-from tinynet.gradcheck.causes.clues import Clues, Suspect, jacobian, output_of, slope
-from tinynet.gradcheck.replay import other_sizes, smaller
+from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, output_of, slope
+from tinynet.gradcheck.causes.inside import Values, through
+from tinynet.gradcheck.replay import other_sizes
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.gradcheck.trace import STATE, called, copied, written
 
-CONSTANT = "part of the function treated as a constant"
-MOST = 7000  # changes that are tried
+MOST = 7000  # changes of which those that were right for another argument are tried first
+HELD = 30_000  # lines that are run in it with expressions held, whatever was tried before
 ROUNDS = 3  # lines that are changed together, each of which makes more elements right
 SHORT = 5  # letters of an expression that says little by itself
 VALUES = ast.Name, ast.Call, ast.BinOp, ast.Subscript, ast.Attribute
@@ -49,6 +50,7 @@ SIGNS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 REDUCED = "sum", "mean", "max", "min", "argmax", "argmin", "cumsum"
 TOGETHER = 0, 1, -1, (0, 1), (1, 2), (0, 2), (1, 3), (2, 3), (1, 2, 3), (0, 2, 3)
+COUNTED = "", "1, keepdims=True"  # of a mask: how many there are
 AXES = "", *(f"{axes}{kept}" for kept in ("", ", keepdims=True") for axes in TOGETHER)
 MISSING = (
     "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
@@ -57,7 +59,7 @@ MISSING = (
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
     "{0} * {1}[:, None]", "-{0}", "{0} * {0}", "(1 - {0})", "(1 + {0})", "({0} - 1)", "{0}[::-1]",
     "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})", "{0}[{1}]",
-    "np.take_along_axis({0}, {1}, -1)",
+    "np.take_along_axis({0}, {1}, -1)", "({0} + {0}.T) / 2",
 )  # fmt: skip
 
 EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
@@ -109,13 +111,6 @@ class Change(NamedTuple):
     line: int
     nodes: list[tuple[Place, Any]]
 
-    @property
-    def counts(self) -> bool:
-        """Whether numbers change, of which one may be a size that happens to have that value."""
-        sides = zip(*((ast.unparse(p.node), ast.unparse(node)) for p, node in self.nodes))
-        old, new = (sorted(re.findall(r"\b\d+", " ".join(texts))) for texts in sides)
-        return old != new
-
     def make(self) -> None:
         for place, node in self.nodes:
             place.put(node)
@@ -157,7 +152,8 @@ class Code:
         if not harmless.is_harmless(self.tree, self.space, body):
             raise ValueError("code that may do harm once it is changed")
         self.careful: Any = "raise"  # no cure divides by 0, unless the code does
-        self.watch, self.kept, self.left = harmless.Watch(self.file), list[Any](), list[Any]()
+        self.watch = harmless.Watch(self.file, clues.fault.tried)
+        self.kept, self.left = list[Any](), list[Any]()
 
     def read(self, file: str, functions: dict[str, types.FunctionType]) -> None:
         """Add the functions of a file to the tree. Lines are counted through all files."""
@@ -275,7 +271,7 @@ class Code:
         """The values of a first run, in that order, in a later one."""
         if self.left:
             return self.left.pop()
-        self.kept.append(copied(value))
+        self.kept.append(copied(getattr(value, "detach", lambda: value)()))
         return value
 
     def compiled(self, empty: bool = False) -> Any:
@@ -288,7 +284,7 @@ class Code:
         methods = {name[1:]: staticmethod(space[name]) for name in self.written}
         return body_of(type(self.clues.call.name, (), {"setup_context": None} | methods))
 
-    def holds(self, change: Change) -> bool:
+    def holds(self) -> bool:
         """Whether the gradient is right with the elements in another order, other settings, sizes.
 
         So a number is told from a setting or a size that has the same value, and these from one
@@ -310,18 +306,12 @@ class Code:
             args[own] = here.x.take(range(n - 1), axis)
             if n > 2 and self.is_right_at(args, settings) is False:
                 return False
-        found = set[bool | None]()
-        for less in (other_sizes if change.counts else smaller)(here.call):
-            is_right = self.is_right_at(list(less.args), less.settings)
-            cut = [np.shape(a) != np.shape(b) for a, b in zip(here.call.args, less.args)]
-            if is_right is False and sum(cut) == cut[own]:
-                return False
-            found.add(is_right)  # what is cut of the others need not be what the function expects
-        return True in found or False not in found
+        sizes = other_sizes(here.call)
+        return all(self.is_right_at(list(c.args), c.settings) is not False for c in sizes)
 
     def is_right_at(self, args: list[Any], settings: dict[str, Any]) -> bool | None:
-        """Whether the slope along some direction is right there; None if the function fails, or
-        the backward with fewer elements, which may have the sizes as numbers."""
+        """Whether the slope along some direction is right there; None if the function fails there,
+        or the backward as it stands, which may have the sizes as numbers."""
         own, draw = self.clues.fault.place, np.random.default_rng(6).standard_normal
         v = draw(np.shape(args[own]))
 
@@ -332,6 +322,8 @@ class Code:
         try:
             dy = draw(f(args[own].copy()).shape)
             y, right = f(args[own].copy()), slope(f, args[own], v, dy)
+            stands = self.clues.call.body(*map(copied, args), **settings)[1 + own]
+            _gradient(stands, dy, v.shape)
         except Exception:
             return None
         run = self.compiled()
@@ -340,7 +332,7 @@ class Code:
                 given = run(*map(copied, args), **settings)[1 + own]
                 claimed = (v * _gradient(given, dy, v.shape)).sum()
         except (Exception, TooMuchError):
-            return None if v.size < self.clues.x.size else False
+            return False
         size = abs(right) + abs(claimed)
         if size <= NOTHING * np.abs(dy * y).sum():
             return None
@@ -377,64 +369,76 @@ def look(clues: Clues) -> Iterator[Suspect]:
         warnings.simplefilter("ignore")
         while left.any():
             best, before = None, left
-            found, cures = _changes(code, {c.line for c in changes}), clues.call.cures
-            tried: Iterator[Change] = itertools.islice(found, MOST // 10 if "" in cures else MOST)
-            if any(cures):  # the mistake of another argument is likely that of this one
-                tried = iter(sorted(tried, key=lambda change: change.cause not in cures))
+            tried, cures = _changes(code, {c.line for c in changes}), clues.fault.tried.cures
+            if cures:  # the mistake of another argument is likely that of this one
+                some = itertools.islice(tried, MOST)
+                likely = sorted(some, key=lambda change: change.cause not in cures)
+                tried = itertools.chain(likely, tried)
             for change in tried:
-                if code.watch.left < 0:
+                if code.watch.is_over:
                     return
                 change.make()
                 with contextlib.suppress(Exception):  # whatever the changed code raises
                     there = code.wrong(int(left.sum()) - 1)
                     fewer = there is not None and not (there & ~before).any()
-                    if there is not None and fewer and (there.any() or code.holds(change)):
+                    if there is not None and fewer and (there.any() or code.holds()):
                         best, left = change, there
                 change.undo()
                 if not left.any():
                     break
             if best is None or len(changes) == ROUNDS:
-                cures.append("")
                 return
             best.make()
             changes.append(best)
-    clues.call.cures += [change.cause for change in changes]
+    clues.fault.tried.cures += [change.cause for change in changes]
     told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
     cause = " and ".join(change.cause for change in changes)
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
 
 
-def constant(clues: Clues) -> Iterator[Suspect]:
-    """An expression of the forward pass that the backward takes for a constant.
+class Held(Values):
+    """What `inside.py` asks of values, for the expressions of the forward pass, by number.
 
     h[t + 1] = a * h[t]     of which da is dy * h[t] alone, as if no earlier step depended on a
     """
-    code = clues.once(_running)
-    if code is None:
-        return
-    for place in _places([code.tree], None, code.outside):
-        if place.function in code.backward or not place.is_value or code.watch.left < 0:
-            continue
-        name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
-        call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
-        place.put(ast.fix_missing_locations(call))
-        run, v = code.compiled(), np.random.default_rng(8).standard_normal(clues.x.shape)
-        code.kept = []
 
-        def f(x: np.ndarray, run: Any = run) -> np.ndarray:
-            args, settings = clues.given()
-            args[clues.fault.place], code.left = x, code.kept[::-1]
-            return output_of(run(*args, **settings))
-
-        with contextlib.suppress(Exception, TooMuchError), code.watch:
-            f(clues.x)
-            claimed = float((v * clues.analytic).sum())
-            if abs(slope(f, clues.x, v, clues.dy) - claimed) <= 1e-5 * abs(claimed):
+    def __init__(self, clues: Clues, code: Code) -> None:
+        self.clues, self.code, self.runs = clues, code, dict[int, Any]()
+        self.words, self.kept = dict[int, str](), dict[int, list[Any]]()
+        draw = np.random.default_rng(8).standard_normal
+        self.directions = [draw(clues.x.shape) for _ in range(3)]
+        for key, place in enumerate(_places([code.tree], None, code.outside)):
+            if place.function not in code.backward and place.is_value and not code.watch.is_over:
+                name, text = ast.Name("_held", ast.Load()), ast.unparse(place.node)
+                call = ast.copy_location(ast.Call(name, [place.node], []), place.node)
+                place.put(ast.fix_missing_locations(call))
+                self.runs[key], code.kept = code.compiled(), []
+                place.put(place.node)
                 line = code.lines[place.node.lineno - 1].strip()
-                how = f"analytic = the gradient with {text} in `{line}` held constant, though it "
-                how += f"moves with {clues.name}"
-                yield Suspect(CONSTANT, how, jacobian(f, clues.x))
-        place.put(place.node)
+                with contextlib.suppress(ElsewhereError):
+                    self.output(key, clues.x, [])
+                    self.words[key], self.kept[key] = f"{text} in `{line}`", code.kept
+
+    def output(self, key: int, x: np.ndarray, left: list[Any]) -> np.ndarray:
+        """What the function gives with an expression that has these values, from the last on."""
+        args, settings = self.clues.given()
+        args[self.clues.fault.place], self.code.left = x, left
+        try:
+            with self.code.watch:
+                return output_of(self.runs[key](*args, **settings))
+        except (Exception, TooMuchError) as error:  # whatever it raises for such values
+            raise ElsewhereError from error
+
+    def holding(self, key: int) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda x: self.output(key, x, self.kept[key][::-1])
+
+
+def constant(clues: Clues) -> Iterator[Suspect]:
+    """An expression of the forward pass that the backward takes for a constant, or multiplies."""
+    code = clues.once(_running)
+    if code is not None:
+        code.watch.least -= HELD  # the changes may have taken all that there was
+        yield from through(Held(clues, code))
 
 
 def _place(function: types.FunctionType) -> tuple[Any, ...]:
@@ -565,8 +569,10 @@ def _told(place: Place, text: str) -> Change:
     """A change, of the expression by itself, or with what is around it if that says little."""
     new = _parsed(place, text)
     said = ast.unparse(place.node), ast.unparse(new)
+    indices = [getattr(node, "slice", None) for node in place.around]
     for node in itertools.takewhile(lambda n: isinstance(n, (ast.expr, ast.Slice)), place.around):
-        if len(said[0]) >= SHORT and not isinstance(node, (ast.Subscript, ast.Slice)):
+        inner = isinstance(node, (ast.Subscript, ast.Slice)) or node in indices
+        if len(said[0]) >= SHORT and not inner:
             break
         place.put(new)
         after = ast.unparse(node)
@@ -600,6 +606,10 @@ def _turned(place: Place) -> Iterator[str]:
         text = f"{_whole(node.func if shaped else node.value)}{{}}".format
         told = ", ".join(texts)
         yield text(f"({told}).swapaxes({a}, {b})" if shaped else f"[{told}]")
+    if shaped and isinstance(node.func, ast.Attribute):
+        rest = ", ".join(map(ast.unparse, node.args))
+        for a, b in ((1, 2), (0, 1), (2, 3), (0, 2), (1, 3)):
+            yield f"{_whole(node.func.value)}.swapaxes({a}, {b}).reshape({rest})"
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield ast.unparse(node.value)
     elif place.is_value and not isinstance(place.parent, ast.Attribute):
@@ -628,6 +638,7 @@ def _alike(place: Place) -> Iterator[str]:
     if sized := SIZE.match(text):
         array = sized[1] or sized[2]
         yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
+        yield from (f"{name}.sum({axes})" for name in place.names for axes in COUNTED)
     if place.is_value:
         yield from (name for name in place.names if name[0] == text[0] and name != text)
     if isinstance(node, ast.Call):
@@ -672,6 +683,11 @@ def _moved(place: Place) -> Iterator[str]:
             yield f"{low if node.lower or by > 0 else ''}:{high if node.upper or by < 0 else ''}"
             yield from (f"{low}:{ends[1]}", f"{ends[0]}:{high}")
     parts: list[Any] = getattr(getattr(node, "slice", None), "elts", [])
+    for k, part in enumerate(parts if isinstance(node, ast.Subscript) else ()):
+        for by in (-1, 1) if isinstance(part, (ast.Name, ast.BinOp)) else ():
+            texts = [ast.unparse(p) for p in parts]
+            texts[k] = _plus(part, by)
+            yield f"{_whole(node.value)}[{', '.join(texts)}]"
     cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
     for name in place.names if cut and isinstance(node, ast.Subscript) else ():
         for inner in (True, False):

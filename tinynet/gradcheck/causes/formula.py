@@ -238,7 +238,7 @@ def _written(clues: Clues, c: float, factors: Factors) -> str:
     below = [_power(form.text, -p) for form, p in factors if p < 0]
     scale = constant(clues, c)
     sign, scale = ("-", scale[1:]) if scale.startswith("-") else ("", scale)
-    numerator, slash, denominator = scale.partition("/")
+    numerator, slash, denominator = scale.partition("/" if scale[0] != "(" else "\n")
     above = [numerator] * (numerator != "1") + above
     below = [denominator] * bool(slash) + below
     text = sign + (" ".join(above) or "1")

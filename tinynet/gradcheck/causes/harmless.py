@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 
 from tinynet.autograd import together
+from tinynet.gradcheck.causes.clues import Tried
 from tinynet.gradcheck.subject import TooMuchError
 from tinynet.nn import functional
 
 LARGE = 10_000  # elements of an array, or a number, in a variable
 MORE = 4  # times as large
 LONGER = 20  # times as many lines as the code runs as it stands
-LINES = 300_000  # that are run in all tries together
+LINES = 15_000  # that code may run as it stands
+A_TRY = 40  # lines that take as long as to write the code otherwise and compile it
 
 SAFE = np, math, np.linalg, np.fft, np.lib.stride_tricks, functional, sys.modules["tinynet"]
 UNSAFE = re.compile(
@@ -45,12 +47,18 @@ BUILTINS |= {"print": lambda *_, **__: None}
 class Watch:
     """Counts the lines of a file that are run, and stops them: `with watch:`.
 
-    The first time they run as they stand. left: how many lines may be run yet, in all.
+    The first time they run as they stand. Of what a report has left one argument may use two
+    thirds, so that something is left for the next.
     """
 
-    def __init__(self, file: str) -> None:
-        self.file, self.lines, self.largest = file, 0, 0
-        self.most, self.limit, self.left = LINES // LONGER, LARGE, LINES
+    def __init__(self, file: str, tried: Tried) -> None:
+        self.file, self.lines, self.largest, self.is_first = file, 0, 0, True
+        self.most, self.limit, self.tried, self.least = LINES, LARGE, tried, tried.left // 3
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more may be tried."""
+        return self.tried.left < self.least
 
     def __enter__(self) -> None:
         self.before, self.lines = sys.gettrace(), 0
@@ -58,9 +66,10 @@ class Watch:
 
     def __exit__(self, *_: Any) -> None:
         sys.settrace(self.before)
-        if self.left == LINES:
+        if self.is_first:
             self.most, self.limit = LONGER * self.lines, min(LARGE, MORE * self.largest)
-        self.left -= self.lines
+        self.tried.left -= 0 if self.is_first else self.lines + A_TRY
+        self.is_first = False
 
     def __call__(self, frame: Any, event: str, _: Any) -> Any:
         if frame.f_code.co_filename != self.file:

@@ -6,9 +6,11 @@ chain rule gives the part through a value too large by a factor. So the function
 one value at a time as it was, and the part of the gradient that goes through it is what is missing.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +23,51 @@ from tinynet.gradcheck.trace import OVERWRITTEN, copied
 
 MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothing
 MOST_PARTS = 24
+CONSTANT = "part of the function treated as a constant"
 ONE_OF_SEVERAL = "one of several like steps treated as a constant"
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
 
-Parts = list[tuple[Key, np.ndarray]]
+Parts = list[tuple[Any, np.ndarray]]
 
 
-class Inside:
+class Values:
+    """What the function makes on its way, by key.
+
+    words: each in words, with its line; several may be told in the same.
+    """
+
+    clues: Clues
+    directions: list[np.ndarray]
+    words: dict[Any, str]
+
+    def holding(self, key: Any) -> Callable[[np.ndarray], np.ndarray]:
+        """The function of x in which a value stays as it was."""
+        raise NotImplementedError
+
+    def slopes(self, gradient: np.ndarray) -> np.ndarray:
+        """A gradient along each of the directions."""
+        return np.array([(v * gradient).sum() for v in self.directions])
+
+    def parts(self) -> dict[Any, np.ndarray]:
+        """The part of the slopes that goes through each value."""
+        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric)
+        found = dict[Any, np.ndarray]()
+        for key in self.words:
+            with contextlib.suppress(ElsewhereError):
+                f = self.holding(key)
+                found[key] = right - [slope(f, x, v, dy) for v in self.directions]
+        return found
+
+    def alike(self, key: Any) -> int:
+        """How many values are told in the same words."""
+        return list(self.words.values()).count(self.words[key])
+
+    def beside(self, keys: list[Any]) -> str:
+        """What else is held in every run, where that makes a difference."""
+        return ""
+
+
+class Inside(Values):
     """The values on the way from x to y, by key, and how they move.
 
     still: values through which nothing flows in all, such as the maximum that a softmax subtracts;
@@ -43,6 +83,7 @@ class Inside:
             if value.dtype.kind == values.get((key[0], -1), value).dtype.kind == "f"
         )  # fmt: skip
         self.keys = sorted(moving, key=lambda key: (key[1] >= 0, -key[0], key[1]))
+        self.words = {key: self.told(key) for key in self.keys}
         draws = np.random.default_rng(4).standard_normal
         self.directions = [draws(clues.x.shape) for _ in range(3)]
         if self.tape.count > MOST_CALLS:
@@ -79,17 +120,24 @@ class Inside:
                 slopes[key][i] = (up[key] - down[key]).reshape(-1) / (2 * STEP)
         return slopes
 
-    def slopes(self, gradient: np.ndarray) -> np.ndarray:
-        """A gradient along each of the directions."""
-        return np.array([(v * gradient).sum() for v in self.directions])
+    def beside(self, keys: list[Key]) -> str:
+        x, dy, values = self.clues.x, self.clues.dy, self.tape.values
+        held, still = {key: values[key] for key in keys}, self.still
 
-    def parts(self) -> dict[Key, np.ndarray]:
-        """The part of the slopes that goes through each value."""
-        x, dy, right = self.clues.x, self.clues.dy, self.slopes(self.clues.numeric)
-        return {
-            key: right - [slope(self.holding(key), x, v, dy) for v in self.directions]
-            for key in self.keys
-        }
+        def slopes(kept: dict[Key, np.ndarray]) -> list[float]:
+            self.still = kept
+            return [slope(lambda x: self.run(x, held)[0], x, v, dy) for v in self.directions]
+
+        whole = slopes(still)
+        found = [
+            key
+            for key in still
+            if not np.allclose(
+                slopes({k: v for k, v in still.items() if k != key}), whole, rtol=1e-6, atol=1e-8
+            )
+        ]
+        self.still = still
+        return "".join(f" and {self.words[key]}" for key in found)
 
     def told(self, key: Key) -> str:
         """A value in words, with the line of the function that makes or uses it."""
@@ -102,8 +150,12 @@ class Inside:
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """The gradient with values held constant, or with a part multiplied."""
-    inside = clues.once(Inside)
-    whole = inside.slopes(clues.numeric)
+    yield from through(clues.once(Inside))
+
+
+def through(inside: Values) -> Iterator[Suspect]:
+    """The same of whatever values: those on a tape, or expressions of the code (code.py)."""
+    whole = inside.slopes(inside.clues.numeric)
     distinct: Parts = []  # with a part to themselves; of those with the same part the first
     for key, part in inside.parts().items():
         seen = (np.zeros(len(whole)), whole, *(other for _, other in distinct))
@@ -114,38 +166,42 @@ def look(clues: Clues) -> Iterator[Suspect]:
     yield from _multiplied(inside, distinct, 2)
 
 
-def _multiplied(inside: Inside, parts: Parts, count: int) -> Iterator[Suspect]:
+def _multiplied(inside: Values, parts: Parts, count: int) -> Iterator[Suspect]:
     """One part of the gradient times a factor, or two: 0 for what stands still."""
     clues = inside.clues
-    error = inside.slopes(clues.analytic - clues.numeric)
+    error, unclear = inside.slopes(clues.analytic - clues.numeric), list[Suspect]()
     for chosen in itertools.combinations(parts, count):
         through = np.stack([part for _, part in chosen], axis=1)
         factors = np.linalg.lstsq(through, error, rcond=None)[0].tolist()
         fits = np.abs(through @ factors - error).max() <= 1e-6 * np.abs(error).max()
         if not fits or (np.abs(factors) < 1e-4).any():
             continue
+        held = np.isclose(factors, -1, atol=1e-5)
+        alike = [inside.alike(key) > 1 for key, _ in chosen]
         several = count == 1 and where.wrong_elements(clues).sum() > 1
         if not several and not all(has_name(clues, 1 + factor) for factor in factors):
             continue
         J = clues.J.copy()
         for (key, _), factor in zip(chosen, factors):
             J += factor * (clues.J - jacobian(inside.holding(key), clues.x))
-        told = [inside.told(key) for key, _ in chosen]
-        if np.allclose(factors, -1, atol=1e-5):
+        told = [inside.words[key] for key, _ in chosen]
+        if held.all():
             use = count == 1 and told[0].startswith(f"{clues.name}, ")
-            lines = [inside.tape.names[key[0]] for key, _ in chosen]
-            several_alike = max(map(list(inside.tape.names.values()).count, lines)) > 1
-            cause = (
-                ONE_OF_SEVERAL if several_alike else "part of the function treated as a constant"
-            )
-            held = f"{' and '.join(told)} held constant, though it moves with {clues.name}"
+            cause = ONE_OF_SEVERAL if any(alike) else CONSTANT
             cause = f"one use of {clues.name} left out" if use else cause
-            yield Suspect(cause, f"analytic = the gradient with {held}", J)
+            still = " and ".join(told) + inside.beside([key for key, _ in chosen])
+            how = f"analytic = the gradient with {still} held constant, though it moves with "
+            yield Suspect(cause, how + clues.name, J)
             continue
         by = " and ".join(f"that through {value} by {constant(clues, 1 + factor)}"
                           for value, factor in zip(told, factors))  # fmt: skip
         cause = f"{'one part' if count == 1 else 'two parts'} of the gradient off by a factor"
-        yield Suspect(cause, f"analytic = numeric with a part multiplied: {by}", J)
+        suspect = Suspect(cause, f"analytic = numeric with a part multiplied: {by}", J)
+        if any(alike):
+            unclear.append(suspect)  # of which of several is not to be told
+        else:
+            yield suspect
+    yield from unclear
 
 
 def within(clues: Clues) -> Iterator[Suspect]:
@@ -154,7 +210,7 @@ def within(clues: Clues) -> Iterator[Suspect]:
     for key, L in inside.before.items():
         if L.any() and 2 * L.shape[1] <= clues.x.size:
             flowing = L @ np.linalg.lstsq(L, wrong, rcond=1e-9)[0]
-            how = f"what is wrong flows through {inside.told(key)}; all the rest is right"
+            how = f"what is wrong flows through {inside.words[key]}; all the rest is right"
             cause = "the gradient of a value inside the function is wrong"
             yield Suspect(cause, how, clues.J + flowing)
 

@@ -96,23 +96,33 @@ def has_name(clues: Clues, factor: float) -> bool:
 
 
 def constant(clues: Clues, factor: float) -> str:
-    """A factor in words: a setting, a simple fraction, something with a name, or the number."""
+    """A factor in words: a setting, a simple fraction, "(alpha or 1/2)" where it may be either,
+    something with a name, or the number."""
     if abs(factor) < 1e-7:
         return "0"
+    plain = _fraction(factor)
     for name, number in clues.numbers.items():
         if abs(number) not in (0, 1) and close(abs(factor), abs(number)):
-            return name if close(factor, number) else f"-{name}"
+            sign = "" if close(factor, number) else "-"
+            return f"{sign}({name} or {_fraction(abs(factor))})" if plain else f"{sign}{name}"
         if number % 1 and (1 / number) % 1 and close(abs(factor), 1 / abs(number)):
             return f"1/{name}" if close(factor, 1 / number) else f"-1/{name}"
+    if plain:
+        return plain
+    plain = short(factor)
+    if clues.by_element and len(plain.lstrip("-0.")) <= 2:
+        return plain  # a function of each element by itself knows no sizes
+    return (named(clues, factor) or plain).partition(" or ")[0]
+
+
+def _fraction(factor: float) -> str:
+    """A simple fraction as it is written; "" for another number."""
     for denominator in (1, 2, 3, 4, 6, 8):
         numerator = factor * denominator
         if abs(numerator) < 5 and close(numerator, round(numerator), 1e-7):
             whole = str(round(numerator))
             return whole if denominator == 1 else f"{whole}/{denominator}"
-    plain = short(factor)
-    if clues.by_element and len(plain.lstrip("-0.")) <= 2:
-        return plain  # a function of each element by itself knows no sizes
-    return (named(clues, factor) or plain).partition(" or ")[0]
+    return ""
 
 
 def _bracketed(name: str, form: str) -> str:

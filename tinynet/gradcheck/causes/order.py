@@ -78,8 +78,9 @@ def without_a_name(clues: Clues) -> Iterator[Suspect]:
         B, J = (np.rint(M / (1e-5 * np.abs(M).max())).astype(int) for M in (B, J))
         if len(np.unique(B, axis=0)) < 3 or sorted(B.tolist()) != sorted(J.tolist()):
             continue
-        k = int(np.flatnonzero((B != J).any(1))[0])
-        there = int(np.flatnonzero((B[k] == J).all(1))[0])
+        wrong = (B != J).any(1)
+        k = int(np.flatnonzero(wrong)[0])
+        there = int(np.flatnonzero((B[k] == J).all(1) & wrong)[0])  # of several the one that lacks
         taken, due = (list(map(int, np.unravel_index(p, shape))) for p in (k, there))
         yield Suspect(
             "the right numbers in the wrong places",
