@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import runpy
 import warnings
 from pathlib import Path
 
@@ -982,3 +983,20 @@ def test_a_model_that_was_moved_is_made_with_the_arguments_of_its_run(here, caps
     assert main(["train", "--data", "npz:plain.npz", "--model", name, "--out", "run"]) == 0
     Path("a_net.py").rename("b_net.py")
     assert main(["evaluate", "run", "--model", "b_net.py:Net"]) == 0
+
+
+@pytest.mark.parametrize("classes", [3, 2])  # as the class has it by default, and otherwise
+@pytest.mark.parametrize("first", ["hidden", "head"])
+def test_how_many_classes_a_model_has_is_told_by_its_weights(here, capsys, first, classes):
+    hidden, head = (line for line in NET.splitlines() if "nn.Linear" in line)
+    code = NET.replace("num_classes=2", "num_classes=3")
+    if first == "head":
+        code = code.replace(f"{hidden}\n{head}", f"{head}\n{hidden}")
+    Path("a_net.py").write_text(code)
+    net = runpy.run_path("a_net.py")["Net"](num_classes=classes)
+    x, y = np.load("tiny.npz")["x"], np.arange(80) % classes
+    np.savez("plain.npz", x=x, y=y)
+    training.fit(net, x.astype(np.float32)[:, None] / 255, y, epochs=1, out="run", progress=False)
+    status = main(["evaluate", "run", "--model", "a_net.py:Net", "--data", "npz:plain.npz"])
+    guessed = first == "hidden" or classes == 3  # else the class's own default is all there is
+    assert (status == 0) is guessed, capsys.readouterr().err

@@ -12,12 +12,15 @@ file, so one that lies in the folder of the run, and may have come with it, is n
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tinynet.cli.options import BadArgument, choose, find_checkpoint, is_run
 from tinynet.cli.rows import a_path
@@ -170,6 +173,12 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
             warnings.warn(told, stacklevel=2)
         settings = _sizes(stored) | (arguments if is_own(name) else {})
     model, _ = build_model(name, **settings)
+    wanted = {key: np.shape(w) for key, w in stored.weights.items()}
+    is_guess = own is not None and stored.classes is None and "num_classes" not in arguments
+    if is_guess and {key: w.shape for key, w in model.state_dict().items()} != wanted:
+        del settings["num_classes"]  # the last weights need not be those of the outputs
+        with contextlib.suppress(BadArgument):
+            model, _ = build_model(name, **settings)
     model.load_state_dict(stored.weights)
     return Trained(model, stored)
 
