@@ -8,7 +8,7 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3032,
+    "cli": 3041,
     "data": 2557,
     "derivatives": 1164,
     "functions": 2217,
