@@ -150,10 +150,6 @@ class Subject:
 
         return f
 
-    def gradient_of(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
-        """The gradient of one target as a function of u."""
-        return lambda u: self.gradients(u)[name]
-
     def gradients(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """The gradients of sum(u * result) by the framework's own backward."""
         return self.vjp(self.run(), u)
@@ -192,28 +188,11 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
             x.array = array
 
 
-def ending(run: Callable[[], Any], known: Callable[[], Any] | None = None) -> Any:
-    """What `run` gives; TooMuchError if it runs very long, and much longer than `known` does.
-
-    A loop that ends where numbers come close may have no end in float32, or for other signs.
-    """
-    try:
-        with bounded(LINES):
-            return run()
-    except TooMuchError:
-        if known is None:
-            raise
-        with bounded(sys.maxsize) as lines:
-            known()
-        if LONGER * lines.total() <= LINES:
-            raise
-        with bounded(LONGER * lines.total()):
-            return run()
-
-
 @contextlib.contextmanager
 def bounded(most: int) -> Iterator[Counter[int]]:
     """Within the block TooMuchError is raised after so many lines; yields those that were run.
+
+    A loop that ends where numbers come close may have no end in float32, or for other signs.
 
     Of libraries only the calls that run so many lines count: they compile and import on the way.
     """
