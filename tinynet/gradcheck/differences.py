@@ -346,7 +346,7 @@ class Elements(NamedTuple):
 def by_element(base: Base, step: float) -> Elements:
     """Measure the slope of every element, each with the first step that crosses no kink."""
     x, size = base.x, base.x.size
-    numeric, noise, low, high = np.zeros((4, size))
+    found: list[tuple[float, ...]] = []
     jacobian = np.zeros((size, base.u.size))
     for i in range(size):
         v = np.zeros(size)
@@ -357,12 +357,11 @@ def by_element(base: Base, step: float) -> Elements:
             if slope is not None and not slope.crossed:
                 break
         if slope is None:
-            low[i], high[i], noise[i] = -np.inf, np.inf, np.inf
+            found.append((0.0, np.inf, -np.inf, np.inf))
             continue
-        numeric[i], noise[i] = slope.numeric, slope.uncertainty
-        low[i] = high[i] = slope.numeric
-        if slope.crossed or slope.gap > 0.01 * slope.size:
-            low[i], high[i] = slope.low, slope.high
+        on_kink = slope.crossed or slope.gap > 0.01 * slope.size
+        sides = (slope.low, slope.high) if on_kink else (slope.numeric, slope.numeric)
+        found.append((slope.numeric, slope.uncertainty, *sides))
         jacobian[i] = slope.row.reshape(-1)
-    numeric, noise, low, high = (part.reshape(x.shape) for part in (numeric, noise, low, high))
+    numeric, noise, low, high = np.array(found).T.reshape(4, *x.shape)
     return Elements(numeric, noise, low, high, jacobian)

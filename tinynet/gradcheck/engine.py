@@ -231,12 +231,8 @@ class _Check:
         """Compare along every direction, and add up in the report what was found."""
         report, rounding = self.report, self.rounding(self.first)
         for name, x in self.subject.targets.items():
-
-            def vjp(u: np.ndarray, name: str = name) -> np.ndarray:
-                return self.subject.gradients(u)[name]
-
-            f, gradient = self.subject.function_of(name), self.gradients[name]
-            base = Base(f, x.array, self.first, self.u, gradient, rounding, vjp)
+            f, vjp = self.subject.function_of(name), self.subject.gradient_of(name)
+            base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, vjp)
             found = self.verdicts[name] = []
             for v in directions(x.array, self.rng):
                 found.append(judge(base, v))

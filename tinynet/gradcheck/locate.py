@@ -53,6 +53,7 @@ FLAT = (
     "straight-through estimator does, no difference can check"
 )
 LARGE = 1500  # elements of argument or result above which a smaller case is looked for
+JACOBIAN = 4_000_000  # elements of a Jacobian that is not measured
 SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
 MULTIPLES = -(2.0**10), 2.0**-30
 """Of the output gradient: exact, and far beyond what a mask, a limit or a threshold lets pass."""
@@ -303,7 +304,7 @@ class Search:
         failure, note = _with_slope(self._failure(call, place), verdict), ""
         if _is_large(again, place):
             again, base, note = self._reduced(again, place, base)
-        if again.args[place].size > LARGE:
+        if base.x.size > LARGE or base.x.size * again.y.size > JACOBIAN:
             return None if verdict.kind == "outside" else failure
         elements = by_element(base, min(verdict.slope.step, 1e-3))
         if verdict.kind == "outside" and not elements.wrong(base.gradient, base.rtol).any():
@@ -323,23 +324,19 @@ class Search:
         failure.evidence += note if failure.evidence else ""
         return failure
 
-    def _reduced(self, again: Call, place: int, base: Base) -> tuple[Call, Base, str]:
+    def _reduced(
+        self, again: Call, place: int, base: Base, note: str = ""
+    ) -> tuple[Call, Base, str]:
         """A smaller case of the same call that is still wrong, if there is one."""
-        note, progress = "", True
-        while progress and _is_large(again, place):
-            progress = False
-            for call in smaller(again):
-                with contextlib.suppress(NotRepeatableError, IncidentError):
-                    dy = self.rng.standard_normal(call.y.shape)
-                    less = call.again()
-                    there = less.base(place, dy, base.rtol)
-                    progress = bool(call.y.size and self._wrong(there))
-                if progress:
-                    again, base = less, there
+        for call in smaller(again) if _is_large(again, place) else ():
+            with contextlib.suppress(NotRepeatableError, IncidentError):
+                dy, less = self.rng.standard_normal(call.y.shape), call.again()
+                there = less.base(place, dy, base.rtol)
+                if call.y.size and self._wrong(there):
                     arrays = [(n, a) for n, a in zip(call.names, call.args) if hasattr(a, "shape")]
                     shapes = ", ".join(f"{name} {arg.shape}" for name, arg in arrays)
                     note = f" (on a smaller case of it: {shapes})"
-                    break
+                    return self._reduced(less, place, there, note)
         return again, base, note
 
     def _fault(self, call: Call, place: int, base: Base, elements: Elements) -> Fault:
@@ -374,22 +371,11 @@ class Search:
 
     def _between(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
         """Each operation is right and the whole is wrong: what is lost between them?"""
-        failure = self.detached(name)
-        opaque = []
-        for call in (call for call in self.trace.calls if call.vjps):
-            try:
-                call.again()
-            except NotRepeatableError:
-                opaque.append(call)
-        if failure is None and opaque:
-            names = ", ".join(dict.fromkeys(call.name for call in opaque))
-            text = f"the other operations are right; {names} could not be run again by itself"
-            failure = Failure(opaque[0].name, name, layer=opaque[0].layer, evidence=text)
-        if failure is not None:
+        if failure := self.detached(name):
             failure.affected = [name]
             return _with_slope(failure, verdict)
-        text = "each operation is right by itself, on the values that flowed through it; the "
-        text += "mistake lies between them"
+        text = "each operation that can be run again by itself is right, on the values that flowed "
+        text += "through it; the mistake lies between them"
         failure = Failure(self.subject.name, name, evidence=text, affected=[name])
         x = self.subject.targets[name].array
         if x.size <= LARGE:

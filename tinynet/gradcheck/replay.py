@@ -110,14 +110,13 @@ def overwrites(call: Call, rng: np.random.Generator) -> IncidentError | None:
     is by itself, after a forward pass of its own.
     """
     with contextlib.suppress(Exception):  # whatever it is, the call cannot be played again so often
-        for place, what, cure in _watched(call, rng.standard_normal(call.y.shape)):
-            return IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
+        return next(_watched(call, rng.standard_normal(call.y.shape)), None)
     return None
 
 
-def _watched(call: Call, dy: np.ndarray) -> Iterator[tuple[int, str, str]]:
-    """The place, what is overwritten, and the cure, of the first thing that is."""
-    again = call.again()
+def _watched(call: Call, dy: np.ndarray) -> Iterator[IncidentError]:
+    """What is overwritten, in its order."""
+    cure, again = "change a copy (.copy())", call.again()
     vjps, raw = again.vjps, again.raw
     given: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by place, the array itself and a copy
     writers: dict[int, int] = {}  # by the id of an array, the place whose gradient changed it
@@ -129,7 +128,7 @@ def _watched(call: Call, dy: np.ndarray) -> Iterator[tuple[int, str, str]]:
         this = f"the gradient of {call.names[place]}"
         if not equal(raw, again.y):
             what = f"{this} writes into the result {_name(vjps, raw)}, which others use too"
-            yield place, what, "change a copy (.copy())"
+            yield IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
         changed = [a for a in saved_arrays(vjps[place]) if id(a) in writers]
         if changed:
             alone = dx  # the gradient after a forward pass of its own, if it can be taken first
@@ -139,11 +138,12 @@ def _watched(call: Call, dy: np.ndarray) -> Iterator[tuple[int, str, str]]:
                 by, name = writers[id(changed[0])], _name(vjps, changed[0])
                 who = "which it needs again" if by == place else f"which {this} needs after it"
                 what = f"the gradient of {call.names[by]} writes into {name}, {who}"
-                yield place, what, "change a copy (.copy())"
+                yield IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
         for other, (array, before) in given.items():
             if other != place and not equal(array, before):
                 what = f"{this} writes into the array that the gradient of {call.names[other]} gave"
-                yield other, what, "return arrays of their own"
+                what += "; return arrays of their own"
+                yield IncidentError(call, other, OVERWRITTEN, what)
         given[place] = dx, dx.copy()
 
 

@@ -150,6 +150,10 @@ class Subject:
 
         return f
 
+    def gradient_of(self, name: str) -> Callable[[np.ndarray], np.ndarray]:
+        """The gradient of one target as a function of u."""
+        return lambda u: self.gradients(u)[name]
+
     def gradients(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """The gradients of sum(u * result) by the framework's own backward."""
         return self.vjp(self.run(), u)
