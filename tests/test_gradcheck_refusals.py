@@ -159,6 +159,16 @@ def test_rounding_to_float32_inside_is_noticed_and_says_what_can_be_told(rng):
     assert "a mistake smaller than that would not be seen" in str(report)
 
 
+@pytest.mark.parametrize("grid", [1e-6, 1e-8])
+def test_a_function_whose_values_lie_on_a_fine_grid_is_not_accused(grid, rng):
+    @tinynet.differentiable
+    def rounds(x):
+        return np.round(np.exp(x) / grid) * grid, lambda dy: dy * np.exp(x)
+
+    for shape in ((3,), (5, 9)):
+        assert gradcheck(rounds, rng.standard_normal(shape))
+
+
 def test_a_large_mistake_is_caught_through_float32(rng):
     @tinynet.differentiable
     def rounds(x):

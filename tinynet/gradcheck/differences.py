@@ -269,7 +269,7 @@ def _sweep(base: Base, v: np.ndarray, first: Slope) -> Verdict:
     best, best_error, best_doubt = first, first.error, np.inf
     before: tuple[float, float] | None = None  # error and scatter at the step before
     largest_change = 0.0
-    for h in base.steps:
+    for h in WIDE_STEPS:
         slopes = [measure(base, v, h * factor) for factor in (1.0, 0.83, 0.69)]
         known = [slope for slope in slopes if slope is not None and not slope.crossed]
         if len(known) < 2:

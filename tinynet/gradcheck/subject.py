@@ -193,21 +193,21 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def bounded(most: int) -> Iterator[Counter[int]]:
+def bounded(most: int) -> Iterator[Counter[str]]:
     """Within the block TooMuchError is raised after so many lines; yields those that were run.
 
     A loop that ends where numbers come close may have no end in float32, or for other signs.
 
-    Of libraries only the calls that run so many lines count: they compile and import on the way.
+    Libraries do not count: they compile and import on the way.
     """
-    lines = Counter[int]()  # of all own functions under 0, of a library's by the id of the frame
+    lines = Counter[str]()  # by file
 
     def watch(frame: Any, event: str, _: Any) -> Any:
-        if frame.f_globals.get("__name__", "").startswith(("tinynet.", "numpy.")):
+        file = frame.f_code.co_filename
+        if frame.f_globals.get("__name__", "").startswith("tinynet.") or file.startswith(LIBRARIES):
             return None
-        key = id(frame) if frame.f_code.co_filename.startswith(LIBRARIES) else 0
-        lines[key] = 0 if key and event == "call" else lines[key] + 1
-        if lines[key] > most:
+        lines[file] += 1
+        if lines[file] > most:
             raise TooMuchError(f"{frame.f_code.co_name} runs {most} lines: a loop without end?")
         return watch
 
