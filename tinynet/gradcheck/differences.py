@@ -21,7 +21,7 @@ the difference of the points as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -293,34 +293,39 @@ def _sweep(base: Base, v: np.ndarray, first: Slope) -> Verdict:
     return Verdict("coarse" if coarse else "agrees", best)
 
 
-def roundings(outcome: Outcome, shaken: Sequence[np.ndarray], moved: np.ndarray) -> np.ndarray:
+def roundings(
+    outcome: Outcome,
+    y_at: Callable[[Callable[[np.ndarray], np.ndarray]], np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
     """How far rounding may put each element of y off.
 
-    shaken: y where each input is changed in its last bits, which shows what rounding inside f
-    does, where terms cancel too. moved: y at a random point; if its values have no more than
-    float32's 24 bits, f rounds to float32, and the last bits of a float64 shake nothing.
+    y_at: y where each input is changed by a function. If it is changed in its last bits, y shows
+    what rounding inside f does, where terms cancel too. If at a random point the values of y have
+    no more than float32's 24 bits, f rounds to float32, and the last bits of a float64 shake
+    nothing.
     """
-    y = np.abs(outcome.y)
+    y, moved = np.abs(outcome.y), y_at(lambda x: near(x, rng, 1e-3))
     values = moved[(moved != 0) & np.isfinite(moved) & (moved != np.round(moved))]
     single = values.size > 0 and bool((values.astype(np.float32) == values).all())
     found = (np.finfo(np.float32).eps if single else EPS) * y
-    for other in shaken:
-        found = np.maximum(found, np.abs(other - outcome.y))
+    for _ in range(2):
+        shaken = y_at(lambda x: np.asarray(x * (1 + 2 * EPS * rng.integers(-1, 2, x.shape))))
+        found = np.maximum(found, np.abs(shaken - outcome.y))
     return np.asarray(np.where(np.isfinite(found), found, EPS * y))
 
 
-def shaken(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """x with random last bits."""
-    return np.asarray(x * (1 + 2 * EPS * rng.integers(-1, 2, x.shape)))
+def near(x: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
+    """x with each element changed by about this share of itself."""
+    noise = rng.standard_normal(x.shape)
+    return np.asarray(x * (1 + share * noise) + 1e-3 * noise * (x == 0))
 
 
 def base_of(f: Function, x: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> Base:
     """A point at which the slopes of a function of one array are measured."""
-    rng = np.random.default_rng(0)
     here = f(x)
-    bits = [f(shaken(x, rng)).y for _ in range(2)]
-    moved = f(x + 1e-3 * rng.standard_normal(x.shape)).y
-    return Base(f, x, here, u, gradient, roundings(here, bits, moved))
+    rounding = roundings(here, lambda change: f(change(x)).y, np.random.default_rng(0))
+    return Base(f, x, here, u, gradient, rounding)
 
 
 class Elements(NamedTuple):

@@ -30,7 +30,6 @@ from tinynet.gradcheck.differences import (
     measure,
     roundings,
     same,
-    shaken,
 )
 from tinynet.gradcheck.locate import DETACHED, NOT_FINITE, Search, raised
 from tinynet.gradcheck.replay import FLOAT32
@@ -229,7 +228,7 @@ class _Check:
 
     def compare(self) -> None:
         """Compare along every direction, and add up in the report what was found."""
-        report, rounding = self.report, self.rounding(self.first)
+        report, rounding = self.report, roundings(self.first, self.y_at, self.rng)
         for name, x in self.subject.targets.items():
             f, vjp = self.subject.function_of(name), self.subject.gradient_of(name)
             base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, vjp)
@@ -265,14 +264,10 @@ class _Check:
             for found in self.verdicts.values()
         )
 
-    def rounding(self, first: Outcome) -> np.ndarray:
-        """The rounding of the result, element by element."""
-        results, targets = [], self.subject.targets
-        for _ in range(2):
-            with self.subject.at({name: shaken(x.array, self.rng) for name, x in targets.items()}):
-                results.append(self.subject.outcome().y)
-        with self.subject.at(self.subject.nearby(self.rng, 1e-3)):
-            return roundings(first, results, self.subject.outcome().y)
+    def y_at(self, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The result where each target is changed."""
+        with self.subject.at({name: change(x.array) for name, x in self.subject.targets.items()}):
+            return self.subject.outcome().y
 
     def tell_precision(self) -> None:
         """Say what the rounding of the function leaves to be told; refuse if that is nothing."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from tinynet import autograd, grad_mode
 from tinynet.gradcheck import kinks
-from tinynet.gradcheck.differences import Function, Outcome
+from tinynet.gradcheck.differences import Function, Outcome, near
 from tinynet.gradcheck.trace import plain
 from tinynet.nn.functional import vectors
 from tinynet.nn.module import Module
@@ -172,11 +172,7 @@ class Subject:
 
     def nearby(self, rng: np.random.Generator, share: float) -> dict[str, np.ndarray]:
         """Other values for all targets: each element changed by about this share of itself."""
-        values = {}
-        for name, x in self.targets.items():
-            noise = rng.standard_normal(x.shape)
-            values[name] = x.array * (1 + share * noise) + 1e-3 * noise * (x.array == 0)
-        return values
+        return {name: near(x.array, rng, share) for name, x in self.targets.items()}
 
 
 @contextlib.contextmanager
