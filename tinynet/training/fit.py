@@ -33,6 +33,7 @@ from tinynet.training.batches import (
     compare_outputs,
     dtype_of,
     learnt,
+    look_at_labels,
     look_at_training,
     look_at_validation,
     looked_at,
@@ -183,6 +184,7 @@ def fit(
     ranks = ranks_of(comm, reproducible_for)
     transform = own_transform(model, train, transform)
     batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
+    look_at_labels(batches, loss)
     held_out = validation_batches(validate, train, transform, dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
@@ -287,6 +289,12 @@ def _notes(
                 "validation data; pass validate= or validation_split=",
                 stacklevel=3,
             )
+    if place := ((start and start.run) or {}).get("diverged"):
+        warnings.warn(
+            f"fit: the run diverged in {place}; it goes on from before, and with the same data it "
+            "will again: begin anew with a lower learning rate",
+            stacklevel=3,
+        )
     if start is not None and begins_anew(run, start.run):
         yield f"the schedule begins anew after epoch {run.phase}"
 
@@ -313,6 +321,8 @@ def _check_learns(model: Module, optimizer: Optimizer) -> None:
             "fit: the optimizer holds no parameter of the model that learns. Build it on this "
             "model's parameters(), and leave some of them unfrozen (requires_grad)"
         )
+    if not any(group.get("initial_lr", group["lr"]) for group in optimizer.param_groups):
+        warnings.warn("fit: the learning rate is 0, and so is every step: pass lr=", stacklevel=3)
 
 
 def _tell_what_stays(run: Run) -> None:
@@ -373,6 +383,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
         run.model.zero_grad()
     except DivergenceError as error:
         error.kept = run.saved if run.step else None
+        run.diverged = f"epoch {error.epoch}, step {error.step}"
         raise
     finally:
         compared.remove()

@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 from tinynet.errors import CheckpointError
 from tinynet.training.history import Record
 from tinynet.training.metrics import VALIDATION
 from tinynet.training.run import Callback, Run
-from tinynet.training.safetensors import SUFFIX, read_about
+from tinynet.training.safetensors import SUFFIX, read, read_about, write
 from tinynet.training.signals import Interrupted, StopSignals
 from tinynet.training.state import save_run
 
@@ -88,6 +89,13 @@ class RunFolder(Callback):
 
     def on_train_end(self, run: Run) -> None:
         self.signals.release()
+        last = self.folder / LAST
+        is_own = run.saved is not None and run.saved.resolve() == last.resolve()
+        if run.diverged and is_own and run.ranks.first:
+            with contextlib.suppress(OSError, CheckpointError):  # of a disk that is full
+                arrays, about = read(last)
+                about["run"]["diverged"] = run.diverged
+                write(last, arrays, about)
 
     def _save(self, run: Run) -> None:
         save_run(self.folder / LAST, run)
@@ -226,15 +234,29 @@ def is_foreign(path: Path) -> bool:
     return path.exists() and (not path.is_file() or mark not in path.read_bytes()[:1000])
 
 
+def state_of(run: Path, start: Path | None = None) -> dict[str, Any]:
+    """What was saved last of the run in a folder, or in its checkpoint `start`; {} where there is
+    none, or it is damaged.
+    """
+    try:
+        return dict(read_about(start or run / LAST)["run"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
 def chosen_in(run: str | os.PathLike[str]) -> Path:
     """The checkpoint to use of a run's folder, the best on validation data, else the last; a file
     stands for itself.
 
-    Raises CheckpointError for a folder without a run.
+    Warns of a run that diverged. Raises CheckpointError for a folder without a run.
     """
     if not os.path.isdir(run):  # False for what is no path
         return Path(run)
     best, last = Path(run) / BEST, Path(run) / LAST
+    if place := state_of(Path(run)).get("diverged"):
+        warnings.warn(
+            f"{run}: the run diverged in {place}; its weights are from before", stacklevel=3
+        )
     if best.is_file():
         validated = str(read_about(best).get("chosen_by")).startswith(VALIDATION)
         return best if validated or not last.is_file() else last

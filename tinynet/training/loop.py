@@ -128,7 +128,7 @@ def gradients_of(
     cost, value = cost_of(output, target, loss)
     optimizer.zero_grad()
     cost.backward()
-    return value, means_of(len(x), output, target, loss, metrics, value)
+    return value, means_of(x, output, target, loss, metrics, value)
 
 
 def _check_gradient(optimizer: Optimizer) -> None:
@@ -176,7 +176,7 @@ def evaluate(
             with naming_batch(model, x, target):
                 output = model(x)
             target = fitted(output, target, loss)
-            means = evaluated(len(x), output, target, loss, metrics)
+            means = evaluated(x, output, target, loss, metrics)
             if after_batch is not None:
                 after_batch(x, output, target)
             yield means

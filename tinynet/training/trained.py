@@ -42,7 +42,6 @@ from tinynet.training.batches import (
     as_batches,
     as_examples,
     as_numbers,
-    check_classes,
     dtype_of,
     is_array,
     is_dataset,
@@ -289,8 +288,8 @@ class Trained(Module):
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
         kind, path, options = parts_of(name)
-        several = self._loss in BINARY and self.checkpoint.outputs() != 1  # each by itself
-        load = functools.partial(load_data, root=root, numbers=several or are_numbers(self._loss))
+        numbers = kind in ("npz", "csv") and (are_numbers(self._loss) or self._are_several())
+        load = functools.partial(load_data, root=root, numbers=numbers)
         if not kind or not path or split not in SPLITS:
             return load(name, split)
         own_kind, own_path, own_options = parts_of(str(settings.get("data")))
@@ -323,6 +322,21 @@ class Trained(Module):
         dataset.files = tuple(batch.names)
         return dataset
 
+    def _are_several(self) -> bool:
+        """Whether an output is several probabilities, each by itself: the network is asked."""
+        if self._loss not in BINARY:
+            return False
+        if (shape := self.checkpoint.input_shape) is None:
+            raise CheckpointError(
+                f"{self.checkpoint.path} does not say the shape of an example, so nobody knows how "
+                "many outputs its model has: give the data themselves, evaluate(x, y)"
+            )
+        try:
+            output = loop.predict(self.network, np.zeros((1, *shape), dtype_of(self)))
+        except TypeError:  # of an Embedding, which takes places
+            output = loop.predict(self.network, np.zeros((1, *shape), np.int64))
+        return output.shape[1:2] not in ((), (1,))
+
     def _in_places(self, dataset: ArrayDataset) -> ArrayDataset:
         """A data set with some of the model's classes, or in another order, with the model's."""
         own, theirs = self.classes or (), dataset.classes or ()
@@ -346,7 +360,6 @@ class Trained(Module):
         other classes.
         """
         dataset = self._examples(dataset)
-        check_classes(self.classes, dataset)
         names = self.classes or getattr(source(dataset)[0], "classes", None)
         found = Findings(names, keep, self._loss, dataset)
         asked = (self.checkpoint.run or {}).get("setup", {})
