@@ -560,23 +560,22 @@ def training_batches(
 
 def look_at_labels(batches: Any, loss: Any) -> None:
     """Warn of one class alone, and of classes that come one after the other, in the same order."""
-    y, (_, rows) = _targets(batches), source(batches)
+    dataset, rows = source(batches)
+    arrays = getattr(dataset, "arrays", getattr(dataset, "tensors", ()))
+    y = np.asarray(arrays[1] if len(arrays) > 1 else ())
     if (
         name_of(loss) not in (*OF_CLASSES, *BINARY)
         or y.size != len(y)
-        or len(rows) < 2
-        or not y.size
+        or not len(rows) <= y.size > 1
     ):
         return
     labels, told = y.ravel()[rows], ""
-    runs, count = 1 + np.count_nonzero(np.diff(labels)), len(np.unique(labels))
+    count, changes = len(np.unique(labels)), np.count_nonzero(np.diff(labels))
     in_order = isinstance(getattr(batches, "sampler", None), SequentialSampler)
     if count == 1:
-        told = (
-            f"every label is {labels[0]}, so nothing is to be told apart: give examples of another"
-        )
-    elif runs == count < len(labels) / 2 and in_order and len(batches) > 1 and batches.batch_size:
-        told = "the examples come class by class, and so do their batches: DataLoader(shuffle=True)"
+        told = f"every label is {labels[0]}, and there is nothing to tell apart"
+    elif in_order and batches.batch_size and changes < count < len(labels) / 2 and len(batches) > 1:
+        told = "the examples, and so the batches, come class by class: DataLoader(shuffle=True)"
     if told:
         warnings.warn(f"fit: {told}", stacklevel=3)
 
