@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from tinynet.data.files import is_at, lock_file
 from tinynet.errors import CheckpointError
 from tinynet.training.history import Record
 from tinynet.training.metrics import VALIDATION
@@ -24,11 +25,6 @@ from tinynet.training.run import Callback, Run
 from tinynet.training.safetensors import SUFFIX, read, read_about, write
 from tinynet.training.signals import Interrupted, StopSignals
 from tinynet.training.state import save_run
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
 REPORT, LOCK, RECORD = "report.html", ".lock", "run.json"
@@ -149,7 +145,7 @@ def _lock(folder: Path) -> int:
         with contextlib.ExitStack() as unless_locked:
             unless_locked.callback(os.close, file)
             _take(file, folder)
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            if is_at(file, path):
                 with contextlib.suppress(OSError):  # the number is only for the error of others
                     os.truncate(file, 0)
                     os.write(file, str(os.getpid()).encode())
@@ -159,31 +155,25 @@ def _lock(folder: Path) -> int:
 
 def _take(file: int, folder: Path) -> None:
     """Lock an open file, or raise BlockingIOError if another has."""
-    try:
-        if sys.platform == "win32":
-            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte far off, so that others can read
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            os.lseek(file, 0, os.SEEK_SET)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            warnings.warn(
-                f"{folder} cannot be locked ({error.strerror}); take care that no other training "
-                "runs in it",
-                stacklevel=2,
-            )
-            return
-        os.lseek(file, 0, os.SEEK_SET)
-        owner = os.read(file, 20).decode(errors="replace")
-        process = f"process {owner}" if owner.isdecimal() else "another process"
-        if owner == str(os.getpid()):
-            process += ", this one"
-        raise BlockingIOError(
-            errno.EWOULDBLOCK,
-            f"{folder} is in use: another training is running there ({process}). Wait until it "
-            "ends, or train in another folder",
-        ) from None
+    if (error := lock_file(file)) is None:
+        return
+    if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+        warnings.warn(
+            f"{folder} cannot be locked ({error.strerror}); take care that no other training runs "
+            "in it",
+            stacklevel=2,
+        )
+        return
+    os.lseek(file, 0, os.SEEK_SET)
+    owner = os.read(file, 20).decode(errors="replace")
+    process = f"process {owner}" if owner.isdecimal() else "another process"
+    if owner == str(os.getpid()):
+        process += ", this one"
+    raise BlockingIOError(
+        errno.EWOULDBLOCK,
+        f"{folder} is in use: another training is running there ({process}). Wait until it ends, "
+        "or train in another folder",
+    )
 
 
 def _unlock(file: int, path: Path) -> None:
@@ -191,9 +181,11 @@ def _unlock(file: int, path: Path) -> None:
     if sys.platform == "win32":
         os.close(file)
     with contextlib.suppress(OSError):
-        if sys.platform == "win32" or os.path.samestat(os.fstat(file), path.stat()):
+        if sys.platform == "win32" or is_at(file, path):
             path.unlink()
     if sys.platform != "win32":  # only now: another would lock a file that nobody finds
+        import fcntl
+
         with contextlib.suppress(OSError):  # explicitly, for a fork may have the file open too
             fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
