@@ -343,8 +343,8 @@ X3, Y3 = np.zeros((40, 3), np.float32), np.repeat([0, 1], 20)
         (Y3, {"sampler": range(0, 40, 3)}, None),
         (np.arange(40) % 2, {}, None),
         (np.arange(40) // 2 % 2, {}, None),
-        (np.ones(40, np.int64), {"shuffle": True}, "every label is 1, and there is nothing"),
-        (np.ones(40, np.int64), {}, "every label is 1, and there is nothing"),
+        (np.ones(40, np.int64), {"shuffle": True}, "every label is 1: nothing is to be told"),
+        (np.ones(40, np.int64), {}, "every label is 1: nothing is to be told"),
     ],
 )
 def test_batches_of_one_class_each_and_data_of_one_class_are_said(make, labels, options, said):

@@ -561,22 +561,17 @@ def training_batches(
 def look_at_labels(batches: Any, loss: Any) -> None:
     """Warn of one class alone, and of classes that come one after the other, in the same order."""
     dataset, rows = source(batches)
-    arrays = getattr(dataset, "arrays", getattr(dataset, "tensors", ()))
+    arrays: Any = getattr(dataset, "arrays", getattr(dataset, "tensors", ()))
     y = np.asarray(arrays[1] if len(arrays) > 1 else ())
-    if (
-        name_of(loss) not in (*OF_CLASSES, *BINARY)
-        or y.size != len(y)
-        or not len(rows) <= y.size > 1
-    ):
+    if name_of(loss) not in (*OF_CLASSES, *BINARY) or not 1 < y.size == len(y):
         return
-    labels, told = y.ravel()[rows], ""
+    labels = y.ravel()[rows]
     count, changes = len(np.unique(labels)), np.count_nonzero(np.diff(labels))
     in_order = isinstance(getattr(batches, "sampler", None), SequentialSampler)
     if count == 1:
-        told = f"every label is {labels[0]}, and there is nothing to tell apart"
+        warnings.warn(f"fit: every label is {labels[0]}: nothing is to be told apart", stacklevel=3)
     elif in_order and batches.batch_size and changes < count < len(labels) / 2 and len(batches) > 1:
         told = "the examples, and so the batches, come class by class: DataLoader(shuffle=True)"
-    if told:
         warnings.warn(f"fit: {told}", stacklevel=3)
 
 
