@@ -322,6 +322,13 @@ def test_an_option_that_the_operation_has_too_is_the_operations(settings):
     assert not gradcheck(with_settings, np.array([1.3, -0.4]), **settings)
 
 
+def test_pytorchs_tolerances_change_nothing_and_are_noted():
+    report = gradcheck(lambda x: x * x, tinynet.randn(3), eps=1e-6, atol=1e-4)
+    assert report
+    assert "eps, atol: without effect" in str(report)
+    assert gradcheck(lambda x, eps=0.0: x * eps, tinynet.ones(3), eps=2.0).notes == []
+
+
 def test_a_mask_kept_from_the_first_call_is_caught_though_it_has_no_sign():
     kept: dict = {}
 

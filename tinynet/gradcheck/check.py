@@ -24,6 +24,8 @@ from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
 OPTIONS = ("order", "seed")
+NEEDLESS = "eps", "atol", "rtol", "raise_exception", "nondet_tol", "fast_mode"
+"""PyTorch's options, which change nothing here."""
 
 
 def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: Any) -> Report:
@@ -42,7 +44,7 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: An
 
     Inputs of up to 32 elements are moved element by element, others along random directions; an
     element that is wrong shows in both. Steps and tolerances follow from the rounding that is
-    measured.
+    measured: PyTorch's eps, atol and rtol change nothing, and a note says so.
 
     Returns a Report, true when all is well; a wrong gradient, a backward that raises, a function
     that is not repeatable are failures in it. Raises EmptyCheckError, a ValueError, if the check
@@ -62,8 +64,16 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: An
     """
     own = {parameter.name for parameter in _parameters(fn)}
     options = {key: settings.pop(key) for key in OPTIONS if key in settings and key not in own}
+    needless = [key for key in NEEDLESS if key in settings and key not in own]
+    settings = {key: value for key, value in settings.items() if key not in needless}
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
-    return checked(fn, values, settings, **options)
+    report = checked(fn, values, settings, **options)
+    if needless:
+        report.notes.append(
+            f"{', '.join(needless)}: without effect; steps and tolerances follow from the rounding "
+            "that is measured, and `report.raise_for_failures()` raises"
+        )
+    return report
 
 
 def checked(
