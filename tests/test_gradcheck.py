@@ -326,7 +326,8 @@ def test_pytorchs_tolerances_change_nothing_and_are_noted():
     report = gradcheck(lambda x: x * x, tinynet.randn(3), eps=1e-6, atol=1e-4)
     assert report
     assert "eps, atol: without effect" in str(report)
-    assert gradcheck(lambda x, eps=0.0: x * eps, tinynet.ones(3), eps=2.0).notes == []
+    own = gradcheck(lambda x, eps=0.0: x * eps, tinynet.ones(3), eps=2.0)
+    assert "without effect" not in str(own)
 
 
 def test_a_mask_kept_from_the_first_call_is_caught_though_it_has_no_sign():
