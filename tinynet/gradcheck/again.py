@@ -27,7 +27,7 @@ NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out a
 def overwrites(call: Call, rng: np.random.Generator) -> IncidentError | None:
     """What one gradient of the call overwrites of what is needed later; None if nothing is."""
     with contextlib.suppress(Exception):  # whatever it is, the call cannot be played again so often
-        for place, what, cure in _watched(call, rng.standard_normal(call.y.shape)):
+        for place, what, cure in _watched(call, np.array(rng.standard_normal(call.y.shape))):
             return IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
     return None
 

@@ -10,7 +10,7 @@ mistake lies between them: a path that the graph does not know of, a sum that wa
 import contextlib
 import inspect
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -34,6 +34,8 @@ from tinynet.gradcheck.replay import (
     LARGE,
     NotRepeatableError,
     Replay,
+    other_sizes,
+    other_values,
     single_alone,
     smaller,
 )
@@ -363,7 +365,9 @@ class Search:
                     break
         return replay, base, note
 
-    def _fault(self, replay: Replay, place: int, base: Base, elements: Elements) -> Fault:
+    def _fault(
+        self, replay: Replay, place: int, base: Base, elements: Elements, is_known: bool = True
+    ) -> Fault:
         call, single = replay.call, place in replay.call.single
         others = {}
         for other, x in enumerate(call.args):
@@ -371,11 +375,12 @@ class Search:
                 there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
 
-        def elsewhere() -> Fault:
-            x = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
-            moved = replay.moved(place, x)
-            there = moved.base(place, base.u)
-            return self._fault(moved, place, there, by_element(there, 1e-4))
+        def of(calls: Iterable[Call]) -> Iterator[Fault]:
+            for call in calls:
+                with contextlib.suppress(Exception):  # whatever the function raises there
+                    replay = Replay(call)
+                    there = replay.base(place, self.rng.standard_normal(call.y.shape))
+                    yield self._fault(replay, place, there, by_element(there, 1e-4), is_known=False)
 
         if single:
             largest = np.abs(elements.numeric).max()
@@ -388,7 +393,8 @@ class Search:
             elements,
             others,
             vjp=lambda dy: replay.backward(place, dy),
-            elsewhere=elsewhere,
+            elsewhere=lambda: of(other_values(call, place, self.rng) if is_known else ()),
+            resized=lambda: of(other_sizes(call) if is_known else ()),
             tried=self.tried,
         )
 

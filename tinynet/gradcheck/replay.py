@@ -7,8 +7,10 @@ the whole model.
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -67,13 +69,6 @@ class Replay:
             return Outcome(np.asarray(y, np.float64), branches)
 
         return f
-
-    def moved(self, place: int, x: np.ndarray) -> Replay:
-        """The same call with another value of one argument."""
-        twin = copy.copy(self.call)
-        twin.args = (*twin.args[:place], x, *twin.args[place + 1 :])
-        twin.y = np.array(twin.run()[0])
-        return Replay(twin)
 
     def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
         """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
@@ -144,28 +139,53 @@ def smaller(call: Call) -> Iterator[Call]:
         for less in (2, 3, 4, 6, 8, 12, 16):
             if less >= size:
                 break
-            twin = copy.copy(call)
-            twin.args = tuple(_cut(arg, size, less) for arg in call.args)
-            twin.settings = {key: _cut(value, size, less) for key, value in call.settings.items()}
-            try:
-                twin.y = np.array(twin.run()[0])
-            except Exception:  # whatever it complains of, these sizes do not fit
-                continue
-            if not any(n == 1 < before for n, before in zip(twin.y.shape, call.y.shape)):
-                yield twin  # with one place left along an axis, many mistakes look the same
+            for twin in _changed(call, functools.partial(_cut, size, less)):
+                if not any(n == 1 < before for n, before in zip(twin.y.shape, call.y.shape)):
+                    yield twin  # with one place left along an axis, many mistakes look the same
 
 
 def other_sizes(call: Call) -> Iterator[Call]:
     """The same call with sizes cut down, and with axes of two places grown to three."""
     yield from smaller(call)
+    if any(2 in np.shape(arg) for arg in call.args):
+        yield from _changed(call, functools.partial(_cut, 2, 3))
+
+
+def other_values(call: Call, place: int, rng: np.random.Generator) -> Iterator[Call]:
+    """The same call with the elements of one argument in another order, or others close by.
+
+    First with masks in another order, and with indices in another order that mean other places.
+    """
+    x = call.args[place]
+    orders = [rng.permutation(x.reshape(-1)).reshape(x.shape) for _ in range(3)]
+    close = [x * rng.uniform(0.8, 1.25, x.shape) for _ in range(3)]
+    shuffled = functools.partial(_shuffled, rng=rng)
+    changes: list[Callable[[Any], Any]] = [shuffled] * 3 + [copied] * 6
+    for other, change in zip(orders + orders + close, changes):
+        yield from _changed(call, change, tuple(other if arg is x else arg for arg in call.args))
+
+
+def _shuffled(value: Any, rng: np.random.Generator) -> Any:
+    if not is_array(value, "biu") or (np.diff(value.reshape(-1).astype(int)) >= 0).all():
+        return value  # sorted ones are ends, which must stay so
+    known, at = np.unique(value, return_inverse=True)
+    places = np.roll(known, value.dtype != bool)[at.reshape(-1)]
+    return rng.permutation(places).reshape(value.shape)
+
+
+def _changed(
+    call: Call, change: Callable[[Any], Any], args: tuple[Any, ...] = ()
+) -> Iterator[Call]:
+    """The same call with each argument and setting changed, if that can be computed."""
     twin = copy.copy(call)
-    twin.args = tuple(_cut(arg, 2, 3) for arg in call.args)
-    twin.settings = {key: _cut(value, 2, 3) for key, value in call.settings.items()}
-    if any(np.shape(a) != np.shape(b) for a, b in zip(call.args, twin.args)):
+    twin.args = tuple(map(change, args or call.args))
+    twin.settings = {key: change(value) for key, value in call.settings.items()}
+    with contextlib.suppress(Exception):  # whatever it complains of, these do not fit
+        twin.y = np.array(twin.run()[0])
         yield twin
 
 
-def _cut(value: Any, size: int, count: int) -> Any:
+def _cut(size: int, count: int, value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     for axis in (axis for axis, n in enumerate(value.shape) if n == size):

@@ -165,7 +165,7 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
     """What a closure makes of dy, in the shape of its input; IncidentError if it is no gradient."""
     x, incident = np.asarray(call.args[place]), functools.partial(IncidentError, call, place)
     try:
-        dx = vjp(dy.copy())
+        dx = vjp(np.array(dy))  # of a single number an array too
     except Exception as error:
         cause, text = "the backward raises an error", f"{type(error).__name__}: {error}"
         if "read-only" in text:  # the engine refused a write

@@ -44,13 +44,8 @@ def plain(clues: Clues) -> Iterator[Suspect]:
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
-    if found := clues.once(_confirmed):
+    if found := clues.once(_found):
         yield Suspect(*found)
-
-
-def _confirmed(clues: Clues) -> Found:
-    found: Found = where.confirmed(clues, _found)
-    return found
 
 
 def _found(clues: Clues) -> Found:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, Suspect
+from tinynet.gradcheck.causes.clues import Clues, Suspect, is_nothing
 from tinynet.gradcheck.causes.numbers import close, constant, has_name, named, short
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """A zero gradient; a constant factor, of which few elements show one that has a name alone."""
-    if not clues.analytic.any():
+    if is_nothing(clues.analytic, clues.numeric[clues.usable]):
         yield Suspect("zero gradient", "the backward pass gives 0", 0 * clues.J)
         return
     factor, size = _factor(clues), np.abs(clues.J)
