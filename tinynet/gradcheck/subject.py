@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet import autograd, grad_mode
+from tinynet import autograd, grad_mode, ops
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Function, Outcome
 from tinynet.gradcheck.trace import plain
@@ -60,7 +60,7 @@ class Subject:
 
     def run(self) -> Tensor:
         """The function at the present values, recorded. Raises TypeError unless it is a tensor."""
-        y = self.repeating(self._run)()
+        y = joined(self.repeating(self._run)())
         if not isinstance(y, Tensor):
             raise TypeError(
                 f"gradcheck: {self.name} returned {type(y).__name__}, it must return a Tensor; "
@@ -190,6 +190,13 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
     finally:
         for x, array in before:
             x.array = array
+
+
+def joined(y: Any) -> Any:
+    """The float tensors of a tuple as one vector; anything else as it is."""
+    parts = y if isinstance(y, (tuple, list)) else ()
+    floats = [x for x in parts if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    return ops.cat([ops.reshape(x, (-1,)) for x in floats]) if floats else y
 
 
 def ending(run: Callable[[], Any], known: Callable[[], Any] | None = None) -> Any:

@@ -57,7 +57,7 @@ class Values:
             with contextlib.suppress(ElsewhereError):
                 f = self.holding(key)
                 found[key] = right - [slope(f, x, v, dy) for v in self.directions]
-        return found
+        return {key: part for key, part in found.items() if np.isfinite(part).all()}
 
     def alike(self, key: Any) -> int:
         """How many values are told in the same words."""

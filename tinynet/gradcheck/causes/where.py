@@ -136,7 +136,10 @@ def _places(hand: Hand, chosen: np.ndarray) -> Iterator[Statement]:
     for axis, places in hand.places.items():
         known, some = set(places.tolist()), set(places[chosen].tolist())
         if len(known) > 1 and not some & set(places[~chosen].tolist()):
-            yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
+            yield (
+                f"they are at {_told(some, known, hand.lengths[axis] - 1)} of {axis}",
+                np.isin(places, list(some)),
+            )
 
 
 def _border(hand: Hand) -> Iterator[Statement]:
@@ -153,9 +156,9 @@ def _border(hand: Hand) -> Iterator[Statement]:
         yield f"they are at the {one} place of {a} or the {other} of {b} of {name}", p | q
 
 
-def _told(some: set[int], known: set[int]) -> str:
+def _told(some: set[int], known: set[int], last: int) -> str:
     """Places of an axis in words."""
-    last, order = max(known), sorted(some)
+    order = sorted(some)
     steps = {b - a for a, b in itertools.pairwise(order)}
     if order == [last]:
         return f"the last place ({last})"
