@@ -139,16 +139,18 @@ def smaller(call: Call) -> Iterator[Call]:
         for less in (2, 3, 4, 6, 8, 12, 16):
             if less >= size:
                 break
-            for twin in _changed(call, functools.partial(_cut, size, less)):
+            for twin in _changed(call, functools.partial(_cut, {size: less})):
                 if not any(n == 1 < before for n, before in zip(twin.y.shape, call.y.shape)):
                     yield twin  # with one place left along an axis, many mistakes look the same
 
 
 def other_sizes(call: Call) -> Iterator[Call]:
-    """The same call with sizes cut down, and with axes of two places grown to three."""
+    """The same call with other sizes: all of them changed by one, then each by itself, or cut."""
+    arrays = [arg for arg in call.args if isinstance(arg, np.ndarray)]
+    counts = {n: n - 1 if n > 2 else 3 for array in arrays for n in array.shape if n > 1}
+    for some in (counts, *({n: count} for n, count in counts.items())):
+        yield from _changed(call, functools.partial(_cut, some))
     yield from smaller(call)
-    if any(2 in np.shape(arg) for arg in call.args):
-        yield from _changed(call, functools.partial(_cut, 2, 3))
 
 
 def other_values(call: Call, place: int, rng: np.random.Generator) -> Iterator[Call]:
@@ -185,10 +187,11 @@ def _changed(
         yield twin
 
 
-def _cut(size: int, count: int, value: Any) -> Any:
+def _cut(counts: dict[int, int], value: Any) -> Any:
+    """An array with so many places along each axis of a size."""
     if not isinstance(value, np.ndarray):
         return value
-    for axis in (axis for axis, n in enumerate(value.shape) if n == size):
+    for axis, (size, count) in enumerate((n, counts.get(n, n)) for n in value.shape):
         value = value.take(np.arange(count) % size, axis)
         if count > size and value.dtype.kind == "f":  # other values than those that are there
             value = value * (1 + 0.3 * (np.indices(value.shape)[axis] >= size))

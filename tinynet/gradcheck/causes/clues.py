@@ -159,6 +159,13 @@ class Clues:
         """The same with other sizes, once."""
         return _wrong_too(self.fault.resized(), 1)
 
+    @cached_property
+    def is_varied(self) -> bool:
+        """Whether the right gradients have three different parts, or are others for other values."""
+        different = np.unique(np.rint(self.J / (1e-5 * np.abs(self.J).max())), axis=0)
+        others = (there.J for there in self.elsewhere)
+        return len(different) > 2 or not all(np.allclose(J, self.J) for J in others)
+
     def is_confirmed(self, text: str, look: Callable[[Clues], Iterable[str]]) -> bool:
         """Whether a look says the same, but for numbers, with other values and sizes as well: so a
         mistake is told from chance."""
