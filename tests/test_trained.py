@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tqdm
 
 import tinynet
 from tinynet import data, models, nn, training
 from tinynet.cli import main
-from tinynet.errors import DataError
+from tinynet.errors import CheckpointError, DataError
 from tinynet.training import strokes
 from tinynet.vision.transforms import images as vision_images
 
@@ -351,6 +352,38 @@ def test_a_single_output_is_measured_on_two_classes_by_name(here):
     assert tinynet.load("run", net).evaluate("npz:text.npz")["accuracy"] > 0.9
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("last", [
+    lambda count: [],
+    lambda count: [nn.PReLU()],
+    lambda count: [nn.BatchNorm1d(count)],
+    lambda count: [nn.Linear(count, 3), nn.Linear(3, count, bias=False)],
+    lambda count: [nn.Unflatten(1, (1, count)), nn.Conv1d(1, 3, 1), nn.Conv1d(3, 1, 1),
+                   nn.Flatten()],
+])  # fmt: skip
+def test_how_many_outputs_a_model_has_is_known_whatever_its_last_layer_is(here, last, count):
+    x, y = np.load("tiny.npz")["x"], np.arange(80) % 2
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, count), *last(count))
+    targets = y.astype(np.float32) if count == 1 else np.stack([y, 1 - y], 1).astype(np.float32)
+    np.savez("own.npz", x=x, y=y if count == 1 else targets)
+    options = {"loss": "bce_with_logits", "out": "run", "overwrite": True, "progress": False}
+    training.fit(net, x, targets, 1, **options)
+    found = tinynet.load("run", net).evaluate("npz:own.npz")
+    assert ("accuracy" in found) is (count == 1)
+    assert found["loss"] > 0
+
+
+def test_outputs_of_a_model_of_places_are_known_and_of_an_unknown_shape_refused(here):
+    x, y = np.random.default_rng(0).integers(0, 9, (40, 3)), np.arange(40) % 2
+    net = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(12, 1))
+    options = {"loss": "bce_with_logits", "out": "run", "progress": False}
+    training.fit(net, x, y.astype(np.float32), 1, **options)
+    assert tinynet.load("run", net)._are_several() is False
+    tinynet.save(net, "bare.safetensors", loss="bce_with_logits")
+    with pytest.raises(CheckpointError, match="does not say the shape of an example"):
+        tinynet.load("bare.safetensors", net).evaluate("npz:tiny.npz")
+
+
 @pytest.mark.filterwarnings("default")
 def test_weights_put_into_another_class_are_said(here, capsys):
     Path("my_net.py").write_text(f"{NET}\n\nclass Other(Net):\n    pass\n")
@@ -417,9 +450,12 @@ class Table:
     lambda model, data_: main(["evaluate", "run", "--data", "npz:other.npz"]),
     lambda model, data_: main(["report", "run", "--data", "npz:other.npz", "--out", "r.html"]),
     lambda model, data_: model.evaluate("npz:other.npz"),
+    lambda model, data_: model.evaluate(data_),
+    lambda model, data_: model.findings(data_, 3, lambda batches: tqdm.tqdm(batches, disable=True)),
     lambda model, data_: training.evaluate(model, data_),
+    lambda model, data_: training.evaluate(model, data.DataLoader(data_, 8)),
 ])  # fmt: skip
-def test_names_of_classes_meet_numbers_with_a_warning(here, capsys, of, ask):
+def test_names_of_classes_meet_numbers_with_one_warning(here, capsys, of, ask):
     x, y = np.load("tiny.npz")["x"], np.arange(80) % 2
     np.savez("numbers.npz", x=x, y=y)
     np.savez("names.npz", x=x[::-1], y=np.array(["z", "a"])[y][::-1])
@@ -431,7 +467,7 @@ def test_names_of_classes_meet_numbers_with_a_warning(here, capsys, of, ask):
         warnings.simplefilter("always")
         ask(tinynet.load("run"), data.load("npz:other.npz"))
     said = capsys.readouterr().err + " ".join(str(w.message) for w in told)
-    assert "each is taken for the place of a class, 0 is 'a', 1 is 'z'; " in said
+    assert said.count("each is taken for the place of a class, 0 is 'a', 1 is 'z'; ") == 1
 
 
 def test_labels_that_use_few_of_their_numbers_are_not_trained_in_silence(here, capsys):

@@ -156,12 +156,12 @@ class Clues:
 
     @cached_property
     def resized(self) -> list[Clues]:
-        """The same with other sizes, once."""
-        return _wrong_too(self.fault.resized(), 1)
+        """The same with other sizes."""
+        return _wrong_too(self.fault.resized(), 2)
 
     @cached_property
     def is_varied(self) -> bool:
-        """Whether the right gradients have three different parts, or are others for other values."""
+        """Whether three rows of J differ, or J does for other values."""
         different = np.unique(np.rint(self.J / (1e-5 * np.abs(self.J).max())), axis=0)
         others = (there.J for there in self.elsewhere)
         return len(different) > 2 or not all(np.allclose(J, self.J) for J in others)
