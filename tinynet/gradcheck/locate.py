@@ -215,8 +215,8 @@ class Search:
                 is_known = place in a.vjps and on_graph
                 if not is_known and not equal(one, two):
                     text = f"the argument {argument} of {a.name} moves with {name}, but is a "
-                    text += "constant to the graph: .detach(), .data, .item() or NumPy was used on "
-                    failure = self._failure(a, place, DETACHED, f"{text}the way")
+                    text += "constant to the graph: .detach(), .data, .item(), no_grad() or NumPy "
+                    failure = self._failure(a, place, DETACHED, f"{text}was used on the way")
                     failure.input = name
                     return failure
         return None

@@ -6,8 +6,10 @@ import contextlib
 import functools
 import pickle
 import random
+import signal
 import sys
 import sysconfig
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -28,8 +30,41 @@ LONGER = 4  # times as many lines as where a function is known to end
 LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<frozen")
 
 
+NAMES = "SIGINT SIGTERM SIGHUP SIGALRM SIGVTALRM SIGPROF SIGUSR1 SIGUSR2".split()
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+
+
 class TooMuchError(BaseException):
     """The code runs too long, or its values get too large. No `except Exception` catches that."""
+
+
+class _HandlerError(BaseException):
+    """An exception of a signal's handler, on its way through all that is tried."""
+
+
+@contextlib.contextmanager
+def signals_pass() -> Iterator[None]:
+    """Within the block no `except Exception` catches what the handler of a signal raises."""
+
+    def passing(handler: Callable[..., Any], number: int, frame: Any) -> None:
+        try:
+            handler(number, frame)
+        except Exception as error:
+            raise _HandlerError(error) from error
+
+    is_main = threading.current_thread() is threading.main_thread()  # which alone handles signals
+    known = {number: signal.getsignal(number) for number in SIGNALS if is_main}
+    found = {n: (f, functools.partial(passing, f)) for n, f in known.items() if callable(f)}
+    for number, (_, wrapped) in found.items():
+        signal.signal(number, wrapped)
+    try:
+        yield
+    except _HandlerError as error:
+        raise error.args[0] from None
+    finally:
+        for number, (handler, wrapped) in found.items():
+            if signal.getsignal(number) is wrapped:
+                signal.signal(number, handler)
 
 
 class Subject:
