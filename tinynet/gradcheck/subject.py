@@ -30,7 +30,7 @@ LONGER = 4  # times as many lines as where a function is known to end
 LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<frozen")
 
 
-NAMES = "SIGINT SIGTERM SIGHUP SIGALRM SIGVTALRM SIGPROF SIGUSR1 SIGUSR2".split()
+NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2"]
 SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
