@@ -114,9 +114,9 @@ def _cut(counts: dict[int, int], value: Any) -> Any:
 
 def _changed(call: Call, change: Callable[[Any], Any]) -> Iterator[Call]:
     """The same call with each argument and setting changed, if that can be computed."""
-    other = call.twin(change)
-    other.settings = {key: change(value) for key, value in call.settings.items()}
     with contextlib.suppress(Exception):  # whatever it complains of, these do not fit
+        other = call.twin(change)
+        other.settings = {key: change(value) for key, value in call.settings.items()}
         other.y = np.array(other.run()[0])
         yield other
 

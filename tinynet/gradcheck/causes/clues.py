@@ -167,10 +167,13 @@ class Clues:
         return len(different) > 2 or not all(np.allclose(J, self.J) for J in others)
 
     def is_confirmed(self, text: str, look: Callable[[Clues], Iterable[str]]) -> bool:
-        """Whether a look says the same, but for numbers, with other values and sizes as well: so a
-        mistake is told from chance."""
-        others = (there for made in ("elsewhere", "resized") for there in getattr(self, made))
-        return all(_bare(text) in map(_bare, look(there)) for there in others)
+        """Whether a look says the same, but for numbers, with other values and another size as
+        well: so a mistake is told from chance."""
+
+        def says(there: Clues) -> bool:
+            return _bare(text) in map(_bare, look(there))
+
+        return all(map(says, self.elsewhere)) and (not self.resized or any(map(says, self.resized)))
 
     def pulled(self, dy: np.ndarray) -> np.ndarray:
         """The right gradient for another output gradient: J dy."""
