@@ -20,7 +20,7 @@ MASK = np.indices((4, 4)).sum(0) % 2 == 0
         ((6,), [], "(x * np.array([1, 0, 1, 0, 1, 0.0])).sum()",
          "dy * np.array([0, 1, 0, 1, 0, 1.0])", "shifted"),
         ((4, 4), [MASK], "np.where(a, x, 0)", "np.where(~a, dy, 0)", "shifted"),
-        ((3, 4), [TWO], "np.sin(x) * a", "dy * np.cos(x) * a[:3, None]", "a"),
+        ((3, 4), [TWO], "np.sin(x) * a", "dy * np.cos(x) * a[:3, None]", "/"),
         ((6, 2), [np.array([0, 2, 2, 1, 2, 0])],
          "(np.eye(4)[a] / np.maximum(np.bincount(a, minlength=4), 1)).T @ x", "dy[a]", "border"),
         ((4, 5), [], "x.max(1)", "np.where(x == x.max(), dy[:, None], 0)", "x <"),
