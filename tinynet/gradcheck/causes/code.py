@@ -290,8 +290,8 @@ class Code:
         So a number is told from a setting or a size that has the same value, and these from one
         another.
         """
-        here, there = self.clues, self.clues.elsewhere
-        if there is not None:
+        here = self.clues
+        for there in here.elsewhere:
             self.clues = there
             left = self.wrong(0)
             self.clues = here
@@ -449,7 +449,7 @@ def _place(function: types.FunctionType) -> tuple[Any, ...]:
 
 
 def _gradient(vjp: Any, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    dy = dy.copy()
+    dy = np.array(dy)
     dy.flags.writeable = False  # nor one that writes into dy
     return np.asarray(sum_to_shape(np.asarray(vjp(dy), np.float64), shape, "", vjp))
 

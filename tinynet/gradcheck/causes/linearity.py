@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, then
+from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, is_nothing, then
 from tinynet.gradcheck.causes.numbers import short
 
 NOT_LINEAR = "not linear in the output gradient"
@@ -43,7 +43,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     nothing, negative, small = (np.array(vjp(c * dy)) for c in (0, -8, SMALL))
     parts, both = once + vjp(other), np.array(vjp(dy + other))
     i, term = int(np.argmax(np.abs(once - again))), int(np.argmax(np.abs(nothing)))
-    if not once.any():
+    if is_nothing(once, clues.pulled(dy)):
         return
     if not _same(once, again):
         said = f"called twice with the same dy, the backward gives {once.flat[i]:.6g} and "

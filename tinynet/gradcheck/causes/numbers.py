@@ -70,6 +70,11 @@ def sizes(clues: Clues) -> dict[str, float]:
 
 def named(clues: Clues, factor: float) -> str | None:
     """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
+    return " or ".join(names(clues, factor)[:2]) or None
+
+
+def names(clues: Clues, factor: float) -> list[str]:
+    """What it may be, the plainest first."""
     texts: list[str] = []
     arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
     arrays = {name: a for name, a in arrays.items() if a.size > 1 and (a % 1).any()}
@@ -87,7 +92,7 @@ def named(clues: Clues, factor: float) -> str | None:
             if found:  # the plainest form; a setting says more than a size
                 texts += signed
                 break
-    return " or ".join(dict.fromkeys(texts[:2])) or None
+    return list(dict.fromkeys(texts))
 
 
 def has_name(clues: Clues, factor: float) -> bool:
