@@ -341,6 +341,8 @@ class Code:
         try:
             dy = draw(f(args[own].copy()).shape)
             y, right = f(args[own].copy()), slope(f, args[own], v, dy)
+            if not (y.size and np.isfinite(right)):
+                return None
             stands = self.clues.call.body(*map(copied, args), **settings)[1 + own]
             _gradient(stands, dy, v.shape)
         except Exception:
@@ -353,7 +355,7 @@ class Code:
         except (Exception, TooMuchError):
             return False
         size = abs(right) + abs(claimed)
-        if not np.isfinite(right) or size <= NOTHING * np.abs(dy * y).sum():
+        if size <= NOTHING * np.abs(dy * y).sum():
             return None
         return bool(abs(right - claimed) <= 1e-5 * size)
 
