@@ -519,7 +519,10 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
     scales = [text for text in (*known, *code.shapes()) if SCALE.search(text)]
     links = dict.fromkeys(link for p in everywhere for link in _links(p.node))
-    slices = {ast.unparse(p.node): None for p in everywhere if isinstance(p.node, ast.Slice)}
+    cuts: list[Any] = [p.node for p in everywhere if isinstance(p.node, ast.Slice)]
+    slices = dict.fromkeys(map(ast.unparse, cuts))
+    ends = [(c.upper, c.lower) for c in cuts if c.lower and c.upper]
+    known |= {f"({_whole(high)} - {_whole(low)})": None for high, low in ends}
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
 
     def scaled(places: list[Place]) -> Iterator[Change]:
@@ -528,16 +531,17 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
         values = [p for p in values if id(p.node) not in sizes]
         forms = [f"{{0}} {sign} {text}" for text in scales for sign in "*/"]
         forms += [f"{{0}} * {text}" for text in links]
-        for form, place in itertools.product((*forms, *ALONE), values):
-            yield _told(place, form.format(_whole(place.node)))
         for place, text in itertools.product(places, slices):
             if isinstance(place.node, ast.Slice) and text != ast.unparse(place.node):
                 yield _told(place, text)
+        for form, place in itertools.product((*forms, *ALONE), values):
+            yield _told(place, form.format(_whole(place.node)))
 
     ranked = [[p for p, its in zip(everywhere, ranks) if its == rank] for rank in range(3)]
     for places in ranked:
         for kind in KINDS:
             yield from _of_kind(places, kind)
+        yield from _of_kind(places, _another)
         yield from scaled(places)
         yield from _of_kind(places, _numbers)
     for places in ranked:
@@ -566,7 +570,7 @@ def _links(node: Any) -> Iterator[str]:
 def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
     """The changes of one kind at each place."""
     for place in places:
-        with contextlib.suppress(AttributeError, IndexError, KeyError):  # of what is not so made
+        with contextlib.suppress(Exception):  # of what is made otherwise
             for text in kind(place):
                 with contextlib.suppress(SyntaxError):
                     change = _told(place, text)
@@ -666,11 +670,15 @@ def _turned(place: Place) -> Iterator[str]:
         yield f"{_whole(node.right)} @ {_whole(node.left)}"
 
 
-def _named(place: Place) -> Iterator[str]:
-    """Another variable, or one as a factor; in a power for one of the equal factors."""
+def _another(place: Place) -> Iterator[str]:
+    """Another variable."""
     text = ast.unparse(place.node)
+    yield from (name for name in place.names if place.is_value and name[0] != text[0])
+
+
+def _named(place: Place) -> Iterator[str]:
+    """A variable along the rows, or as a factor; in a power for one of the equal factors."""
     if place.is_value:
-        yield from (name for name in place.names if name[0] != text[0])
         yield from (f"{name}[:, None]" for name in place.names)
         yield from (f"{_whole(place.node)} {sign} {name}" for name in place.names for sign in "*/")
     node: Any = place.node
@@ -930,7 +938,7 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         nodes = [(place, _parsed(place, f"{ast.unparse(place.node)}[::-1]"))]
         for p in steps:
             if step := STEP.match(ast.unparse(p.node)):
-                other = f"{step[1]} {INSTEAD[step[2]]} {step[3]}"
+                other = f"{step[1]} {INSTEAD[step[2]][0]} {step[3]}"
                 nodes += [(p, _parsed(p, other))] * (step[1] == ast.unparse(place.parent.target))
         turned = f"{ast.unparse(place.node)} the other way round, with the place at the other side,"
         yield _instead(ast.unparse(place.node), turned, nodes)

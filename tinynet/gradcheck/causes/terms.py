@@ -65,7 +65,8 @@ def without_a_rule(clues: Clues) -> Iterator[Suspect]:
                 for at, a in ((e.i, clues.x), (e.j, clues.y)))  # fmt: skip
         text = f"{int(e.wrong.sum())} terms {'are missing' if missing else 'are not due'}, such as "
         text += f"dy{y} in the gradient of {clues.name}{x}; the {int((~e.wrong).sum())} others are "
-        yield Suspect(LEFT_OUT if missing else TOO_MANY, f"{text}right")
+        cause = f"{LEFT_OUT if missing else TOO_MANY}, by no plain rule"
+        yield Suspect(cause, f"{text}right")
 
 
 def _rule(clues: Clues) -> str:
