@@ -514,8 +514,7 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
         known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
     made = {(ast.unparse(p.node.targets[0]), _whole(p.node.value))
             for p in everywhere if isinstance(p.node, ast.Assign)}  # fmt: skip
-    written_out = [p for p in everywhere if _is_number(p.node)]
-    numbers = sorted({ast.unparse(p.node) for p in written_out})
+    numbers = sorted({ast.unparse(p.node) for p in everywhere if _is_number(p.node)})
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
     scales = [text for text in (*known, *code.shapes()) if SCALE.search(text)]
     links = dict.fromkeys(link for p in everywhere for link in _links(p.node))
@@ -541,7 +540,6 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
     for places in ranked:
         for kind in KINDS:
             yield from _of_kind(places, kind)
-        yield from _of_kind(places, _another)
         yield from scaled(places)
         yield from _of_kind(places, _numbers)
     for places in ranked:
@@ -552,9 +550,6 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
         yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
         yield from _of_kind(places, _constants)  # a number says less than what stands in the code
         yield from _everywhere(places)
-        there = [p for p in written_out if p in places]
-        for place, form, n in itertools.product(there, ("{}", "(1 / {})"), numbers):
-            yield _told(place, form.format(n))
         for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
             for place in (p for p in values if p.function in code.backward):
                 for name in [*known, *masks] if form.endswith(" ") else place.names:
@@ -850,28 +845,8 @@ def _constants(place: Place) -> Iterator[str]:
         for k, part in enumerate(parts):
             for order in itertools.permutations(part) if part.isalpha() and len(part) < 5 else ():
                 yield repr("".join([*parts[:k], *order, *parts[k + 1 :]]))
-    elif isinstance(node, ast.Tuple) and len(node.elts) == 2 and all(map(_is_number, node.elts)):
-        low, high = map(ast.literal_eval, node.elts)  # a padding, on the other side in part
-        yield from (f"({low + by}, {high - by})" for by in (-2, -1, 1, 2))
     elif isinstance(node, ast.Name) and place.is_value:
         yield from (f"{node.id} - 1", f"{node.id} + 1")
-
-
-def _multiplied(place: Place) -> Iterator[str]:
-    """A sum of products with one factor more: einsum("nk,dk->nd", dy, w) times p[n, k]."""
-    node: Any = place.node
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "np.einsum"):
-        return
-    text = getattr(node.args[0], "value", "")
-    if isinstance(text, str) and "->" in text:
-        letters, given = (
-            sorted(set(text) - set(",->. ")),
-            ", ".join(map(ast.unparse, node.args[1:])),
-        )
-        for count, name in itertools.product((1, 2), place.names):
-            for order in itertools.permutations(letters, count):
-                into = text.replace("->", f",{''.join(order)}->")
-                yield f"np.einsum({into!r}, {given}, {name})"
 
 
 def _reduced(place: Place) -> Iterator[str]:
@@ -894,17 +869,8 @@ def _reduced(place: Place) -> Iterator[str]:
         yield from (form.format(name) for name in place.names)
 
 
-def _bound(place: Place) -> Iterator[str]:
-    """A function with the values that variables have now, not at the end of a loop."""
-    if isinstance(place.node, ast.Lambda):
-        arguments, body = ast.unparse(place.node.args), ast.unparse(place.node.body)
-        for name in place.names:
-            yield f"lambda {arguments}, {name}={name}: {body}"
-
-
 def _everywhere(places: list[Place]) -> Iterator[Change]:
-    """The same at all places of a function: a variable, a dtype, axes; a factor before, not after;
-    two numbers exchanged."""
+    """Two values exchanged; a variable at all places of a function; a loop the other way round."""
     values = [p for p in places if p.is_value]
     values = [p for p in values if p.field != "value" or isinstance(p.node, ast.Name)]
     for p, q in itertools.combinations(values, 2):
@@ -916,22 +882,9 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
     for place in places:
         if isinstance(place.node, (ast.Name, ast.Attribute, ast.Constant)):
             groups.setdefault((place.function, ast.unparse(place.node)), []).append(place)
-    numbers = [key for key, group in groups.items() if isinstance(group[0].node, ast.Constant)]
-    for a, b in itertools.combinations(numbers, 2):
-        if a[0] is b[0]:
-            pairs = (groups[a], groups[b]), (groups[b], groups[a])
-            nodes = [(p, there[0].node) for here, there in pairs for p in here]
-            yield _instead(f"{a[1]} and {b[1]}", f"{b[1]} and {a[1]}", nodes)
     for (_, text), group in groups.items():
-        others = group[0].names if group[0].is_value and len(group) > 1 else []
-        others = ["np.float64"] if text in ("np.float16", "np.float32", "np.int64") else others
-        for other in others:
+        for other in group[0].names if group[0].is_value and len(group) > 1 else ():
             yield _instead(text, other, [(p, _parsed(p, other)) for p in group])
-    for name in ("mean", "sum"):
-        group = [p for p in places if getattr(getattr(p.node, "func", None), "attr", "") == name]
-        for axes, *texts in zip(AXES if group else (), *map(_reduced, group)):
-            nodes = [(p, _parsed(p, text)) for p, text in zip(group, texts)]
-            yield _instead(f"each {name}", f"{name}({axes})", nodes)
     for place in (p for p in places if isinstance(p.parent, ast.For) and p.field == "iter"):
         inside = set(ast.walk(place.parent))
         steps = [p for p in places if p.node in inside and isinstance(p.node, ast.BinOp)]
@@ -942,23 +895,6 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
                 nodes += [(p, _parsed(p, other))] * (step[1] == ast.unparse(place.parent.target))
         turned = f"{ast.unparse(place.node)} the other way round, with the place at the other side,"
         yield _instead(ast.unparse(place.node), turned, nodes)
-    for place in places:
-        node, arguments = place.node, place.function.args.args
-        if not (isinstance(node, ast.BinOp) and arguments):
-            continue
-        sign = SIGNS.get(type(node.op), "")
-        sides = [(node.left, node.right), (node.right, node.left)]
-        for rest, factor in sides[: {"*": 2, "/": 1}.get(sign, 0)]:
-            text, dy, inside = ast.unparse(factor), arguments[0].arg, set(ast.walk(factor))
-            group = [p for p in groups.get((place.function, dy), ()) if p.node not in inside]
-            summed = isinstance(rest, ast.Name) or re.search(r"(sum|mean)\(|@", ast.unparse(rest))
-            if group and summed:
-                early = f"{dy} {sign} {_whole(factor)}"
-                nodes = [(place, rest), *((p, _parsed(p, f"({early})")) for p in group)]
-                cause = f"the factor {text} multiplies after a sum or mean in place of before"
-                yield Change(cause, f"{early} for {dy}, not {text} after it,", nodes)
 
 
-KINDS = (
-    _turned, _signs, _stored, _left_out, _alike, _moved, _reduced, _multiplied, _bound,
-)  # fmt: skip
+KINDS = _turned, _signs, _stored, _left_out, _alike, _moved, _reduced, _another
