@@ -189,6 +189,21 @@ def test_a_run_that_diverges_says_where_it_began_and_exits_with_1(tiny, capsys):
     assert "finished already" not in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("default:.*diverged")
+def test_commands_say_of_a_run_that_it_diverged_and_not_to_go_on_with_it(tiny, capsys):
+    options = ["--data", tiny, "--out", "a", "--save-every", "1", "--lr", "3e3", "--epochs", "9"]
+    assert main(["train", *options, "--batch-size", "4"]) == 1
+    place = re.search(r"diverged in (epoch \d+, step \d+)", capsys.readouterr().err)[1]
+    for command, code, said in (
+        (["train", *options], 2, f"holds a run that diverged in {place}, and would again. With a"),
+        (["resume", "a"], 1, f"warning: fit: the run diverged in {place}; it goes on from before"),
+        (["predict", "a", "tiny.npz"], 0, f"warning: a: the run diverged in {place}; its weights"),
+        (["evaluate"], 2, "there is no run in runs/"),
+    ):
+        assert main(command) == code
+        assert said in capsys.readouterr().err
+
+
 def test_ctrl_c_before_the_command_has_begun_is_quiet(monkeypatch):
     monkeypatch.setattr(tinynet.cli, "make_parser", Mock(side_effect=KeyboardInterrupt))
     assert main([]) == 130

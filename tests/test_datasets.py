@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import io
 import os
+import re
 import socket
 import zipfile
 from dataclasses import replace
@@ -27,6 +28,8 @@ from small_sets import (
 )
 
 import tinynet.data.known as known_sets
+from tinynet import data, nn, training
+from tinynet.cli import main
 from tinynet.data import KNOWN, download, load, read_image
 from tinynet.data.files import RemoteFile, data_root, find, read_content
 from tinynet.data.idx import parse_cifar, parse_idx
@@ -64,8 +67,6 @@ def test_unknown_names_list_the_known_ones_and_the_nearest():
         load("fashon-mnist")
     with pytest.raises(ValueError, match=r"unknown split 'tset'; did you mean 'test'"):
         load("digits", "tset")
-    with pytest.raises(ValueError, match="unknown data set 'fodler:PATH'; did you mean 'folder:"):
-        load("fodler:x")
     with pytest.raises(ValueError, match="unknown data set"):
         download("nist")
 
@@ -412,6 +413,33 @@ def test_own_images_become_channels_first(tmp_path, given, got):
         np.testing.assert_array_equal(images[1, 2], x[1, :, :, 2].astype(np.float32))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("fodler:x", "unknown data set 'fodler:x'; did you mean 'folder:x'?"),
+        ("FOLDER:a:b", "unknown data set 'FOLDER:a:b'; did you mean 'folder:a:b'?"),
+        ("NPZ:a.npz", "unknown data set 'NPZ:a.npz'; did you mean 'npz:a.npz'?"),
+        ("photos:2", "there is no file or folder photos:2; a data set of your own is folder:PATH"),
+        (r"C:\x", r"there is no file or folder C:\x; a data set of your own is folder:PATH or npz"),
+        ("C:/a/b.npz", "there is no file or folder C:/a/b.npz; "),
+        ("runs/photos", "there is no file or folder runs/photos; "),
+        ("mnist:train", "unknown data set 'mnist:train'; did you mean 'mnist'? Known: "),
+    ],
+)
+def test_a_name_that_is_no_data_set_is_said_as_it_was_typed(name, said, capsys):
+    with pytest.raises(ValueError, match="^" + re.escape(said)):
+        load(name)
+    assert main(["train", "--data", name]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_with_a_colon_in_its_name_is_said_as_it_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FOLDER:2").mkdir()
+    with pytest.raises(ValueError, match=r"take what is there, say folder:FOLDER:2$"):
+        load("FOLDER:2")
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint64, np.uint16, bool])
 def test_images_of_integers_are_bytes(tmp_path, dtype):
     x = np.random.default_rng(0).integers(0, 2 if dtype is bool else 128, (10, 4, 3), np.uint8)
@@ -421,6 +449,40 @@ def test_images_of_integers_are_bytes(tmp_path, dtype):
     one, other = (load(f"npz:{tmp_path}/{name}.npz").images for name in "ab")
     assert one.dtype == np.uint8
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.uint16, np.float32, np.float64])
+def test_images_of_0_and_1_are_black_and_white_in_every_way_in(tmp_path, dtype):
+    x = np.random.default_rng(0).integers(0, 2, (20, 4, 4))
+    stored = training.checkpoint.Checkpoint({}, input_shape=(1, 4, 4), mean=(0.0,), std=(1.0,))
+    model = training.Trained(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), stored)
+    given = x.astype(dtype)
+    np.savez(tmp_path / "a.npz", x=given, y=[0, 1] * 10)
+    np.savez(tmp_path / "new.npz", x=given)
+    np.save(tmp_path / "new.npy", given)
+    np.savetxt(tmp_path / "a.csv", np.c_[[0, 1] * 10, x.reshape(20, 16)], "%d", ",")
+    loaded = load(f"npz:{tmp_path}/a.npz", held_out=0).images
+    ways = {
+        "npz": loaded.astype(float) / (255 if loaded.dtype == np.uint8 else 1),
+        "csv": load(f"csv:{tmp_path}/a.csv", held_out=0).images / 255,
+        "array": model.preprocess(given).array,
+        "channels": model.preprocess(given[:, None]).array,
+        "list": model.preprocess([*given]).array,
+        "one": np.stack([model.preprocess(image).array[0] for image in given]),
+        "file": model.preprocess(str(tmp_path / "new.npz")).array,
+        "npy": model.preprocess(str(tmp_path / "new.npy")).array,
+        "evaluate": model._adapted(data.ArrayDataset(given[:, None], [0, 1] * 10)).images / 255.0,
+    }
+    if np.dtype(dtype).kind == "f":
+        ways["evaluate"] = ways["evaluate"] * 255
+    for name, made in ways.items():
+        np.testing.assert_array_equal(made, x[:, None], err_msg=name)
+
+
+def test_bytes_of_0_and_1_are_what_they_are(tmp_path):
+    x = np.random.default_rng(0).integers(0, 2, (20, 4, 4), np.uint8)
+    np.savez(tmp_path / "a.npz", x=x, y=[0, 1] * 10)
+    np.testing.assert_array_equal(load(f"npz:{tmp_path}/a.npz", held_out=0).images[:, 0], x)
 
 
 @pytest.mark.parametrize(
@@ -478,7 +540,7 @@ def test_images_of_integers_are_bytes(tmp_path, dtype):
         ({"x": np.zeros((2, 3), int), "y": [0, 1]}, "x is int64 from 0 to 0, expected uint8"),
         ({"x": np.zeros((2, 3, 3), int) - 1, "y": [0, 1]}, r"from -1 to -1, .*/ np\.ptp\(x\)"),
         ({"x": np.full((2, 3, 3), 256), "y": [0, 1]}, "from 256 to 256, expected uint8"),
-        ({"x": np.zeros((2, 3, 3), np.uint16), "y": [0, 1]}, r"save x / 65535, or of 8 bits"),
+        ({"x": np.full((2, 3, 3), 9, np.uint16), "y": [0, 1]}, r"save x / 65535, or of 8 bits"),
         ({"x": np.zeros(2), "y": [0, 1]}, r"x has shape \(2,\)"),
         ({"x": [[0.0], [np.nan]], "y": [0, 1]}, r"row 1 has nan as float32, at \[0\]: drop"),
         (

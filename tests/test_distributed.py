@@ -133,6 +133,31 @@ def test_weights_and_records_are_the_same_for_any_number_of_ranks(name):
         assert run_ranks(size, lambda comm: trained(comm, **SAME[name])) == [alone] * size, size
 
 
+class Both(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = small()
+
+    def forward(self, x):
+        return self.net(x[0] + x[1])
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_several_inputs_are_cut_and_counted_as_one_is(kind):
+    def of_two(given):
+        return [(kind((x, 0 * x)), t) for x, t in given]
+
+    train, validate = batches(48), batches(30, 7)
+    _, expected = trained(None, make=small, train=train, validate=validate, epochs=2)
+    options = {"make": Both, "validate": of_two(validate), "epochs": 2}
+    several = of_two(train)
+    assert trained(None, train=several, **options)[1] == expected
+    found = run_ranks(3, lambda comm: trained(comm, train=several, **options))
+    assert found[0] == found[1] == found[2]
+    for record, wanted in zip(found[0][1], expected):
+        assert record == pytest.approx(wanted, rel=1e-4)
+
+
 def test_a_thousand_ranks_give_what_one_gives():
     settings = {"parts": 1024, "make": small, "epochs": 1, "batch_size": 25}
     alone = trained(OneRank(), **settings)

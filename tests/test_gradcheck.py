@@ -48,7 +48,6 @@ def test_the_report_names_operation_argument_index_and_values(rng):
     assert (failure.op, failure.input, failure.index) == ("cube_off_at_the_end", "x", (1, 2))
     assert failure.analytic == pytest.approx(1.5 * failure.numeric)
     assert failure.relative_error == pytest.approx(1 / 3)
-    assert failure.worst == pytest.approx(1 / 3)
     assert (failure.count, failure.total) == (1, 6)
     assert "cube_off_at_the_end, argument x" in str(report)
     assert "1 of 6 elements" in str(report)
@@ -62,11 +61,6 @@ def test_large_inputs_are_checked_along_directions_and_the_element_is_still_foun
     assert gradcheck(cube, tinynet.randn(40, 30, rng=rng)).checked == {"x": 2}
     (failure,) = gradcheck(cube_off_at_the_end, tinynet.randn(40, 30, rng=rng)).failures
     assert (failure.index, failure.count, failure.total) == ((39, 29), 1, 1200)
-
-
-def test_every_element_is_moved_if_asked_for(rng):
-    report = gradcheck(cube, tinynet.randn(10, 10, rng=rng), mode="elements")
-    assert report.checked == {"x": 100}
 
 
 @pytest.mark.parametrize("size", [5, 300])
@@ -125,7 +119,7 @@ def test_an_input_that_requires_a_gradient_which_the_operation_has_not_is_refuse
 
 def test_arrays_may_be_given_one_by_one(rng):
     x, w = rng.standard_normal((2, 3)), rng.standard_normal((4, 3))
-    assert gradcheck(F.linear, x, w, seed=3, mode="elements").checked == {"input": 6, "weight": 12}
+    assert gradcheck(F.linear, x, w, seed=3).checked == {"input": 6, "weight": 12}
     assert gradcheck(fn=F.linear, inputs=[x, w]).checked == {"input": 6, "weight": 12}
 
 
@@ -289,9 +283,7 @@ def test_the_whole_table_raises_no_false_alarm():
     assert alarms(1)[0] == []
 
 
-def test_unknown_modes_and_functions_that_return_no_tensor_are_refused():
-    with pytest.raises(ValueError, match="mode must be"):
-        gradcheck(cube, tinynet.ones(2), mode="all")
+def test_functions_that_return_no_tensor_are_refused():
     with pytest.raises(TypeError, match="must return a Tensor"):
         gradcheck(lambda x: np.ones(3), tinynet.ones(3))
 
@@ -320,28 +312,22 @@ def test_a_factor_that_is_1_here_is_looked_for_nearby():
 
 
 @tinynet.differentiable
-def with_settings(x, eps=1.0, mode="a", order=2, seed=1, rtol=1.0, atol=1.0):
+def with_settings(x, order=2, seed=1):
     """Its gradient knows the defaults alone."""
-    scale = eps * order * seed * rtol * atol * len(mode)
-    return x * scale, lambda dy: dy * 2
+    return x * order * seed, lambda dy: dy * 2
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"eps": 3.0}, {"mode": "ab"}, {"order": 1}, {"seed": 0.5}, {"rtol": 2.0}, {"atol": 2.0}],
-)
+@pytest.mark.parametrize("settings", [{"order": 1}, {"seed": 0.5}])
 def test_an_option_that_the_operation_has_too_is_the_operations(settings):
-    report = gradcheck(with_settings, np.array([1.3, -0.4]), **settings)
-    assert not report
-    assert f"{next(iter(settings))}: given to with_settings" in report.notes[-1]
+    assert not gradcheck(with_settings, np.array([1.3, -0.4]), **settings)
 
 
-def test_an_option_that_could_be_meant_for_either_is_refused():
-    def any_settings(x, **settings):
-        return with_settings(x, **settings)
-
-    with pytest.raises(TypeError, match=r"functools.partial\(any_settings, eps=...\)"):
-        gradcheck(any_settings, np.array([1.3, -0.4]), eps=2.0)
+def test_pytorchs_tolerances_change_nothing_and_are_noted():
+    report = gradcheck(lambda x: x * x, tinynet.randn(3), eps=1e-6, atol=1e-4)
+    assert report
+    assert "eps, atol: without effect" in str(report)
+    own = gradcheck(lambda x, eps=0.0: x * eps, tinynet.ones(3), eps=2.0)
+    assert "without effect" not in str(own)
 
 
 def test_a_mask_kept_from_the_first_call_is_caught_though_it_has_no_sign():

@@ -107,22 +107,22 @@ def test_a_mistake_at_a_small_value_is_found_beside_large_ones():
     assert failure.op == "exp"
 
 
-def test_slopes_below_the_rounding_of_the_result_are_refused_without_blaming_float32():
-    with pytest.raises(EmptyCheckError, match="moves so little that differences say nothing"):
+def test_slopes_below_the_rounding_of_the_result_are_refused():
+    with pytest.raises(EmptyCheckError, match="moves so little, that differences say nothing"):
         gradcheck(lambda x: x * 1e-12 + 1e6, np.array([1.0, 2.0]))
 
 
 @pytest.mark.parametrize(
-    ("op", "fn"),
+    "fn",
     [
-        ("softmax", lambda x: F.softmax(x, 1).sum()),
-        ("softmax", lambda x: F.softmax(x, 1).sum(1)),
-        ("batch_norm", lambda x: F.batch_norm(x, None, None, training=True).sum()),
-        ("layer_norm", lambda x: F.layer_norm(x, x.shape[-1]).mean()),
+        lambda x: F.softmax(x, 1).sum(),
+        lambda x: F.softmax(x, 1).sum(1),
+        lambda x: F.batch_norm(x, None, None, training=True).sum(),
+        lambda x: F.layer_norm(x, x.shape[-1]).mean(),
     ],
 )
-def test_plain_sums_of_what_adds_up_to_a_constant_are_refused(op, fn, rng):
-    with pytest.raises(EmptyCheckError, match=f"sums up a {op}.*Return the tensor before the sum"):
+def test_plain_sums_of_what_adds_up_to_a_constant_are_refused(fn, rng):
+    with pytest.raises(EmptyCheckError, match="return the tensor before the sum"):
         gradcheck(fn, rng.standard_normal((5, 3)))
 
 
@@ -157,6 +157,16 @@ def test_rounding_to_float32_inside_is_noticed_and_says_what_can_be_told(rng):
     report = gradcheck(rounds, rng.standard_normal((3, 4)))
     assert report
     assert "a mistake smaller than that would not be seen" in str(report)
+
+
+@pytest.mark.parametrize("grid", [1e-6, 1e-8])
+def test_a_function_whose_values_lie_on_a_fine_grid_is_not_accused(grid, rng):
+    @tinynet.differentiable
+    def rounds(x):
+        return np.round(np.exp(x) / grid) * grid, lambda dy: dy * np.exp(x)
+
+    for shape in ((3,), (5, 9)):
+        assert gradcheck(rounds, rng.standard_normal(shape))
 
 
 def test_a_large_mistake_is_caught_through_float32(rng):

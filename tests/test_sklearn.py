@@ -28,6 +28,7 @@ X, X_TEST, Y, Y_TEST = train_test_split(
 FEW, LABELS = X[:40], Y[:40]
 
 
+@pytest.mark.filterwarnings("default:fit. every label is")
 @parametrize_with_checks([CNNClassifier(epochs=8), CNNRegressor(epochs=25)])
 def test_scikit_learn_finds_no_fault(estimator, check):
     """With as few epochs as what its checks ask to be learned takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import numpy as np
@@ -28,6 +29,9 @@ from tinynet.training import (
     recipe_for,
     train_epoch,
 )
+from tinynet.training.batches import size_of
+from tinynet.training.report.findings import Findings
+from tinynet.utils.data import TensorDataset
 
 
 def small_model(seed: int = 0) -> nn.Sequential:
@@ -218,6 +222,34 @@ def test_a_run_that_diverges_leaves_the_last_good_checkpoint(few, tmp_path):
     assert np.array_equal(weights_of(kept), weights_of(again))
 
 
+def test_a_run_that_diverged_is_told_from_one_that_was_interrupted(few, tmp_path):
+    class Stop(Callback):
+        def on_epoch_begin(self, run):
+            if run.epoch == 3:
+                raise KeyboardInterrupt
+
+    options = {"schedule": None, "seed": 0, "progress": False}
+    for name, error, callback in (
+        ("diverged", DivergenceError, RunAway(3)),
+        ("stopped", KeyboardInterrupt, Stop()),
+    ):
+        with pytest.raises(error):
+            fit(small_model(), few, 4, callbacks=[callback], out=tmp_path / name, **options)
+    for _ in range(2):  # resumed as it was, it is as it was
+        with pytest.warns(UserWarning, match="diverged: the run diverged in epoch 3, step 2; its"):
+            assert tinynet.load(tmp_path / "diverged", small_model()).checkpoint.run["epoch"] == 2
+        options |= {"out": tmp_path / "diverged", "resume": True}
+        again = pytest.raises(DivergenceError, match="epoch 3, step 2")
+        with again, pytest.warns(UserWarning, match="fit: the run diverged in epoch 3, step 2; it"):
+            fit(small_model(), few, 4, callbacks=[RunAway(3)], **options)
+    with pytest.warns(UserWarning, match="fit: the run diverged"):
+        went_on = fit(small_model(), few, 4, **options)
+    for name in ("diverged", "stopped"):  # neither has anything to say now
+        tinynet.load(tmp_path / name, small_model())
+    stopped = fit(small_model(), few, 4, **options | {"out": tmp_path / "stopped"})
+    assert stopped["loss"] == went_on["loss"]
+
+
 def test_weights_that_overflow_in_the_last_step_are_noticed_before_saving(few, tmp_path):
     class Overflow(Callback):
         def on_step_end(self, run, means):
@@ -296,9 +328,75 @@ def test_a_callback_can_stop_the_training(few):
     assert len(fit(small_model(), few, 9, callbacks=[StopAfterTwo()], progress=False)) == 2
 
 
+X3, Y3 = np.zeros((40, 3), np.float32), np.repeat([0, 1], 20)
+
+
+@pytest.mark.parametrize("make", [data.ArrayDataset, lambda x, y: tensors(x, y)])
+@pytest.mark.parametrize(
+    ("labels", "options", "said"),
+    [
+        (Y3, {}, "class by class"),
+        (Y3[::-1].copy(), {}, "class by class"),
+        (Y3, {"drop_last": True}, "class by class"),
+        (Y3, {"shuffle": True}, None),
+        (Y3, {"batch_size": 40}, None),
+        (Y3, {"sampler": range(0, 40, 3)}, None),
+        (np.arange(40) % 2, {}, None),
+        (np.arange(40) // 2 % 2, {}, None),
+        (np.ones(40, np.int64), {"shuffle": True}, "every label is 1: nothing is to be told"),
+        (np.ones(40, np.int64), {}, "every label is 1: nothing is to be told"),
+    ],
+)
+def test_batches_of_one_class_each_and_data_of_one_class_are_said(make, labels, options, said):
+    loader = data.DataLoader(make(X3, labels), **{"batch_size": 8} | options)
+    quiet = contextlib.nullcontext()
+    with pytest.warns(UserWarning, match=said) if said else quiet:
+        fit(nn.Linear(3, 2), loader, 1, progress=False)
+    with quiet:  # numbers may be in order, and all the same
+        fit(nn.Linear(3, 1), (X3, labels.astype(np.float32)), 1, loss="mse", progress=False)
+
+
+def tensors(x: np.ndarray, y: np.ndarray) -> TensorDataset:
+    return TensorDataset(tinynet.tensor(x), tinynet.tensor(y))
+
+
+def test_a_learning_rate_of_0_is_said_but_for_a_schedule_that_begins_there(few):
+    made = lambda model: optim.SGD(model.parameters(), lr=0.0)  # noqa: E731
+    for optimizer in ("sgd", "adam", made):
+        model = small_model()
+        own = optimizer(model) if callable(optimizer) else optimizer
+        lr = {} if callable(optimizer) else {"lr": 0}
+        with pytest.warns(UserWarning, match="fit: the learning rate is 0, and so is every step"):
+            fit(model, few, 1, optimizer=own, schedule=None, progress=False, **lr)
+    model = small_model()
+    own = optim.SGD(model.parameters(), lr=0.1)
+    rising = optim.lr_scheduler.LambdaLR(own, lambda epoch: min(epoch, 1))
+    fit(model, few, 2, optimizer=own, schedule=rising, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("x", "target", "count"),
+    [
+        (np.zeros((4, 3)), np.zeros(4), 4),
+        (np.zeros((4, 3)), None, 4),
+        ((np.zeros((4, 3)), np.zeros((4, 9))), np.zeros(4), 4),
+        ([np.zeros((4, 3)), np.zeros((4, 9))], None, 4),
+        ({"a": np.zeros((4, 3)), "b": np.zeros((4, 9))}, (np.zeros(4), np.zeros(4)), 4),
+        ([np.zeros(5), np.zeros(7)], np.zeros(2), 2),  # sequences of their own lengths
+        (["some", "text", "more"], np.zeros(3), 3),
+        (["some", "text", "more"], None, 3),
+    ],
+)
+def test_the_examples_of_a_batch_are_counted_alike_whatever_holds_them(x, target, count):
+    assert size_of(x, target) == count
+    found = Findings()
+    found.add(x, None, target)
+    assert found.seen == count
+
+
 def test_early_stopping_waits_for_patience_epochs(few, held):
     model = small_model()
-    optimizer = optim.SGD(model.parameters(), lr=0.0)  # no epoch is better than the first
+    optimizer = optim.SGD(model.parameters(), lr=1e-30)  # no epoch is better than the first
     options = {"optimizer": optimizer, "schedule": None, "progress": False}
     assert len(fit(model, few, 20, validate=held, early_stopping=3, **options)) == 4
     rule = EarlyStopping(2, monitor="validation_accuracy")

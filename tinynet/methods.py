@@ -117,14 +117,20 @@ def _all_methods() -> Iterator[tuple[str, Any]]:
     found |= {name: found[first] for name, first in OTHER_NAMES.items()}
     yield from found.items()
     for name in OVERWRITING.split():
-        later = functools.partial(_called, name) if name in LATER else found[name]
-        yield f"{name}_", overwriting(later, f"{name}_")
+        function = _called(name) if name in LATER else found[name]
+        yield f"{name}_", overwriting(function, f"{name}_")
     for name, function in MOVING.items():
         yield f"{name}_", _moving(function, f"{name}_")
 
 
-def _called(name: str, tensor: Any) -> Any:
-    return getattr(tensor, name)()
+def _called(name: str) -> Callable[[Any], Any]:
+    """The method `name`, which is looked up when it is called."""
+
+    def function(tensor: Any) -> Any:
+        return getattr(tensor, name)()
+
+    function.__doc__ = f"`{name}` in place."
+    return function
 
 
 class Methods(Variable):

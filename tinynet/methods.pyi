@@ -246,7 +246,7 @@ class Methods(Variable):
     def digamma(self) -> Tensor:
         """The derivative of `lgamma`."""
     def digamma_(self) -> Tensor:
-        """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
+        """`digamma` in place."""
     def dist(self, other: Data, p: float = 2) -> Tensor:
         """The p-norm of input - other."""
     def div(self, other: Data, *, rounding_mode: str | None = None, out: Any = None) -> Tensor:
@@ -280,7 +280,7 @@ class Methods(Variable):
     def erfinv(self) -> Tensor:
         """The number of which erf is x, from -1 to 1; infinite at both ends, NaN outside."""
     def erfinv_(self) -> Tensor:
-        """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
+        """`erfinv` in place."""
     def exp(self) -> Tensor:
         """Exponential, y = e^x. Gradient: dx = dy * y. Keeps y."""
     def exp2(self) -> Tensor:
@@ -438,7 +438,7 @@ class Methods(Variable):
     def lgamma(self) -> Tensor:
         """The logarithm of |Gamma(x)|, which is (x - 1)! for integers; infinite at 0, -1, -2, ..."""
     def lgamma_(self) -> Tensor:
-        """partial(func, *args, **keywords) - new function with partial application of the given arguments and keywords."""
+        """`lgamma` in place."""
     def log(self) -> Tensor:
         """Natural logarithm, y = log x (-inf at 0, NaN below). Gradient: dx = dy / x. Keeps x."""
     def log10(self) -> Tensor:

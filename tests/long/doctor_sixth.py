@@ -715,7 +715,7 @@ def colours_transposed_to_the_front() -> Setup:
     return coloured(lambda x: x.transpose(0, 3, 1, 2))
 
 
-@mistake("validation-unlike-training.*transposed")
+@mistake("validation-unlike-training.*of class.*unlike those of training")
 def validation_images_read_by_columns() -> Setup:
     x, y = digits()
     held = x[1000:].transpose(0, 1, 3, 2).reshape(-1, 64)
@@ -789,12 +789,12 @@ def renumbered(order: list[int]) -> Setup:
             "validate": loader(x[1000:], np.array(order)[y[1000:]])}  # fmt: skip
 
 
-@mistake("validation-unlike-training.*numbered otherwise")
+@mistake("validation-unlike-training.*of class.*number classes once")
 def validated_on_two_classes_exchanged() -> Setup:
     return renumbered([0, 2, 1, 3, 4, 5, 6, 7, 8, 9])
 
 
-@mistake("validation-unlike-training.*numbered otherwise")
+@mistake("validation-unlike-training.*of class.*number classes once")
 def validated_on_classes_in_another_order() -> Setup:
     return renumbered([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
 
@@ -1155,7 +1155,7 @@ def the_object_weighs_more_than_the_ground() -> Setup:
     return weighed(1.0, 5.0)
 
 
-@mistake("validation-unlike-training.*classes that training has not")
+@mistake("validation-unlike-training.*of class.*if it has any")
 def validation_of_the_last_classes() -> Setup:
     x, y = digits(flat=True)
     order = np.argsort(y, kind="stable")

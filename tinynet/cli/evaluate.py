@@ -65,12 +65,16 @@ OPTIONS = [
 
 def run(args: argparse.Namespace) -> int:
     """Measure the model and print the table."""
+    from tinynet.training.folder import state_of
+
     measured = measure(args, args.mistakes)
     found = measured.findings
     model = measured.model.name or type(measured.model.network).__name__
     say(f"{measured.path} ({model}) on {measured.data}, {measured.on}")
     if (state := measured.model.checkpoint.run) and is_unfinished(measured.path.parent):
-        say(f"not finished: epoch {state['epoch']} of {state['epochs']}; `tinynet resume` goes on")
+        has_diverged = "diverged" in state_of(measured.path.parent)
+        cure = "it diverged" if has_diverged else "`tinynet resume` goes on"
+        say(f"not finished: epoch {state['epoch']} of {state['epochs']}; {cure}")
     say("")
     known = {"checkpoint": str(measured.path), "data": measured.data, "split": args.split}
     if not len(found):  # numbers, or several classes at once

@@ -185,7 +185,9 @@ def open_run(run: Path | None, own: str | None = None) -> Trained:
 
 def _sizes(stored: Any) -> dict[str, Any]:
     """The num_classes, in_channels and image_size that a checkpoint tells."""
-    count = stored.outputs() if stored.classes is None else len(stored.classes)
+    last = next((w for w in reversed(stored.weights.values()) if np.ndim(w)), None)
+    known = last if stored.classes is None else stored.classes
+    count = None if known is None else len(known)
     settings: dict[str, Any] = {"num_classes": count}
     if stored.input_shape is not None and len(stored.input_shape) == 3:
         channels, *size = stored.input_shape

@@ -202,23 +202,13 @@ def is_run(path: Path) -> bool:
     return path.suffix.lower() in (SUFFIX, *FOREIGN)
 
 
-def state_of(run: Path, start: Path | None = None) -> dict[str, Any]:
-    """What was saved last of the run in a folder, or in its checkpoint `start`; {} where there is
-    none, or it is damaged.
-    """
-    from tinynet.training.safetensors import read_about
-
-    try:
-        return dict(read_about(start or run / LAST)["run"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-
-
 def is_finished(run: Path, epochs: int = 0, start: Path | None = None) -> bool | None:
     """Whether the run in a folder, or its checkpoint `start`, came to its end; with `epochs`, after
     so many or more. None where nothing says so: there is a best alone, or the last is damaged, of
     which reading it tells more.
     """
+    from tinynet.training.folder import state_of
+
     state = state_of(run, start)
     try:
         ended = state["stop"] or state["epoch"] >= state["epochs"]

@@ -37,7 +37,6 @@ from tinynet.cli.options import (
     check_folder,
     is_finished,
     program,
-    state_of,
     write_result,
 )
 from tinynet.cli.plan import (
@@ -253,7 +252,7 @@ def _free(out: Path, asked: bool) -> Path:
     asked: whether the user named it, and gets no other. Raises BadArgument then, and where a run
     lies that was interrupted: it may be all there is of it; BlockingIOError if it is running.
     """
-    from tinynet.training.folder import kept_in, locked
+    from tinynet.training.folder import kept_in, locked, state_of
 
     names = itertools.chain([out], (out.with_name(f"{out.name}-{k}") for k in itertools.count(2)))
     out = next(name for name in names if asked or not is_finished(name))
@@ -265,12 +264,15 @@ def _free(out: Path, asked: bool) -> Path:
                 f"{out} holds a finished run. Replace it with --overwrite, or train elsewhere: "
                 "another --out DIR"
             )
-        if state_of(out).get("step") == 0:  # nothing was learned
+        state = state_of(out)
+        if state.get("step") == 0:  # nothing was learned
             return out
+    told, cure = "was not finished", f"Go on with it: tinynet resume {out}; or begin"
+    if place := state.get("diverged"):
+        told, cure = f"diverged in {place}, and would again", "With a lower --lr begin"
     raise BadArgument(
-        f"{out} holds a run that was not finished. If it was interrupted, go on with it: "
-        f"tinynet resume {out}. If it diverged, it will again: begin anew in its place with "
-        "--overwrite and a lower --lr, or elsewhere with --out DIR"
+        f"{out} holds a run that {told}. {cure} anew, in its place with --overwrite, or elsewhere "
+        "with --out DIR"
     )
 
 
@@ -317,7 +319,7 @@ def _announce(plan: Plan, last: Path | None, finished: bool | None) -> None:
 
 
 def _conclude(plan: Plan, out: Path, record: dict[str, Any]) -> None:
-    from tinynet.training.folder import is_foreign
+    from tinynet.training.folder import is_foreign, state_of
 
     run, start, foreign = shlex.quote(str(out)), program(), is_foreign(out / REPORT)
     went_on = state_of(out).get("phase")  # where no replay from the seed comes to

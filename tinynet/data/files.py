@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import os
 import stat
+import sys
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -203,6 +204,32 @@ def warn(message: str) -> None:
 def reason(error: BaseException) -> str:
     """What an error says, or at least its name."""
     return str(error) or type(error).__name__
+
+
+def lock_file(file: int) -> OSError | None:
+    """Lock an open file until it is closed; what stands against it, if that cannot be."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(file, 1 << 40, os.SEEK_SET)  # a byte that nobody reads or writes
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+            os.lseek(file, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error
+    return None
+
+
+def is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one that is found at `path` now."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def sync_folder(folder: Path) -> None:

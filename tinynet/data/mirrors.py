@@ -23,7 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from tinynet.console import is_watched, progress_bar, say
-from tinynet.data.files import CHUNK, RemoteFile, check_download, find, reason, sync_folder
+from tinynet.data.files import (
+    CHUNK,
+    RemoteFile,
+    check_download,
+    find,
+    is_at,
+    lock_file,
+    reason,
+    sync_folder,
+)  # fmt: skip
 from tinynet.errors import DataError
 
 TIMEOUT = 20.0  # seconds to connect, for the head of an answer, and without a byte of the file
@@ -275,45 +284,21 @@ def _locked_part(file: RemoteFile, folder: Path) -> Iterator[FileIO | None]:
             part = open(path, "a+b", buffering=0)  # noqa: SIM115 (appends, and makes it if need be)
         with part:
             told = False
-            while not _try_lock(part):
+            while lock_file(part.fileno()):
                 if not told:
                     say(f"another process is downloading {file.name}; waiting for it", error=True)
                 told = True
                 time.sleep(POLL)
             there = find(folder, file.name) is not None
-            if not there and not _is_at(part, path):
+            if not there and not is_at(part.fileno(), path):
                 continue  # whoever had it gave up and deleted it: make a new one
             try:
                 yield None if there else part
             finally:
                 with contextlib.suppress(OSError, ValueError):  # closed: it was put in place
-                    if _is_at(part, path) and not part.seek(0, os.SEEK_END):
+                    if is_at(part.fileno(), path) and not part.seek(0, os.SEEK_END):
                         path.unlink()
             return
-
-
-def _try_lock(part: FileIO) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            part.seek(1 << 40)  # a byte that nobody reads or writes
-            msvcrt.locking(part.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _is_at(part: FileIO, path: Path) -> bool:
-    """Whether `part` is the file that is found at `path` now."""
-    try:
-        return os.path.samestat(os.fstat(part.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _write(part: FileIO, chunk: bytes) -> None:

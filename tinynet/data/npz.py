@@ -295,11 +295,14 @@ def as_bytes(pixels: np.ndarray) -> np.ndarray:
 def as_pixels(x: np.ndarray) -> np.ndarray:
     """Integers from 0 to 255, or beyond it of 16 bits, and bools as bytes; all else as it is.
 
-    Of 16 bits, none beyond 255, nobody knows which of both they are.
+    Of integers that are no bytes 0 and 1 alone are black and white, as bools are. Of 16 bits, none
+    beyond 255, nobody knows which of both they are.
     """
     if x.dtype == bool:
         return x * np.uint8(255)
-    if x.dtype.kind in "iu" and x.size and x.min() >= 0:
+    if x.dtype.kind in "iu" and x.dtype != np.uint8 and x.size and x.min() >= 0:
+        if x.max() <= 1:
+            return as_pixels(x.astype(bool))
         if x.dtype == np.uint16 and x.max() > 255:
             return as_bytes(x)
         if x.dtype != np.uint16 and x.max() <= 255:

@@ -251,8 +251,16 @@ def _form_of(path: str) -> str | None:
 
 def not_a_set(name: str) -> ValueError:
     """The error for a name that is no data set: what is known, and what was meant by a path."""
+    import difflib  # only needed for an error, and slow to load
+
     if (kind := _form_of(name)) is not None:
         return ValueError(f"unknown data set {name!r}; to take what is there, say {kind}:{name}")
-    kind, colon, _ = name.partition(":")
-    what = f"{kind}:PATH" if colon else name
-    return unknown_name("data set", what, (*KNOWN, *(f"{own}:{of}" for own, of in OWN.items())))
+    forms = [f"{form}:{of}" for form, of in OWN.items()]
+    kind, colon, path = name.partition(":")
+    near = difflib.get_close_matches(kind.casefold(), (*OWN, *KNOWN), 1)
+    if colon and near and near[0] in OWN:
+        return ValueError(f"unknown data set {name!r}; did you mean '{near[0]}:{path}'?")
+    if not near and set(name) & set(":/\\"):
+        told = f"; a data set of your own is {' or '.join(forms)}"
+        return ValueError(f"there is no file or folder {name}{told}")
+    return unknown_name("data set", name, (*KNOWN, *forms))

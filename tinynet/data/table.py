@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from tinynet.data.files import read_content
+from tinynet.data.npz import as_pixels
 from tinynet.errors import DataError
 
 CURE = "of another table save arrays, np.savez('a.npz', x=x, y=y), and say npz:a.npz"
@@ -100,7 +101,7 @@ def read_table(path: str | Path, labelled: bool = True) -> tuple[np.ndarray, np.
     for kind in (np.float64, np.int64):  # which they are, if they can be
         with contextlib.suppress(ValueError):
             labels = np.array(list(found)).astype(kind)
-    images = pixels.astype(np.uint8).reshape(-1, 1, side, side)
+    images = as_pixels(pixels).reshape(-1, 1, side, side)
     return images, labels if place is None else labels[rows[:, place]], lines
 
 

@@ -2,8 +2,8 @@
 
 `check.py` is the front door. `engine.py` runs a function (`subject.py`) and compares slopes
 (`differences.py`, `kinks.py`) once `sanity.py` has found it repeatable. Where one is wrong,
-`locate.py` records the run (`trace.py`) and plays each operation again (`replay.py`, `again.py`);
-`causes/` looks for the mistake, and `report.py` tells it. `higher.py` makes gradients functions,
+`locate.py` records the run and plays each operation again (`trace.py`, `replay.py`); `causes/`
+looks for the mistake, and `report.py` tells it. `higher.py` makes gradients functions,
 `signatures.py` speaks PyTorch, `table.py` checks every operation of tinynet.
 """
 

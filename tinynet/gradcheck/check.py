@@ -23,7 +23,9 @@ from tinynet.nn import functional as F
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
-OPTIONS = ("order", "mode", "eps", "rtol", "atol", "seed")
+OPTIONS = ("order", "seed")
+NEEDLESS = "eps", "atol", "rtol", "raise_exception", "nondet_tol", "fast_mode"
+"""PyTorch's options, which change nothing here."""
 
 
 def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: Any) -> Report:
@@ -34,23 +36,20 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: An
     if none does, except those for which an operation returns no gradient: they are constants, and
     a note says so. Everything is copied to float64, so the caller's tensors stay as they are.
     settings: arguments of `fn` by name, and the following options of the check. What `fn` has a
-    parameter for goes to `fn`, with a note; give the option to a function without it then:
-    `gradcheck(lambda x: fn(x), x, eps=1e-4)`.
+    parameter for goes to `fn`; give the option to a function without it then:
+    `gradcheck(lambda x: fn(x), x, seed=1)`.
     order: 1, the default; 2 checks the gradient of the gradient, as a function of the inputs and of
     dy, the gradient of the output; 3 the gradient of that.
-    mode: "elements" moves every element by itself, "directions" moves all of them along random
-    directions, "auto" takes elements for inputs of up to 32. Both find an element that is wrong;
-    which ones are wrong is looked for if something is.
-    eps: the first step that is tried, relative to max(1, |x|); by default 1e-3, and smaller where
-    the function needs it. rtol: the relative error allowed, 1e-8. atol: the absolute error
-    allowed; by default it follows from the rounding that was measured. seed: for the output
-    gradient and the directions.
+    seed: for the output gradient and the directions.
+
+    Inputs of up to 32 elements are moved element by element, others along random directions; an
+    element that is wrong shows in both. Steps and tolerances follow from the rounding that is
+    measured: PyTorch's eps, atol and rtol change nothing, and a note says so.
 
     Returns a Report, true when all is well; a wrong gradient, a backward that raises, a function
     that is not repeatable are failures in it. Raises EmptyCheckError, a ValueError, if the check
-    would say nothing, ValueError if the result is not finite or mode is unknown, TypeError if fn
-    does not return a tensor, or takes settings of any name and so an option could be meant for
-    either; an error of fn itself passes through.
+    would say nothing, ValueError if the result is not finite, TypeError if fn
+    does not return a tensor; an error of fn itself passes through.
 
     >>> import tinynet
     >>> report = gradcheck(lambda x: x * x, tinynet.tensor([1.0, 2.0, 3.0]))
@@ -63,20 +62,17 @@ def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: An
     >>> failure.op, failure.input, round(failure.analytic / failure.numeric, 3)
     ('cube', 'x', 0.667)
     """
-    own = {p.name: p.kind for p in _parameters(fn)}
-    options = {key: value for key, value in settings.items() if key in OPTIONS and key not in own}
-    if options and inspect.Parameter.VAR_KEYWORD in own.values():
-        name = next(iter(options))
-        raise TypeError(
-            f"gradcheck: {name} is an option of gradcheck, and {_name(fn)} takes settings of any "
-            f"name. Give it to the function by functools.partial({_name(fn)}, {name}=...), to "
-            f"gradcheck with a function that has no such setting: lambda x: {_name(fn)}(x)"
-        )
-    named = {key: value for key, value in settings.items() if key not in options}
+    own = {parameter.name for parameter in _parameters(fn)}
+    options = {key: settings.pop(key) for key in OPTIONS if key in settings and key not in own}
+    needless = [key for key in NEEDLESS if key in settings and key not in own]
+    settings = {key: value for key, value in settings.items() if key not in needless}
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
-    report = checked(fn, values, named, **options)
-    if shared := [key for key in named if key in OPTIONS]:
-        report.notes.append(f"{', '.join(shared)}: given to {_name(fn)}, not to gradcheck")
+    report = checked(fn, values, settings, **options)
+    if needless:
+        report.notes.append(
+            f"{', '.join(needless)}: without effect; steps and tolerances follow from the rounding "
+            "that is measured, and `report.raise_for_failures()` raises"
+        )
     return report
 
 
@@ -87,7 +83,6 @@ def checked(
     *,
     order: int = 1,
     seed: int = 0,
-    **options: Any,
 ) -> Report:
     """`gradcheck` of a function with its inputs, some of them by name, and options alone."""
     from tinynet.gradcheck.engine import check
@@ -126,9 +121,7 @@ def checked(
         try:
             run = functools.partial(fn, *tensors)
             may_lack = by_default and len(targets) > 1
-            report = check(
-                name, run, targets, handed, model, seed=seed, may_lack=may_lack, **options
-            )
+            report = check(name, run, targets, handed, model, seed, may_lack)
             break
         except NoGradientError as error:
             constant = next((key for key, t in targets.items() if t is error.tensor), None)
@@ -146,14 +139,14 @@ def gradcheck_model(
     model: Module,
     batch: Any,
     loss: Callable[..., Tensor] | None = None,
-    **options: Any,
+    seed: int = 0,
 ) -> Report:
     """Check the gradient of every parameter of a model, on one batch and in float64.
 
     batch: the input, or a pair (input, target). loss: takes the model's output and the target
     (cross-entropy if a target is given), or the output alone; without loss and target the
     output itself is checked. A copy of the model is checked, in the mode (training or
-    evaluation) it is in. Options, result and errors as for `gradcheck`. A failure names the
+    evaluation) it is in. seed, result and errors as for `gradcheck`. A failure names the
     operation, the path of its layer, and the paths of the parameters that are wrong.
     """
     from tinynet.gradcheck.engine import check
@@ -184,7 +177,7 @@ def gradcheck_model(
 
     handed = {f"batch[{i}]": value for i, value in enumerate((x, *rest))} | targets
     name = type(model).__name__
-    return check(name, run, targets, handed, twin, **options)
+    return check(name, run, targets, handed, twin, seed)
 
 
 def _as_float64(value: Any) -> Any:

@@ -21,7 +21,7 @@ the difference of the points as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ WIDE_STEPS = (1e-1, 3e-2, 1e-2, *STEPS)
 ROUNDING = 4.0  # how many times eps |u y| the rounding of a sum may be
 KNOWN_WELL = 1e-8  # a slope is known well when its uncertainty is this share of its size
 TOO_COARSE = 0.1  # and cannot be judged when it is this share
+RTOL = 1e-8  # how far a gradient may be off beyond that, relative to itself
 FULL_CHECK_LIMIT = 32  # inputs with more elements are moved along directions
 DIRECTIONS = 2
 
@@ -46,6 +47,13 @@ def same(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-12) -> bool:
     return a.shape == b.shape and bool(
         np.allclose(a, b, rtol=0, atol=tolerance * scale, equal_nan=True)
     )
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two arguments have the same value."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
+    return isinstance(a, np.random.Generator) or bool(a == b)
 
 
 class Outcome(NamedTuple):
@@ -65,9 +73,9 @@ class Slope:
     analytic, numeric: as the backward pass and as differences say. uncertainty: how far numeric
     may be off, by rounding and truncation. low, high: the sums of the smaller and of the larger
     one-sided slope of each element of y; gap: their distance in excess of what rounding and
-    truncation explain. row: the slope of every element of y, and
-    size: sum |u row|, which is not small by cancellation. change: the share of the elements of y
-    that differ between the points. crossed: the operations whose branch changes within the step.
+    truncation explain. row: the slope of every element of y, and size: sum |u row|, which is not
+    small by cancellation. change: the share of the elements of y that differ between the points.
+    crossed: the operations whose branch changes within the step.
     """
 
     step: float
@@ -95,7 +103,7 @@ class Slope:
 class Base(NamedTuple):
     """A point where slopes are measured: f, x, its outcome there, the output gradient u, and the
     gradient that is claimed. rounding: how far each element of y may be off, see `roundings`.
-    vjp: the gradient that is claimed for another u."""
+    vjp: the gradient that is claimed for another u. rtol: the relative error that is allowed."""
 
     f: Function
     x: np.ndarray
@@ -104,6 +112,17 @@ class Base(NamedTuple):
     gradient: np.ndarray
     rounding: np.ndarray
     vjp: Callable[[np.ndarray], np.ndarray] | None = None
+    rtol: float = RTOL
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """The ladder; larger steps are tried as well where f rounds more than float64 does."""
+        coarse = (self.rounding > 1e-10 * np.abs(self.outcome.y)).any()
+        return WIDE_STEPS if coarse else STEPS
+
+    def allowed(self, slope: Slope) -> float:
+        """How far the gradient may be off along one direction."""
+        return slope.uncertainty + self.rtol * max(abs(slope.analytic), abs(slope.numeric))
 
 
 def measure(base: Base, v: np.ndarray, h: float) -> Slope | None:
@@ -148,35 +167,27 @@ class Verdict:
     was said. "kink": x sits on one, and the gradient lies between the one-sided slopes; "outside":
     it does not, which is wrong for one operation but can happen where several kinks meet.
     "coarse": the rounding is larger than the slope. "undefined": nowhere near is the function
-    finite on both sides. slope: the best measurement. sweep: (step, error,
-    scatter) at each rung that was tried, for a disagreement.
+    finite on both sides. slope: the best measurement.
     """
 
     kind: str
     slope: Slope
-    sweep: list[Any] = field(default_factory=list)
+
+    @property
+    def on_kink(self) -> bool:
+        return self.kind in ("kink", "outside")
 
 
-class Limits(NamedTuple):
-    """What the caller allows: the steps of the ladder, and tolerances; None follows the noise."""
-
-    steps: tuple[float, ...] = STEPS
-    rtol: float = 1e-8
-    atol: float | None = None
-
-    def allowed(self, slope: Slope) -> float:
-        size = max(abs(slope.analytic), abs(slope.numeric))
-        return (slope.uncertainty if self.atol is None else self.atol) + self.rtol * size
-
-
-def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The directions to try: every element by itself, or all of them at random.
+def directions(
+    x: np.ndarray, rng: np.random.Generator, most: int = FULL_CHECK_LIMIT
+) -> Iterator[np.ndarray]:
+    """The directions to try: every element by itself, or all of more than `most` at random.
 
     Where x has equal elements, another direction moves equal ones equally: it keeps their ties,
     and so shows a gradient that counts tied elements twice.
     """
     scale = np.maximum(1.0, np.abs(x))
-    if mode == "elements" or (mode == "auto" and x.size <= FULL_CHECK_LIMIT):
+    if x.size <= most:
         for i in range(x.size):
             v = np.zeros(x.size)
             v[i] = scale.flat[i]
@@ -192,26 +203,26 @@ def directions(x: np.ndarray, mode: str, rng: np.random.Generator) -> Iterator[n
             yield v / max(1.0, np.sqrt(x.size) / 4)
 
 
-def judge(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
+def judge(base: Base, v: np.ndarray) -> Verdict:
     """Measure the slope along v, and say whether the gradient agrees with it.
 
     Elements of y that stay as they are may round more than the others move: if so, without them.
     """
-    verdict = _judged(base, v, limits)
+    verdict = _judged(base, v)
     moves = verdict.slope.row != 0
     if verdict.kind == "coarse" and base.vjp and moves.any() and not moves.all():
         u = base.u * moves
-        verdict = _judged(base._replace(u=u, gradient=base.vjp(u)), v, limits)
+        verdict = _judged(base._replace(u=u, gradient=base.vjp(u)), v)
     return verdict
 
 
-def _judged(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
+def _judged(base: Base, v: np.ndarray) -> Verdict:
     best: Slope | None = None
     straddling: Slope | None = None
     growing = False
-    for h in (*limits.steps, *FINE_STEPS):
-        known = best is not None and best.step >= limits.steps[-1] and not growing
-        if h < limits.steps[-1] and (known or straddling):
+    for h in (*base.steps, *FINE_STEPS):
+        known = best is not None and best.step >= STEPS[-1] and not growing
+        if h < STEPS[-1] and (known or straddling):
             break
         slope = measure(base, v, h)
         if slope is None:
@@ -226,48 +237,39 @@ def _judged(base: Base, v: np.ndarray, limits: Limits) -> Verdict:
         if best.uncertainty <= KNOWN_WELL * best.size or best.size == best.analytic == 0:
             break
     if best is None:
-        if straddling is None:
-            return Verdict("undefined", Slope(limits.steps[-1]))
-        return _between_sides(straddling, limits)
+        return _between_sides(base, straddling) if straddling else Verdict("undefined", Slope(0.0))
     if best.gap > 0.01 * best.size:
         closer = measure(base, v, best.step / 10)
         if closer is not None and closer.grows(best):
             return Verdict("undefined", best)
         if closer is not None and closer.gap > 0.5 * best.gap:
-            return _between_sides(best, limits)
-    if abs(best.error) <= limits.allowed(best):
-        if best.size <= 3 * best.uncertainty:
-            told = base.rounding.max(initial=0.0) < 1e-10 or not base.gradient.any()
-            return Verdict("zero" if told else "coarse", best)
-        return Verdict("coarse" if best.uncertainty > TOO_COARSE * best.size else "agrees", best)
-    return _sweep(base, v, limits, best)
+            return _between_sides(base, best)
+    if abs(best.error) > base.allowed(best):
+        return _sweep(base, v, best)
+    coarse = best.uncertainty > TOO_COARSE * best.size
+    if best.size <= 3 * best.uncertainty:
+        coarse = base.rounding.max(initial=0.0) >= 1e-10 and bool(base.gradient.any())
+        return Verdict("coarse" if coarse else "zero", best)
+    return Verdict("coarse" if coarse else "agrees", best)
 
 
-def _between_sides(slope: Slope, limits: Limits) -> Verdict:
+def _between_sides(base: Base, slope: Slope) -> Verdict:
     """On a kink, any slope from the left one to the right one will do."""
-    slack = 10 * slope.uncertainty + limits.allowed(slope) + 1e-6 * (slope.high - slope.low)
+    slack = 10 * slope.uncertainty + base.allowed(slope) + 1e-6 * (slope.high - slope.low)
     if slope.low - slack <= slope.analytic <= slope.high + slack:
         return Verdict("kink", slope)
     return Verdict("outside", slope)
 
 
-def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
-    """A disagreement, measured at other steps: does it persist?
+def _sweep(base: Base, v: np.ndarray, first: Slope) -> Verdict:
+    """A disagreement, measured three times each at several steps: does it persist?
 
-    Once at each step will do if the errors are plainly the same; else three times each.
+    Two steps will do if the errors are plainly the same.
     """
-    others = [measure(base, v, h) for h in limits.steps if h != first.step]
-    plain = [s for s in others if s is not None and not s.crossed and s.gap <= 0.01 * s.size]
-    if len(plain) >= 2 and all(
-        abs(s.error - first.error) < 0.01 * abs(first.error) - s.uncertainty for s in plain[:2]
-    ):
-        rungs = sorted([first, *plain[:2]], key=lambda s: -s.step)
-        return Verdict("wrong", first, [(s.step, s.error, s.uncertainty) for s in rungs])
-    steps = limits.steps if limits.steps != STEPS else WIDE_STEPS
     best, best_error, best_doubt = first, first.error, np.inf
-    sweep: list[tuple[float, float, float]] = []
+    before: tuple[float, float] | None = None  # error and scatter at the step before
     largest_change = 0.0
-    for h in steps:
+    for h in WIDE_STEPS:
         slopes = [measure(base, v, h * factor) for factor in (1.0, 0.83, 0.69)]
         known = [slope for slope in slopes if slope is not None and not slope.crossed]
         if len(known) < 2:
@@ -275,49 +277,55 @@ def _sweep(base: Base, v: np.ndarray, limits: Limits, first: Slope) -> Verdict:
         errors = [slope.error for slope in known]
         error, scatter = float(np.mean(errors)), max(errors) - min(errors)
         doubt = scatter + known[0].uncertainty
-        if known[0].change < 0.5 * largest_change and sweep:
+        if before and known[0].change < 0.5 * largest_change:
             # so small a step may be swallowed by rounding: is this not the bottom of a staircase?
-            doubt += abs(error - sweep[-1][1]) + sweep[-1][2]
-        largest_change = max(largest_change, known[0].change)
-        sweep.append((h, error, scatter))
+            doubt += abs(error - before[0]) + before[1]
+        plain = before is not None and abs(error - before[0]) + doubt < 0.01 * abs(error)
         if doubt < best_doubt:
             best, best_error, best_doubt = known[0], error, doubt
-    if abs(best_error) > 5 * best_doubt and abs(best.error) > limits.allowed(best):
-        return Verdict("wrong", best, sweep)
-    scale = max(best.size, abs(best.analytic))
-    kind = "coarse" if best_doubt > TOO_COARSE * scale else "agrees"
+        if plain:
+            break
+        largest_change, before = max(largest_change, known[0].change), (error, scatter)
+    if abs(best_error) > 5 * best_doubt and abs(best.error) > base.allowed(best):
+        return Verdict("wrong", best)
     best.uncertainty = max(best.uncertainty, best_doubt)
-    return Verdict(kind, best, sweep)
+    coarse = best_doubt > TOO_COARSE * max(best.size, abs(best.analytic))
+    return Verdict("coarse" if coarse else "agrees", best)
 
 
-def roundings(outcome: Outcome, shaken: Sequence[np.ndarray], moved: np.ndarray) -> np.ndarray:
+def roundings(
+    outcome: Outcome,
+    y_at: Callable[[Callable[[np.ndarray], np.ndarray]], np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
     """How far rounding may put each element of y off.
 
-    shaken: y where each input is changed in its last bits, which shows what rounding inside f
-    does, where terms cancel too. moved: y at a random point; if its values have no more than
-    float32's 24 bits, f rounds to float32, and the last bits of a float64 shake nothing.
+    y_at: y where each input is changed by a function. If it is changed in its last bits, y shows
+    what rounding inside f does, where terms cancel too. If at a random point the values of y have
+    no more than float32's 24 bits, f rounds to float32, and the last bits of a float64 shake
+    nothing.
     """
-    y = np.abs(outcome.y)
+    y, moved = np.abs(outcome.y), y_at(lambda x: near(x, rng, 1e-3))
     values = moved[(moved != 0) & np.isfinite(moved) & (moved != np.round(moved))]
     single = values.size > 0 and bool((values.astype(np.float32) == values).all())
     found = (np.finfo(np.float32).eps if single else EPS) * y
-    for other in shaken:
-        found = np.maximum(found, np.abs(other - outcome.y))
+    for _ in range(2):
+        shaken = y_at(lambda x: np.asarray(x * (1 + 2 * EPS * rng.integers(-1, 2, x.shape))))
+        found = np.maximum(found, np.abs(shaken - outcome.y))
     return np.asarray(np.where(np.isfinite(found), found, EPS * y))
 
 
-def shaken(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """x with random last bits."""
-    return np.asarray(x * (1 + 2 * EPS * rng.integers(-1, 2, x.shape)))
+def near(x: np.ndarray, rng: np.random.Generator, share: float) -> np.ndarray:
+    """x with each element changed by about this share of itself."""
+    noise = rng.standard_normal(x.shape)
+    return np.asarray(x * (1 + share * noise) + 1e-3 * noise * (x == 0))
 
 
 def base_of(f: Function, x: np.ndarray, u: np.ndarray, gradient: np.ndarray) -> Base:
     """A point at which the slopes of a function of one array are measured."""
-    rng = np.random.default_rng(0)
     here = f(x)
-    bits = [f(shaken(x, rng)).y for _ in range(2)]
-    moved = f(x + 1e-3 * rng.standard_normal(x.shape)).y
-    return Base(f, x, here, u, gradient, roundings(here, bits, moved))
+    rounding = roundings(here, lambda change: f(change(x)).y, np.random.default_rng(0))
+    return Base(f, x, here, u, gradient, rounding)
 
 
 class Elements(NamedTuple):
@@ -333,10 +341,9 @@ class Elements(NamedTuple):
     high: np.ndarray
     jacobian: np.ndarray
 
-    def wrong(self, analytic: np.ndarray, limits: Limits) -> np.ndarray:
+    def wrong(self, analytic: np.ndarray, rtol: float) -> np.ndarray:
         """Where an analytic gradient disagrees, as booleans."""
-        allowed = self.noise if limits.atol is None else limits.atol
-        allowed = allowed + limits.rtol * np.maximum(np.abs(analytic), np.abs(self.numeric))
+        allowed = self.noise + rtol * np.maximum(np.abs(analytic), np.abs(self.numeric))
         within = (self.low - allowed <= analytic) & (analytic <= self.high + allowed)
         return np.asarray(~within)  # NaN is wrong too
 
@@ -344,7 +351,7 @@ class Elements(NamedTuple):
 def by_element(base: Base, step: float) -> Elements:
     """Measure the slope of every element, each with the first step that crosses no kink."""
     x, size = base.x, base.x.size
-    numeric, noise, low, high = np.zeros((4, size))
+    found: list[tuple[float, ...]] = []
     jacobian = np.zeros((size, base.u.size))
     for i in range(size):
         v = np.zeros(size)
@@ -355,12 +362,11 @@ def by_element(base: Base, step: float) -> Elements:
             if slope is not None and not slope.crossed:
                 break
         if slope is None:
-            low[i], high[i], noise[i] = -np.inf, np.inf, np.inf
+            found.append((0.0, np.inf, -np.inf, np.inf))
             continue
-        numeric[i], noise[i] = slope.numeric, slope.uncertainty
-        low[i] = high[i] = slope.numeric
-        if slope.crossed or slope.gap > 0.01 * slope.size:
-            low[i], high[i] = slope.low, slope.high
+        on_kink = slope.crossed or slope.gap > 0.01 * slope.size
+        sides = (slope.low, slope.high) if on_kink else (slope.numeric, slope.numeric)
+        found.append((slope.numeric, slope.uncertainty, *sides))
         jacobian[i] = slope.row.reshape(-1)
-    numeric, noise, low, high = (part.reshape(x.shape) for part in (numeric, noise, low, high))
+    numeric, noise, low, high = np.array(found).T.reshape(4, *x.shape)
     return Elements(numeric, noise, low, high, jacobian)

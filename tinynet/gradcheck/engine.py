@@ -22,10 +22,7 @@ from tinynet.calls import NoGradientError
 from tinynet.gradcheck import kinks, sanity
 from tinynet.gradcheck.differences import (
     EPS,
-    STEPS,
-    WIDE_STEPS,
     Base,
-    Limits,
     Outcome,
     Verdict,
     directions,
@@ -33,17 +30,15 @@ from tinynet.gradcheck.differences import (
     measure,
     roundings,
     same,
-    shaken,
 )
-from tinynet.gradcheck.locate import NOT_FINITE, Search, raised
+from tinynet.gradcheck.locate import DETACHED, NOT_FINITE, Search, raised
 from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
-from tinynet.gradcheck.subject import Subject, TooMuchError, ending
+from tinynet.gradcheck.subject import LINES, Subject, TooMuchError, bounded
 from tinynet.gradcheck.trace import record
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
-MODES = "auto", "elements", "directions"
 TOO_MANY_KINKS = 0.1  # the share of the numbers on kinks from which other points are tried
 
 
@@ -57,45 +52,42 @@ def check(
     targets: dict[str, Tensor],
     handed: dict[str, Any],
     model: Module | None,
-    *,
-    mode: str = "auto",
-    eps: float | None = None,
-    rtol: float | None = None,
-    atol: float | None = None,
-    seed: int = 0,
+    seed: int,
     may_lack: bool = False,
 ) -> Report:
     """Check the gradient of every target of `run`; see `Subject` and `gradcheck`.
 
     may_lack: whether NoGradientError is raised for a target that no gradient is returned for.
     """
-    if mode not in MODES:
-        raise ValueError(f"gradcheck: mode must be auto, elements or directions, got {mode!r}")
-    steps = STEPS if eps is None else (eps, eps / 10, eps / 100)
-    limits = Limits(steps, 1e-8 if rtol is None else rtol, atol)
     subject = Subject(name, run, targets, handed, model)
     try:
-        report = _Check(subject, mode, limits, seed, may_lack).run()
+        report = _Check(subject, seed, may_lack).run()
         if report or not subject.hold_draws():
             return report
     except EmptyCheckError:
         if not subject.hold_draws():
             raise
-    report = _Check(subject, mode, limits, seed, may_lack).run()
+    report = _Check(subject, seed, may_lack).run()
     report.notes.append("the function draws random numbers; they were the same in each run")
     return report
 
 
 class _Check:
-    """One check of a subject. report: what was found so far."""
+    """One check of a subject, at its present values.
 
-    def __init__(
-        self, subject: Subject, mode: str, limits: Limits, seed: int, may_lack: bool
-    ) -> None:
-        self.subject, self.mode, self.limits, self.seed = subject, mode, limits, seed
-        self.may_lack = may_lack
+    report: what was found so far. first: the outcome; u: the gradient of the result; gradients: of
+    the targets; verdicts: what came of each direction.
+    """
+
+    first: Outcome
+    u: np.ndarray
+    gradients: dict[str, np.ndarray]
+
+    def __init__(self, subject: Subject, seed: int, may_lack: bool = False) -> None:
+        self.subject, self.seed, self.may_lack = subject, seed, may_lack
         self.rng = np.random.default_rng(seed)
         self.report = Report(subject.name)
+        self.verdicts: Verdicts = {}
 
     def run(self) -> Report:
         """Look at the function, its backward pass, and the slopes, as long as all is well."""
@@ -109,45 +101,43 @@ class _Check:
         """What is wrong first."""
         subject = self.subject
         elsewhere = self.far_away()  # what is kept of the first call is not this input
-        first = sanity.watched(subject)
-        self.refuse_values(first.y)
-        if failure := sanity.unstable(subject, first.y):
+        self.first = sanity.watched(subject)
+        self.refuse_values(self.first.y)
+        if failure := sanity.unstable(subject, self.first.y):
             return [failure]
-        u = self.rng.standard_normal(first.y.shape)
-        search = Search(subject, u, self.limits, elsewhere, self.seed)
+        self.u = self.rng.standard_normal(self.first.y.shape)
+        search = Search(subject, self.u, elsewhere, self.seed)
         y = subject.run()
         if not y.requires_grad:
-            return self.without_graph(search, first.y)
+            return self.without_graph(search)
         self.visit(elsewhere)  # nor should what it keeps of its last call
         try:
-            gradients = subject.vjp(y, u)
+            self.gradients = subject.vjp(y, self.u)
         except Exception as error:
             return search.or_else(raised(subject, error))
-        if not all(np.isfinite(gradient).all() for gradient in gradients.values()):
-            return search.or_else(self.not_finite(u, first, gradients))
-        for name, gradient in gradients.items():
+        if not all(np.isfinite(gradient).all() for gradient in self.gradients.values()):
+            return search.or_else(self.not_finite())
+        for name, gradient in self.gradients.items():
             if self.may_lack and not gradient.any() and search.is_constant(name):
                 raise NoGradientError(subject.name, subject.targets[name])
-        verdicts = self.compare(self.report, first, u, gradients, self.mode)
-        found = search.explain(_wrong(verdicts), gradients)
+        self.compare()
+        found = search.explain(self.wrong(), self.gradients)
         self.report.notes += search.notes
-        return found or self.hidden(search, first, gradients, verdicts)
+        return found or self.hidden(search)
 
-    def hidden(
-        self, search: Search, first: Outcome, gradients: dict[str, np.ndarray], verdicts: Verdicts
-    ) -> list[Failure]:
+    def hidden(self, search: Search) -> list[Failure]:
         """What slopes that agree do not show."""
-        self.look_at_zeros(verdicts)
-        found = self.behind_a_sum(search) if first.y.size == 1 else []
-        if _kinky(verdicts):
-            found += self.nearby(self.mode)
+        self.look_at_zeros()
+        found = self.behind_a_sum(search) if self.first.y.size == 1 else []
+        if self.kinky():
+            found += self.nearby()
         elif not found and self.is_special():
-            found = self.nearby("directions", "many values are 0 or 1, which hide factors")
+            found = self.nearby("many values are 0 or 1, which hide factors")
         return (
             found
-            or search.remembered(first.y, gradients)
-            or search.not_linear(gradients)
-            or self.in_float32(search, gradients, verdicts)
+            or search.remembered(self.first.y, self.gradients)
+            or search.not_linear(self.gradients)
+            or self.in_float32(search)
         )
 
     # ----- where the function can be looked at ---------------------------------------------------
@@ -155,8 +145,8 @@ class _Check:
     def visit(self, values: dict[str, np.ndarray]) -> bool:
         """Run the function at other values; whether it can be computed there."""
         try:
-            with self.subject.at(values):
-                ending(lambda: sanity.watched(self.subject))
+            with self.subject.at(values), bounded(LINES):
+                sanity.watched(self.subject)
             return True
         except sanity.OverwriteError:
             raise
@@ -199,91 +189,89 @@ class _Check:
             "is NaN or infinite, or its slope grows without bound. Choose inputs inside the domain."
         )
 
-    def not_finite(
-        self, u: np.ndarray, first: Outcome, gradients: dict[str, np.ndarray]
-    ) -> Failure:
+    def not_finite(self) -> Failure:
         """The failure of a gradient that is not finite where the function has finite slopes."""
-        subject = self.subject
+        subject, y, gradients = self.subject, self.first.y, self.gradients
         name = next(name for name, g in gradients.items() if not np.isfinite(g).all())
         x, gradient = subject.targets[name].array, gradients[name]
         i = int(np.argmin(np.isfinite(gradient)))
         v = np.zeros(x.shape)
         v.flat[i] = max(1.0, abs(x.flat[i]))
-        rounding = EPS * np.abs(first.y)
-        base = Base(subject.function_of(name), x, first, u, np.zeros(x.shape), rounding)
+        rounding = EPS * np.abs(y)
+        f, nothing = subject.function_of(name), np.zeros(x.shape)
+        base = Base(f, x, self.first, self.u, nothing, rounding)
         far, near = (measure(base, v, h) for h in (1e-5, 1e-7))
         if far is None or near is None or near.grows(far, 1e9 * rounding.sum()):
             raise self.undefined(name, i)
-        sides = dict.fromkeys(f"{side:.4g}" for side in (near.low, near.high))
         where = list(map(int, np.unravel_index(i, x.shape)))
-        text = f"at {where} it is {gradient.flat[i]}, differences give {' to '.join(sides)}"
+        text = f"at {where} it is {gradient.flat[i]}, differences give {near.numeric:.4g}"
         return Failure(subject.name, name, cause=NOT_FINITE, evidence=text)
 
-    def without_graph(self, search: Search, first: np.ndarray) -> list[Failure]:
+    def without_graph(self, search: Search) -> list[Failure]:
         """No gradient can arrive: because nothing depends on the inputs, or as a path is cut."""
         names = ", ".join(self.subject.targets)
         with self.subject.at(search.elsewhere):
-            if same(first, self.subject.outcome().y):
+            if same(self.first.y, self.subject.outcome().y):
                 raise EmptyCheckError(
                     f"gradcheck: the result of {self.subject.name} does not depend on {names}: no "
                     "gradient reaches them, and moving them changes nothing"
                 )
-        failures = [search.detached(name) for name in self.subject.targets]
-        for failure in failures:
-            failure.cause = failure.cause or "detached from the graph"
-            failure.evidence = failure.evidence or (
-                f"the result moves with {failure.input}, but was computed without the graph: with "
-                "NumPy on .data, or inside no_grad()"
-            )
-        return failures
+        text = "the result moves with {}, but was computed without the graph: with NumPy on .data, "
+        text += "or inside no_grad()"
+        return [
+            search.detached(name)
+            or Failure(self.subject.name, name, cause=DETACHED, evidence=text.format(name))
+            for name in self.subject.targets
+        ]
 
     # ----- slopes --------------------------------------------------------------------------------
 
-    def compare(
-        self,
-        report: Report,
-        first: Outcome,
-        u: np.ndarray,
-        gradients: dict[str, np.ndarray],
-        mode: str,
-    ) -> Verdicts:
+    def compare(self) -> None:
         """Compare along every direction, and add up in the report what was found."""
-        targets, limits = self.subject.targets, self.limits
-        rounding = self.rounding(first)
-        if limits.steps == STEPS and (rounding > 1e-10 * np.abs(first.y)).any():
-            limits = limits._replace(steps=WIDE_STEPS)  # larger steps are tried as well
-        verdicts: Verdicts = {name: [] for name in targets}
-        for name, found in verdicts.items():
-            x, f = targets[name].array, self.subject.function_of(name)
-            vjp = self.subject.gradient_of(name)
-            base = Base(f, x, first, u, gradients[name], rounding, vjp)
-            for v in directions(x, mode, self.rng):
-                found.append(judge(base, v, limits))
+        report, rounding = self.report, roundings(self.first, self.y_at, self.rng)
+        for name, x in self.subject.targets.items():
+            f, vjp = self.subject.function_of(name), self.subject.gradient_of(name)
+            base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, vjp)
+            found = self.verdicts[name] = []
+            for v in directions(x.array, self.rng):
+                found.append(judge(base, v))
                 if found[-1].kind == "wrong":
                     break  # the elements are looked at where the mistake is made
             report.checked[name] = len(found)
             errors = [abs(v.slope.error) / v.slope.size for v in found if v.kind == "agrees"]
             report.worst = max(report.worst, *errors, 0.0)
-            _tell_kinks(report, name, found, first)
-        if not _wrong(verdicts):
-            coarse = rounding.max() > 1e-10 * np.abs(first.y).max()
-            self.tell_precision(report, verdicts, bool(coarse))
-        return verdicts
+            if on_kink := [verdict for verdict in found if verdict.on_kink]:
+                report.skipped_kinks += len(on_kink)
+                ops = sorted(set().union(*(verdict.slope.crossed for verdict in on_kink)))
+                what = kinks.rules(ops, self.first.branches)
+                report.notes.append(
+                    f"{name} sits on a kink in {len(on_kink)} of {len(found)} numbers; there the "
+                    "gradient was held against the slopes from either side"
+                    + (f". {what}" if what else "")
+                )
+        if not self.wrong():
+            self.tell_precision()
 
-    def rounding(self, first: Outcome) -> np.ndarray:
-        """The rounding of the result, element by element."""
-        results, targets = [], self.subject.targets
-        for _ in range(2):
-            with self.subject.at({name: shaken(x.array, self.rng) for name, x in targets.items()}):
-                results.append(self.subject.outcome().y)
-        with self.subject.at(self.subject.nearby(self.rng, 1e-3)):
-            return roundings(first, results, self.subject.outcome().y)
+    def wrong(self) -> dict[str, Verdict]:
+        """By target, a direction along which its gradient is wrong, or may be."""
+        bad = [(name, v) for name, found in self.verdicts.items() for v in found]
+        return {name: v for name, v in bad if v.kind in ("wrong", "outside")}
 
-    def tell_precision(self, report: Report, verdicts: Verdicts, coarse: bool) -> None:
-        """Say what the rounding of the function leaves to be told; refuse if that is nothing.
+    def kinky(self) -> bool:
+        """Whether too many of some input's numbers lie on kinks for the comparison to mean much."""
+        return any(
+            sum(verdict.on_kink for verdict in found) > TOO_MANY_KINKS * len(found)
+            for found in self.verdicts.values()
+        )
 
-        coarse: whether the function rounds more than float64 does.
-        """
+    def y_at(self, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """The result where each target is changed."""
+        with self.subject.at({name: change(x.array) for name, x in self.subject.targets.items()}):
+            return self.subject.outcome().y
+
+    def tell_precision(self) -> None:
+        """Say what the rounding of the function leaves to be told; refuse if that is nothing."""
+        report, verdicts = self.report, self.verdicts
         kinds = {name: [v.kind for v in found] for name, found in verdicts.items()}
         for name, found in kinds.items():
             if "undefined" in found:
@@ -291,9 +279,8 @@ class _Check:
                 raise self.undefined(name, found.index("undefined") if by_element else None)
         if all(set(found) == {"coarse"} for found in kinds.values()):
             raise EmptyCheckError(
-                f"gradcheck: {self.subject.name} "
-                + ("rounds so coarsely" if coarse else "moves so little")
-                + " that differences say nothing: their rounding is larger than the slopes of "
+                f"gradcheck: {self.subject.name} rounds so coarsely, or moves so little, that "
+                "differences say nothing: their rounding is larger than the slopes of "
                 f"{', '.join(kinds)}. Is something rounded to float32 or to integers inside? "
                 "Compute in float64, or scale the inputs so that the result changes more."
             )
@@ -307,18 +294,24 @@ class _Check:
         doubt = max((slope.uncertainty / slope.size for slope in known if slope.size), default=0.0)
         if doubt > 1e-5:
             report.notes.append(
-                ("the function rounds inside (to float32?): " if coarse else "")
-                + f"slopes are known to a relative {doubt:.0e}, a mistake smaller than that would "
+                f"slopes are known to a relative {doubt:.0e}, a mistake smaller than that would "
                 "not be seen"
             )
 
     # ----- what agreeing slopes do not show ------------------------------------------------------
 
-    def look_at_zeros(self, verdicts: Verdicts) -> None:
+    def look_at_zeros(self) -> None:
         """Refuse, or note, what could be wrong without being seen because its slope is 0."""
-        zero = [name for name, found in verdicts.items() if {v.kind for v in found} == {"zero"}]
-        if zero:
-            sanity.refuse_zero(self.subject, zero)
+        known = self.verdicts.items()
+        zero = [name for name, found in known if {v.kind for v in found} == {"zero"}]
+        if len(zero) == len(known):  # where others move the result, it is of use to check those
+            raise EmptyCheckError(
+                f"gradcheck: the result of {self.subject.name} stays as it is when "
+                f"{', '.join(zero)} moves, so the check would compare 0 with 0. Choose inputs at "
+                "which the function does something (not all on the flat side of a ReLU, not "
+                "outside a clip). Of what adds up to a constant, such as a softmax or a "
+                "normalisation, return the tensor before the sum."
+            )
         for name in zero:
             self.report.notes.append(
                 f"at the point given, moving {name} changes nothing, and its gradient is 0; more "
@@ -328,7 +321,8 @@ class _Check:
     def behind_a_sum(self, search: Search) -> list[Failure]:
         """A plain sum sends back equal numbers, which hide mistakes: give each operation others."""
         trace = record(self.subject.run, self.subject.model)
-        if not sanity.last_sum(trace) or len(trace.calls) < 2:
+        last = [call.name for call in trace.calls if call.node is trace.output.node]
+        if last not in (["sum"], ["mean"]) or len(trace.calls) < 2:
             return []
         found = search.operations()
         self.report.notes.append(
@@ -342,34 +336,36 @@ class _Check:
         arrays = [x.array for x in self.subject.targets.values() if x.array.size > 1]
         return any(2 * np.isin(x, (0, 1, -1)).sum() > x.size for x in arrays)
 
-    def nearby(self, mode: str, why: str = "") -> list[Failure]:
+    def nearby(self, why: str = "") -> list[Failure]:
         """Check again at a random point nearby, away from the kinks; three points are tried.
 
         why: for a check that need not be repeated because of kinks.
         """
         subject = self.subject
         for share in (0.01, 0.03, 0.1):
+            there = _Check(subject, self.seed)
+            there.rng = self.rng
             with subject.at(subject.nearby(self.rng, share)):
                 try:
-                    first = subject.outcome()
-                    u = self.rng.standard_normal(first.y.shape)
-                    gradients = subject.gradients(u)
+                    there.first = subject.outcome()
+                    there.u = self.rng.standard_normal(there.first.y.shape)
+                    there.gradients = subject.gradients(there.u)
                 except (ValueError, ArithmeticError):
                     continue
-                if not all(np.isfinite(values).all() for values in (first.y, *gradients.values())):
+                values = there.first.y, *there.gradients.values()
+                if not all(np.isfinite(value).all() for value in values):
                     continue
-                there = Report(subject.name)
-                verdicts = self.compare(there, first, u, gradients, mode)
-                search = Search(subject, u, self.limits, {}, 0)
-                if found := search.explain(_wrong(verdicts), gradients):
+                there.compare()
+                search = Search(subject, there.u, {}, 0)
+                if found := search.explain(there.wrong(), there.gradients):
                     return found
-                if not _kinky(verdicts):
-                    self.report.notes.append(
-                        (why or "these are too many")
-                        + ", so the check was repeated at a random point nearby, off the kinks: "
-                        f"{sum(there.checked.values())} numbers agree there"
-                    )
-                    return []
+            if not there.kinky():
+                self.report.notes.append(
+                    (why or "these are too many")
+                    + ", so the check was repeated at a random point nearby, off the kinks: "
+                    f"{sum(there.report.checked.values())} numbers agree there"
+                )
+                return []
         if why:
             return []
         raise EmptyCheckError(
@@ -377,33 +373,26 @@ class _Check:
             "to compare with. Choose inputs without ties, and away from the kinks."
         )
 
-    def in_float32(
-        self, search: Search, gradients: dict[str, np.ndarray], verdicts: Verdicts
-    ) -> list[Failure]:
+    def in_float32(self, search: Search) -> list[Failure]:
         """Hold the backward pass in float32 against the one in float64, which agreed."""
-        subject, notes = self.subject, self.report.notes
-
-        def single() -> dict[str, np.ndarray] | Failure:
-            with subject.in_float32():
-                y = subject.run()
-            if not np.isfinite(y.array).all():
-                raise ArithmeticError("the result is not finite")
-            try:
-                return subject.vjp(y, search.u)
-            except Exception as error:
-                return raised(subject, error, "in float32: ")
-
+        subject, notes, runs = self.subject, self.report.notes, False
         try:
-            given = ending(single, known=lambda: subject.gradients(search.u))
+            with bounded(LINES):
+                with subject.in_float32():
+                    y = subject.run()
+                if not np.isfinite(y.array).all():
+                    raise ArithmeticError("the result is not finite")
+                runs = True
+                given = subject.vjp(y, self.u)
         except (Exception, TooMuchError) as error:
+            if runs and isinstance(error, Exception):
+                return [raised(subject, error, "in float32: ")]
             notes.append(f"not checked in float32: {type(error).__name__}: {error}")
             return []
-        if isinstance(given, Failure):
-            return [given]
         off = {
             name: float(np.abs(given[name] - exact).max() / np.abs(exact).max())
-            for name, exact in gradients.items()
-            if any(verdict.kind == "agrees" for verdict in verdicts[name])
+            for name, exact in self.gradients.items()
+            if any(verdict.kind == "agrees" for verdict in self.verdicts[name])
         }
         off = {name: error for name, error in off.items() if not error <= FLOAT32}
         found = search.in_float32(list(off)) if off else []
@@ -414,31 +403,3 @@ class _Check:
                 "result is another in float32"
             )
         return found
-
-
-def _wrong(verdicts: Verdicts) -> dict[str, Verdict]:
-    """By target, a direction along which its gradient is wrong, or may be."""
-    bad = [(name, v) for name, found in verdicts.items() for v in found]
-    return {name: v for name, v in bad if v.kind in ("wrong", "outside")}
-
-
-def _on_kinks(verdicts: list[Verdict]) -> list[Verdict]:
-    return [verdict for verdict in verdicts if verdict.kind in ("kink", "outside")]
-
-
-def _kinky(verdicts: Verdicts) -> bool:
-    """Whether too many of some input's numbers lie on kinks for the comparison to mean much."""
-    return any(len(_on_kinks(found)) > TOO_MANY_KINKS * len(found) for found in verdicts.values())
-
-
-def _tell_kinks(report: Report, name: str, verdicts: list[Verdict], first: Outcome) -> None:
-    """Note where an input sits on a kink, and which rule applies there."""
-    if not (on_kink := _on_kinks(verdicts)):
-        return
-    report.skipped_kinks += len(on_kink)
-    ops = sorted(set().union(*(verdict.slope.crossed for verdict in on_kink)))
-    what = kinks.rules(ops, first.branches)
-    report.notes.append(
-        f"{name} sits on a kink in {len(on_kink)} of {len(verdicts)} numbers; there the gradient "
-        "was held against the slopes from either side" + (f". {what}" if what else "")
-    )

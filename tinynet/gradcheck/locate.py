@@ -15,30 +15,22 @@ from collections.abc import Iterable
 import numpy as np
 
 from tinynet.autograd import Node
-from tinynet.gradcheck.again import NEARLY, overwrites
 from tinynet.gradcheck.causes import diagnose
 from tinynet.gradcheck.causes.clues import Fault, Tried
 from tinynet.gradcheck.differences import (
+    RTOL,
     Base,
     Elements,
-    Limits,
     Verdict,
     base_of,
     by_element,
     directions,
+    equal,
     judge,
     same,
 )
-from tinynet.gradcheck.replay import (
-    FLOAT32,
-    LARGE,
-    NotRepeatableError,
-    Replay,
-    single_alone,
-    smaller,
-)
+from tinynet.gradcheck.replay import FLOAT32, NEARLY, overwrites, single_alone, smaller
 from tinynet.gradcheck.report import Failure
-from tinynet.gradcheck.sanity import equal, layer_of
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
     DY_OVERWRITTEN,
@@ -46,6 +38,7 @@ from tinynet.gradcheck.trace import (
     STATE,
     Call,
     IncidentError,
+    NotRepeatableError,
     Trace,
     is_array,
     record,
@@ -53,11 +46,14 @@ from tinynet.gradcheck.trace import (
 )
 from tinynet.guard import is_foreign
 
+DETACHED = "detached from the graph"
 NOT_FINITE = "the gradient is not finite"
 FLAT = (
     "{} stays as it is when {} moves a little, so 0 is right; what passes dy on by intent, as a "
     "straight-through estimator does, no difference can check"
 )
+LARGE = 1500  # elements of argument or result above which a smaller case is looked for
+JACOBIAN = 4_000_000  # elements of a Jacobian that is not measured
 SINGLE = 1e-6  # relative: how far a gradient may be off that was worked out in float32
 MULTIPLES = -(2.0**10), 2.0**-30
 """Of the output gradient: exact, and far beyond what a mask, a limit or a threshold lets pass."""
@@ -71,14 +67,9 @@ class Search:
     """
 
     def __init__(
-        self,
-        subject: Subject,
-        u: np.ndarray,
-        limits: Limits,
-        elsewhere: dict[str, np.ndarray],
-        seed: int,
+        self, subject: Subject, u: np.ndarray, elsewhere: dict[str, np.ndarray], seed: int
     ) -> None:
-        self.subject, self.u, self.limits, self.elsewhere = subject, u, limits, elsewhere
+        self.subject, self.u, self.elsewhere = subject, u, elsewhere
         self.rng = np.random.default_rng([seed, 1])
         self.known: dict[tuple[object, int, str], tuple[str, str]] = {}  # cause, evidence
         self.trace, self.tried = Trace(), Tried()
@@ -115,8 +106,15 @@ class Search:
         for failure in found:
             failure.affected = [name for name in failure.affected if name in wrong]
         explained = {name for failure in found for name in failure.affected}
+        rounded = [call for call in self.trace.calls if call.single]
+        for call in rounded:
+            self.notes.append(
+                f"the backward of {call.name} returns float32 for "
+                f"{', '.join(call.names[place] for place in sorted(call.single))} in float64, and "
+                "was held against differences to that precision; take the dtype of dy"
+            )
         for name, verdict in wrong.items():
-            single = any(name in self._upstream(c, c.single) for c in self.trace.calls if c.single)
+            single = any(name in self._upstream(call, call.single) for call in rounded)
             rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
             if name not in explained and verdict.kind == "wrong" and not rounds:
                 found.append(self._between(name, verdict, gradients[name]))
@@ -175,28 +173,26 @@ class Search:
             return self.or_else(raised(self.subject, error))
         with contextlib.suppress(Exception):  # a backward that frees what it keeps runs only once
             twice = self.subject.vjp(y, self.u)
-        spoiled = [name for name in again if not same(twice[name], again[name], NEARLY)]
+        spoiled = {name for name in again if not same(twice[name], again[name], NEARLY)}
         if spoiled or not is_kept or len(theirs) > 1:  # one might write into what another gave
             self._record()
             for call in self.trace.calls:
                 if incident := overwrites(call, self.rng):
                     return [self._told(incident)]
-        changed = [name for name in again if not same(again[name], gradients[name], NEARLY)]
-        if same(first, before) and not changed + spoiled:
+        spoiled |= {name for name in again if not same(again[name], gradients[name], NEARLY)}
+        changed = [name for name in again if name in spoiled]
+        if same(first, before) and not changed:
             return []
         what = f"the gradient of {', '.join(changed)}" if changed else "the result"
-        when = "after calls with other inputs"
-        if spoiled and not changed:
-            what, when = f"the gradient of {', '.join(spoiled)}", "taken twice on one graph"
-        text = f"{when}, {what} at the same input is another"
+        text = (
+            f"at the same input {what} is another after other calls of the function or its backward"
+        )
         name = changed[0] if changed else ""
         return [Failure(self.subject.name, name, cause=STATE, evidence=text)]
 
-    def detached(self, name: str) -> Failure:
-        """The first operation that gets a value which moves with the target unknown to the graph.
-
-        Its cause is empty if there is none.
-        """
+    def detached(self, name: str) -> Failure | None:
+        """The first operation that gets a value which moves with the target unknown to the graph,
+        if there is one."""
         x = self.subject.targets[name]
         here = record(self.subject.run, self.subject.model)
         with self.subject.at({name: x.array * 1.001 + 1e-3}):
@@ -212,10 +208,10 @@ class Search:
                 if not is_known and not equal(one, two):
                     text = f"the argument {argument} of {a.name} moves with {name}, but is a "
                     text += "constant to the graph: .detach(), .data, .item() or NumPy was used on "
-                    failure = self._failure(a, place, "detached from the graph", f"{text}the way")
+                    failure = self._failure(a, place, DETACHED, f"{text}the way")
                     failure.input = name
                     return failure
-        return Failure(self.subject.name, name)
+        return None
 
     # ----- operations ---------------------------------------------------------------------------
 
@@ -236,7 +232,7 @@ class Search:
         tensor = call.tensors.get(place)
         own = next((name for name, x in self.subject.targets.items() if x is tensor), argument)
         failure = Failure(
-            call.name, own, argument=argument, layer=layer_of(call), cause=cause, evidence=evidence
+            call.name, own, argument=argument, layer=call.layer, cause=cause, evidence=evidence
         )
         failure.affected = self._upstream(call, call.vjps if cause == DY_OVERWRITTEN else [place])
         return failure
@@ -258,50 +254,40 @@ class Search:
         is_last = call.node is self.trace.output.node
         arrived = np.asarray(self.trace.gradients[call.node], np.float64)
         try:
-            replay = Replay(call)
-            if place not in replay.call.vjps:
+            again = call.again()
+            if place not in again.vjps:
                 return None
             dys = [self.u if is_last else self.rng.standard_normal(call.y.shape)]
-            given = replay.backward(place, dys[0])
+            given = again.backward(place, dys[0])
             if not np.isfinite(given).all():
                 return self._failure(call, place, NOT_FINITE)
             for multiple in MULTIPLES:
-                if not same(replay.backward(place, multiple * dys[0]), multiple * given, NEARLY):
+                if not same(again.backward(place, multiple * dys[0]), multiple * given, NEARLY):
                     dys.append(multiple * dys[0])
             if np.isfinite(arrived).all():
                 dys += [] if is_last else [arrived]
-                here, again = replay.backward(place, arrived), replay.backward(place, arrived)
+                here, twice = again.backward(place, arrived), again.backward(place, arrived)
                 recorded = self.trace.applied.get((call, place), here)
-                if same(here, again, NEARLY) and not same(here, recorded, FLOAT32):
+                if same(here, twice, NEARLY) and not same(here, recorded, FLOAT32):
                     text = f"the backward of {call.name} gives another gradient once {call.name} "
                     text += "was called again with other values: keep its values in local variables"
                     return self._failure(call, place, STATE, text)
             for dy in dys:
-                base = replay.base(place, dy)
-                verdict = self._wrong(base, self._limits(call, place))
+                base = again.base(place, dy, _rtol(call, place))
+                verdict = self._wrong(base)
                 if verdict is not None:
-                    return self._measured(replay, call, place, base, verdict)
+                    return self._measured(again, call, place, base, verdict)
         except NotRepeatableError:
             return None
         except IncidentError as incident:
             return self._told(incident)
         return None
 
-    def _limits(self, call: Call, place: int) -> Limits:
-        """What is allowed of a gradient: of one in float32 its rounding, with a note."""
-        if place not in call.single:
-            return self.limits
-        note = f"the backward of {call.name} returns float32 for {call.names[place]} in float64, "
-        note += "and was held against differences to that precision; take the dtype of dy"
-        if note not in self.notes:
-            self.notes.append(note)
-        return self.limits._replace(rtol=max(self.limits.rtol, SINGLE))
-
-    def _wrong(self, base: Base, limits: Limits) -> Verdict | None:
+    def _wrong(self, base: Base) -> Verdict | None:
         """The verdict along the first direction that disagrees, plainly or beside a kink."""
         beside = None
-        for v in directions(base.x, "directions" if base.x.size > 4 else "elements", self.rng):
-            verdict = judge(base, v, limits)
+        for v in directions(base.x, self.rng, most=4):
+            verdict = judge(base, v)
             if verdict.kind == "wrong":
                 return verdict
             if verdict.kind == "outside":
@@ -309,24 +295,21 @@ class Search:
         return beside
 
     def _measured(
-        self, replay: Replay, call: Call, place: int, base: Base, verdict: Verdict
+        self, again: Call, call: Call, place: int, base: Base, verdict: Verdict
     ) -> Failure | None:
         """The failure of one argument: its elements, the worst of them, and the cause.
 
         None if the direction lay outside the slopes of several kinks, but no element does.
         """
-        limits, step = self._limits(call, place), min(verdict.slope.step, 1e-3)
-        failure = _with_slope(self._failure(call, place), verdict)
-        note = ""
-        if replay.is_large(place):
-            replay, base, note = self._reduced(replay, place, base)
-        if replay.is_large(place):
-            failure.evidence = failure.persistence()
+        failure, note = _with_slope(self._failure(call, place), verdict), ""
+        if _is_large(again, place):
+            again, base, note = self._reduced(again, place, base)
+        if base.x.size > LARGE or base.x.size * again.y.size > JACOBIAN:
             return None if verdict.kind == "outside" else failure
-        elements = by_element(base, step)
-        if verdict.kind == "outside" and not elements.wrong(base.gradient, limits).any():
+        elements = by_element(base, min(verdict.slope.step, 1e-3))
+        if verdict.kind == "outside" and not elements.wrong(base.gradient, base.rtol).any():
             return None
-        _fill(failure, elements, base.gradient, limits)
+        _fill(failure, elements, base)
         if not elements.jacobian.any():
             failure.cause = "a gradient where the result does not move"
             failure.evidence = FLAT.format(call.name, call.names[place])
@@ -336,48 +319,40 @@ class Search:
         plain = [is_array(arg, "f") and np.ptp(arg) == 0 for arg in call.args]  # hides much
         key = (code, place, str(sorted(map(str, call.settings.items())) + plain))
         if key not in self.known:
-            if replay.has_plenty(place):  # the looks have more to compare in a smaller case
-                replay, base, smaller_case = self._reduced(replay, place, base)
-                note = smaller_case or note
-                elements = by_element(base, step)
-            self.known[key] = diagnose(self._fault(replay, place, base, elements)) or ("", "")
+            self.known[key] = diagnose(self._fault(again, place, base, elements)) or ("", "")
         failure.cause, failure.evidence = self.known[key]
         failure.evidence += note if failure.evidence else ""
         return failure
 
-    def _reduced(self, replay: Replay, place: int, base: Base) -> tuple[Replay, Base, str]:
+    def _reduced(
+        self, again: Call, place: int, base: Base, note: str = ""
+    ) -> tuple[Call, Base, str]:
         """A smaller case of the same call that is still wrong, if there is one."""
-        note, progress = "", True
-        while progress and replay.has_plenty(place):
-            progress = False
-            for call in smaller(replay.call):
-                with contextlib.suppress(NotRepeatableError, IncidentError):
-                    less = Replay(call)
-                    there = less.base(place, self.rng.standard_normal(call.y.shape))
-                    progress = bool(call.y.size and self._wrong(there, self._limits(call, place)))
-                if progress:
-                    replay, base = less, there
+        for call in smaller(again) if _is_large(again, place) else ():
+            with contextlib.suppress(NotRepeatableError, IncidentError):
+                dy, less = self.rng.standard_normal(call.y.shape), call.again()
+                there = less.base(place, dy, base.rtol)
+                if call.y.size and self._wrong(there):
                     arrays = [(n, a) for n, a in zip(call.names, call.args) if hasattr(a, "shape")]
                     shapes = ", ".join(f"{name} {arg.shape}" for name, arg in arrays)
                     note = f" (on a smaller case of it: {shapes})"
-                    break
-        return replay, base, note
+                    return self._reduced(less, place, there, note)
+        return again, base, note
 
-    def _fault(self, replay: Replay, place: int, base: Base, elements: Elements) -> Fault:
-        call, single = replay.call, place in replay.call.single
+    def _fault(self, call: Call, place: int, base: Base, elements: Elements) -> Fault:
         others = {}
         for other, x in enumerate(call.args):
             if is_array(x, "f") and other != place and x.size <= LARGE // 3:
-                there = base._replace(f=replay.forward(other), x=x, gradient=np.zeros(x.shape))
+                there = base._replace(f=call.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
 
         def elsewhere() -> Fault:
             x = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
-            moved = replay.moved(place, x)
-            there = moved.base(place, base.u)
+            moved = call.moved(place, x)
+            there = moved.base(place, base.u, base.rtol)
             return self._fault(moved, place, there, by_element(there, 1e-4))
 
-        if single:
+        if place in call.single:
             largest = np.abs(elements.numeric).max()
             elements = elements._replace(noise=elements.noise + SINGLE * largest)
         return Fault(
@@ -387,7 +362,7 @@ class Search:
             base.gradient,
             elements,
             others,
-            vjp=lambda dy: replay.backward(place, dy),
+            vjp=lambda dy: call.backward(place, dy),
             elsewhere=elsewhere,
             tried=self.tried,
         )
@@ -396,29 +371,17 @@ class Search:
 
     def _between(self, name: str, verdict: Verdict, gradient: np.ndarray) -> Failure:
         """Each operation is right and the whole is wrong: what is lost between them?"""
-        failure = self.detached(name)
-        opaque = []
-        for call in (call for call in self.trace.calls if call.vjps):
-            try:
-                Replay(call)
-            except NotRepeatableError:
-                opaque.append(call)
-        if not failure.cause and opaque:
-            names = ", ".join(dict.fromkeys(call.name for call in opaque))
-            text = f"the other operations are right; {names} could not be run again by itself"
-            layer = layer_of(opaque[0])
-            failure = Failure(opaque[0].name, name, layer=layer, evidence=text)
-        failure = _with_slope(failure, verdict)
-        failure.affected = [name]
+        if failure := self.detached(name):
+            failure.affected = [name]
+            return _with_slope(failure, verdict)
+        text = "each operation that can be run again by itself is right, on the values that flowed "
+        text += "through it; the mistake lies between them"
+        failure = Failure(self.subject.name, name, evidence=text, affected=[name])
         x = self.subject.targets[name].array
-        if not failure.evidence:
-            failure.evidence = "each operation is right by itself, on the values that flowed "
-            failure.evidence += "through it; the mistake lies between them"
-            if x.size <= LARGE:
-                base = base_of(self.subject.function_of(name), x, self.u, gradient)
-                elements = by_element(base, min(verdict.slope.step, 1e-3))
-                _fill(failure, elements, gradient, self.limits)
-        return failure
+        if x.size <= LARGE:
+            base = base_of(self.subject.function_of(name), x, self.u, gradient)
+            _fill(failure, by_element(base, min(verdict.slope.step, 1e-3)), base)
+        return failure if failure.count else _with_slope(failure, verdict)
 
 
 def raised(subject: Subject, error: Exception, where: str = "") -> Failure:
@@ -427,25 +390,31 @@ def raised(subject: Subject, error: Exception, where: str = "") -> Failure:
     return Failure(subject.name, "", cause="the backward raises an error", evidence=text)
 
 
+def _is_large(call: Call, place: int) -> bool:
+    """Whether a smaller case, if there is one, would tell more in less time."""
+    return bool(max(call.args[place].size, call.y.size) > LARGE)
+
+
+def _rtol(call: Call, place: int) -> float:
+    """What is allowed of a gradient beside its noise: of one in float32 its rounding."""
+    return SINGLE if place in call.single else RTOL
+
+
 def _with_slope(failure: Failure, verdict: Verdict) -> Failure:
-    slope = verdict.slope
-    failure.analytic, failure.numeric, failure.sweep = slope.analytic, slope.numeric, verdict.sweep
-    failure.worst = failure.relative_error
+    failure.analytic, failure.numeric = verdict.slope.analytic, verdict.slope.numeric
     return failure
 
 
-def _fill(failure: Failure, elements: Elements, analytic: np.ndarray, limits: Limits) -> None:
+def _fill(failure: Failure, elements: Elements, base: Base) -> None:
     """Write into a failure which elements are wrong, and the numbers of the worst."""
-    wrong = elements.wrong(analytic, limits)
-    difference = np.abs(analytic - elements.numeric)
+    analytic, numeric = base.gradient, elements.numeric
+    wrong = elements.wrong(analytic, base.rtol)
+    difference = np.abs(analytic - numeric)
     if not wrong.any():  # ties: each element is possible by itself, all together are not
         wrong = difference > 10 * elements.noise + 1e-6 * np.abs(analytic)
     if not wrong.any():
         return
     place = np.unravel_index(int(np.argmax(np.where(wrong, difference, -1))), analytic.shape)
-    index = tuple(int(i) for i in place)
-    size = np.maximum(np.abs(analytic), np.abs(elements.numeric))
-    failure.index = index
-    failure.analytic, failure.numeric = float(analytic[index]), float(elements.numeric[index])
+    failure.index = index = tuple(int(i) for i in place)
+    failure.analytic, failure.numeric = float(analytic[index]), float(numeric[index])
     failure.count, failure.total = int(wrong.sum()), wrong.size
-    failure.worst = float((difference[wrong] / size[wrong]).max())

@@ -1,98 +1,19 @@
-"""One recorded call of an operation, played again by itself: forward, backward, differences.
+"""What shows when one call of an operation is played again: in float32, smaller, and its gradients
+after one another."""
 
-The body of the operation runs on float64 copies of the values that really flowed through it, so a
-replay depends on nothing that happened before or after, and a step costs one operation and not
-the whole model.
-"""
-
-from __future__ import annotations
-
-import copy
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinynet.accumulation import sum_to_shape
-from tinynet.gradcheck import kinks
-from tinynet.gradcheck.differences import Base, Function, Outcome, base_of
-from tinynet.gradcheck.trace import Call, applied, copied, is_array
+from tinynet.changes import saved_arrays
+from tinynet.gradcheck.differences import equal, same
+from tinynet.gradcheck.trace import OVERWRITTEN, Call, IncidentError, called, copied, is_array
 
-LARGE = 1500  # elements of an argument above which a smaller case is looked for
-PLENTY = 1000  # and elements of either above which a smaller case is tried
-JACOBIAN = 4_000_000  # and elements of its Jacobian
 FLOAT32 = 1e-4  # how far a gradient in float32 may be off, relative to the largest number in it
-
-
-class NotRepeatableError(Exception):
-    """The body does not give the recorded result again."""
-
-
-class Replay:
-    """The body of a call on float64 copies of its arguments.
-
-    call: a twin of the recorded call with these arguments. result: what the body returned, the
-    array itself, which may change. Raises NotRepeatableError if the body gives something else than
-    what was recorded.
-    """
-
-    def __init__(self, call: Call) -> None:
-        self.call = twin = copy.copy(call)
-        twin.args = tuple(
-            arg.astype(np.float64, order="K") if is_array(arg, "f") else copied(arg)
-            for arg in call.args
-        )
-        try:
-            y, *vjps = twin.run()
-        except Exception as error:
-            raise NotRepeatableError(str(error)) from error
-        self.result = np.asarray(y)
-        twin.y = np.array(y, np.float64)
-        scale = float(np.abs(twin.y).max(initial=1e-300))
-        if twin.y.shape != call.y.shape or not np.allclose(
-            twin.y, call.y, rtol=1e-3, atol=1e-4 * scale, equal_nan=True
-        ):
-            raise NotRepeatableError("another result")
-        twin.vjps = {place: vjps[place] for place in call.vjps if place < len(vjps) and vjps[place]}
-
-    def forward(self, place: int) -> Function:
-        """The result as a function of one argument."""
-        call = self.call
-
-        def f(x: np.ndarray) -> Outcome:
-            args = (*call.args[:place], x, *call.args[place + 1 :])
-            y = call.run(args)[0]
-            carried = call.operation.kinks
-            branches = [kinks.branch(call.op, carried, args, call.settings)] if carried else []
-            return Outcome(np.asarray(y, np.float64), branches)
-
-        return f
-
-    def moved(self, place: int, x: np.ndarray) -> Replay:
-        """The same call with another value of one argument."""
-        twin = copy.copy(self.call)
-        twin.args = (*twin.args[:place], x, *twin.args[place + 1 :])
-        twin.y = np.array(twin.run()[0])
-        return Replay(twin)
-
-    def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
-        """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
-        return applied(self.call, place, self.call.vjps[place], dy)
-
-    def base(self, place: int, dy: np.ndarray) -> Base:
-        """The point at which the slopes of one argument are measured."""
-        f, x = self.forward(place), self.call.args[place]
-        base = base_of(f, x, dy, self.backward(place, dy))
-        return base._replace(vjp=lambda dy: self.backward(place, dy))
-
-    def is_large(self, place: int) -> bool:
-        """Whether the numeric gradient by elements would take long."""
-        size = self.call.args[place].size
-        return bool(size > LARGE or size * self.call.y.size > JACOBIAN)
-
-    def has_plenty(self, place: int) -> bool:
-        """Whether a smaller case, if there is one, would tell more in less time."""
-        return bool(max(self.call.args[place].size, self.call.y.size) > PLENTY)
+NEARLY = 1e-9  # relative: how far a gradient may be off when it is worked out again
 
 
 def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
@@ -102,34 +23,32 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
     at each of them, a mistake stays.
     """
     dy = rng.standard_normal(call.y.shape).astype(np.float32)
-    twin = copy.copy(call)
-    errors, allowed = [], []
+    errors, allowed = [], 0.0
+
+    def around(x: Any) -> Any:
+        noise = 1 + 0.01 * rng.standard_normal(np.shape(x))
+        return np.asarray(x * noise, x.dtype) if is_array(x, "f") else copied(x)
+
     try:
         for _ in range(6):
-            twin.args = tuple(
-                np.asarray(arg * (1 + 0.01 * rng.standard_normal(arg.shape)), arg.dtype)
-                if is_array(arg, "f") else copied(arg) for arg in call.args
-            )  # fmt: skip
+            twin = call.twin(around)
             y, *vjps = twin.run()
             twin.y, x = np.array(y), twin.args[place]
             single = sum_to_shape(vjps[place](dy.copy()), x.shape, call.name, vjps[place])
-            exact = Replay(twin).backward(place, dy.astype(np.float64))
+            exact = twin.again().backward(place, dy.astype(np.float64))
             if not np.isfinite(exact.astype(np.float32)).all():
                 return ""
             errors.append(single - exact)
             reach = np.abs(twin.y * dy).sum() / (np.abs(x).max() or np.inf)
-            allowed.append(FLOAT32 * np.abs(exact).max() + 1e-6 * reach)
+            allowed = max(allowed, FLOAT32 * np.abs(exact).max() + 1e-6 * reach)
     except Exception:  # whatever it is, the call cannot be played again there
         return ""
     error = np.abs(errors).min(0)
-    wrong = ~((error <= max(allowed)) | (2 * np.ptp(errors, axis=0) > error))
-    if not wrong.any():
-        return ""
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return (
-        f"at {list(index)} it is {exact[index]:.6g} in float64, which agrees with differences, and "
-        f"{single[index]:.6g} in float32"
-    )
+    wrong = ~((error <= allowed) | (2 * np.ptp(errors, axis=0) > error))
+    for index in np.argwhere(wrong):
+        value, right = (gradient[tuple(index)] for gradient in (single, exact))
+        return f"at {index.tolist()} it is {right:.6g} in float64 and {value:.6g} in float32"
+    return ""
 
 
 def smaller(call: Call) -> Iterator[Call]:
@@ -141,12 +60,8 @@ def smaller(call: Call) -> Iterator[Call]:
     arrays = [arg for arg in call.args if isinstance(arg, np.ndarray)]
     sizes = sorted({size for array in arrays for size in array.shape if size > 2}, reverse=True)
     for size in sizes:
-        for less in (2, 3, 4, 6, 8, 12, 16):
-            if less >= size:
-                break
-            twin = copy.copy(call)
-            twin.args = tuple(_cut(arg, size, less) for arg in call.args)
-            twin.settings = {key: _cut(value, size, less) for key, value in call.settings.items()}
+        for less in (n for n in (2, 3, 4, 6, 8, 12, 16) if n < size):
+            twin = _resized(call, size, less)
             try:
                 twin.y = np.array(twin.run()[0])
             except Exception:  # whatever it complains of, these sizes do not fit
@@ -158,18 +73,82 @@ def smaller(call: Call) -> Iterator[Call]:
 def other_sizes(call: Call) -> Iterator[Call]:
     """The same call with sizes cut down, and with axes of two places grown to three."""
     yield from smaller(call)
-    twin = copy.copy(call)
-    twin.args = tuple(_cut(arg, 2, 3) for arg in call.args)
-    twin.settings = {key: _cut(value, 2, 3) for key, value in call.settings.items()}
+    twin = _resized(call, 2, 3)
     if any(np.shape(a) != np.shape(b) for a, b in zip(call.args, twin.args)):
         yield twin
 
 
-def _cut(value: Any, size: int, count: int) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value
-    for axis in (axis for axis, n in enumerate(value.shape) if n == size):
-        value = value.take(np.arange(count) % size, axis)
-        if count > size and value.dtype.kind == "f":  # other values than those that are there
-            value = value * (1 + 0.3 * (np.indices(value.shape)[axis] >= size))
-    return value.copy()
+def _resized(call: Call, size: int, count: int) -> Call:
+    """The call with another number of places along each axis of one size."""
+
+    def cut(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        for axis in (axis for axis, n in enumerate(value.shape) if n == size):
+            value = value.take(np.arange(count) % size, axis)
+            if count > size and value.dtype.kind == "f":  # other values than those that are there
+                value = value * (1 + 0.3 * (np.indices(value.shape)[axis] >= size))
+        return value.copy()
+
+    twin = call.twin(cut)
+    twin.settings = {key: cut(value) for key, value in call.settings.items()}
+    return twin
+
+
+# ----- what a backward overwrites -----------------------------------------------------------------
+
+
+def overwrites(call: Call, rng: np.random.Generator) -> IncidentError | None:
+    """What one gradient of the call overwrites of what is needed later; None if nothing is.
+
+        p = softmax(x)
+
+        def dx(dy):
+            p[rows, target] -= 1        right the first time, and never again
+
+    The gradients are taken on one graph in their order, twice over. Each is held against what it
+    is by itself, after a forward pass of its own.
+    """
+    with contextlib.suppress(Exception):  # whatever it is, the call cannot be played again so often
+        return next(_watched(call, rng.standard_normal(call.y.shape)), None)
+    return None
+
+
+def _watched(call: Call, dy: np.ndarray) -> Iterator[IncidentError]:
+    """What is overwritten, in its order."""
+    cure, again = "change a copy (.copy())", call.again()
+    vjps, raw = again.vjps, again.raw
+    given: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by place, the array itself and a copy
+    writers: dict[int, int] = {}  # by the id of an array, the place whose gradient changed it
+    for place in (*vjps, *vjps):
+        saved = {id(a): (a, a.copy()) for vjp in vjps.values() for a in saved_arrays(vjp)}
+        dx = np.asarray(vjps[place](dy.copy()))
+        for key in (key for key, (a, before) in saved.items() if not equal(a, before)):
+            writers.setdefault(key, place)
+        this = f"the gradient of {call.names[place]}"
+        if not equal(raw, again.y):
+            what = f"{this} writes into the result {_name(vjps, raw)}, which others use too"
+            yield IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
+        changed = [a for a in saved_arrays(vjps[place]) if id(a) in writers]
+        if changed:
+            alone = dx  # the gradient after a forward pass of its own, if it can be taken first
+            with contextlib.suppress(Exception):
+                alone = np.array(call.again().vjps[place](dy.copy()))
+            if not same(dx, alone, NEARLY):
+                by, name = writers[id(changed[0])], _name(vjps, changed[0])
+                who = "which it needs again" if by == place else f"which {this} needs after it"
+                what = f"the gradient of {call.names[by]} writes into {name}, {who}"
+                yield IncidentError(call, place, OVERWRITTEN, f"{what}; {cure}")
+        for other, (array, before) in given.items():
+            if other != place and not equal(array, before):
+                what = f"{this} writes into the array that the gradient of {call.names[other]} gave"
+                what += "; return arrays of their own"
+                yield IncidentError(call, other, OVERWRITTEN, what)
+        given[place] = dx, dx.copy()
+
+
+def _name(vjps: dict[int, Any], array: np.ndarray) -> str:
+    """The variable of a gradient, or of a function that it calls, that holds an array."""
+    held = (item for _, values in called(vjps.values()) for item in values.items())
+    unnamed = f"a saved array of shape {array.shape}"
+    return next((name for name, value in held if value is array), unnamed)

@@ -26,9 +26,8 @@ class Failure:
     index: the element that is off the most; None if no single one stands out. analytic, numeric:
     the gradient there as the backward pass and as differences give it. relative_error:
     |analytic - numeric| over the larger of the two. count, total: how many elements are wrong, of
-    how many. worst: the largest relative error of all of them. cause, evidence: the mistake in
-    words and what shows it; "" where none is known. affected: inputs that are wrong because of
-    it. sweep: (step, error, scatter) for a range of steps.
+    how many. cause, evidence: the mistake in words and what shows it; "" where none is known.
+    affected: inputs that are wrong because of it.
     """
 
     op: str
@@ -40,11 +39,9 @@ class Failure:
     numeric: float = 0.0
     count: int = 0
     total: int = 0
-    worst: float = 0.0
     cause: str = ""
     evidence: str = ""
     affected: list[str] = field(default_factory=list)
-    sweep: list[tuple[float, float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.argument = self.argument or self.input
@@ -71,22 +68,12 @@ class Failure:
                 f"{self.relative_error:.2g})"
             )
         lines.append(f"  cause     {self.cause or 'none of the usual mistakes fits'}")
-        if evidence := self.evidence or (self.persistence() if self.sweep else ""):
-            lines.append(f"  evidence  {evidence}")
+        if self.evidence:
+            lines.append(f"  evidence  {self.evidence}")
         others = [name for name in self.affected if name != self.input]
         if others:
             lines.append(f"  affects   {_listed(others)}")
         return "\n".join(lines)
-
-    def persistence(self) -> str:
-        """The sweep in words: over which steps the error stays the same."""
-        same = [h for h, error, scatter in self.sweep if abs(error) > 5 * scatter]
-        if not same:
-            return ""
-        return (
-            f"the error is the same for steps from {max(same):.0e} down to {min(same):.0e}: "
-            "neither truncation, which would shrink with the step, nor round-off, which would grow"
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """The failure as plain data, ready for JSON."""

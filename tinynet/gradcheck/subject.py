@@ -16,7 +16,7 @@ import numpy as np
 
 from tinynet import autograd, grad_mode
 from tinynet.gradcheck import kinks
-from tinynet.gradcheck.differences import Function, Outcome
+from tinynet.gradcheck.differences import Function, Outcome, near
 from tinynet.gradcheck.trace import plain
 from tinynet.nn.functional import vectors
 from tinynet.nn.module import Module
@@ -172,11 +172,7 @@ class Subject:
 
     def nearby(self, rng: np.random.Generator, share: float) -> dict[str, np.ndarray]:
         """Other values for all targets: each element changed by about this share of itself."""
-        values = {}
-        for name, x in self.targets.items():
-            noise = rng.standard_normal(x.shape)
-            values[name] = x.array * (1 + share * noise) + 1e-3 * noise * (x.array == 0)
-        return values
+        return {name: near(x.array, rng, share) for name, x in self.targets.items()}
 
 
 @contextlib.contextmanager
@@ -192,39 +188,22 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
             x.array = array
 
 
-def ending(run: Callable[[], Any], known: Callable[[], Any] | None = None) -> Any:
-    """What `run` gives; TooMuchError if it runs very long, and much longer than `known` does.
-
-    A loop that ends where numbers come close may have no end in float32, or for other signs.
-    """
-    try:
-        with bounded(LINES):
-            return run()
-    except TooMuchError:
-        if known is None:
-            raise
-        with bounded(sys.maxsize) as lines:
-            known()
-        if LONGER * lines.total() <= LINES:
-            raise
-        with bounded(LONGER * lines.total()):
-            return run()
-
-
 @contextlib.contextmanager
-def bounded(most: int) -> Iterator[Counter[int]]:
+def bounded(most: int) -> Iterator[Counter[str]]:
     """Within the block TooMuchError is raised after so many lines; yields those that were run.
 
-    Of libraries only the calls that run so many lines count: they compile and import on the way.
+    A loop that ends where numbers come close may have no end in float32, or for other signs.
+
+    Libraries do not count: they compile and import on the way.
     """
-    lines = Counter[int]()  # of all own functions under 0, of a library's by the id of the frame
+    lines = Counter[str]()  # by file
 
     def watch(frame: Any, event: str, _: Any) -> Any:
-        if frame.f_globals.get("__name__", "").startswith(("tinynet.", "numpy.")):
+        file = frame.f_code.co_filename
+        if frame.f_globals.get("__name__", "").startswith("tinynet.") or file.startswith(LIBRARIES):
             return None
-        key = id(frame) if frame.f_code.co_filename.startswith(LIBRARIES) else 0
-        lines[key] = 0 if key and event == "call" else lines[key] + 1
-        if lines[key] > most:
+        lines[file] += 1
+        if lines[file] > most:
             raise TooMuchError(f"{frame.f_code.co_name} runs {most} lines: a loop without end?")
         return watch
 

@@ -113,10 +113,7 @@ def table(rng: np.random.Generator) -> list[Row]:
         *each("elementwise.abs relu leaky_relu elu", apart),
         Row("activation.threshold", apart, {"threshold": 0.12, "value": 2.0}),
         Row("activation.prelu", (distinct(2, 3, 2), normal(3, 1))),
-        *each(
-            "activation.hardtanh hardshrink",
-            (5 * distinct(3, 4) + 0.03,),
-        ),
+        *each("activation.hardtanh hardshrink", (5 * distinct(3, 4) + 0.03,)),
         *each("distance.vector_norm", apart, *[{"p": p, "axis": axis} for p, axis in norms]),
         Row("elementwise.leaky_relu", apart, {"negative_slope": 0.3}),
         Row("elementwise.elu", apart, {"alpha": 0.7}),

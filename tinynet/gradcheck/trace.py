@@ -4,6 +4,9 @@
 later change in place shows), its body, the closures that are its backward pass, and the layer of
 the model it was called in. `walk_back` does what `Tensor.backward` does, but looks at everything
 that passes: what each closure returns, and whether something was overwritten on the way.
+
+A call can be played again by itself, on float64 copies of the values that really flowed through it.
+That depends on nothing that happened before or after, and costs one operation, not the whole model.
 """
 
 import copy
@@ -19,8 +22,14 @@ import numpy as np
 
 from tinynet import accumulation, autograd, changes
 from tinynet.autograd import VJP, Node, Variable
+from tinynet.gradcheck import kinks
+from tinynet.gradcheck.differences import Base, Function, Outcome, base_of
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
+
+
+class NotRepeatableError(Exception):
+    """The body does not give the recorded result again."""
 
 
 class Call:
@@ -30,9 +39,12 @@ class Call:
     arrays. names: the names of its parameters. args, settings: what it was called with, arrays
     copied. tensors: the tensors among the arguments, by place. vjps: by place, the backward of
     each input that requires a gradient. y: the result, copied. saved: the arrays that the backward
-    keeps, each with a copy. single: the places whose backward gave float32 for float64. layer: path
-    and class of the layer, both empty outside a model.
+    keeps, each with a copy. single: the places whose backward gave float32 for float64. layer: the
+    layer it was made in, such as "features.0 (Conv2d)", empty outside a model. raw: the array that
+    the body returned, of a call that was made again.
     """
+
+    raw: np.ndarray
 
     def __init__(
         self,
@@ -41,7 +53,7 @@ class Call:
         args: tuple[Any, ...],
         settings: dict[str, Any],
         output: Tensor,
-        layer: tuple[str, str],
+        layer: str,
     ) -> None:
         self.op, self.operation, self.layer = op, operation, layer
         self.body = body = operation.forward
@@ -69,6 +81,64 @@ class Call:
         for place in self.vjps:
             tensor = self.tensors[place]
             yield place, tensor.node or tensor
+
+    def twin(self, change: Callable[[Any], Any]) -> "Call":
+        """The same call with changed arguments; its result is not computed anew."""
+        other = copy.copy(self)
+        other.args = tuple(map(change, self.args))
+        return other
+
+    def with_argument(self, place: int, x: np.ndarray) -> tuple[Any, ...]:
+        """The arguments, one of them another."""
+        return (*self.args[:place], x, *self.args[place + 1 :])
+
+    def again(self) -> "Call":
+        """The call made once more, on float64 copies.
+
+        Raises NotRepeatableError if it gives something else than what was recorded.
+        """
+        other = self.twin(
+            lambda x: x.astype(np.float64, order="K") if is_array(x, "f") else copied(x)
+        )
+        try:
+            y, *vjps = other.run()
+        except Exception as error:
+            raise NotRepeatableError(str(error)) from error
+        other.raw, other.y = np.asarray(y), np.array(y, np.float64)
+        scale = 1e-4 * float(np.abs(other.y).max(initial=1e-300))
+        close = functools.partial(np.allclose, rtol=1e-3, atol=scale, equal_nan=True)
+        if other.y.shape != self.y.shape or not close(other.y, self.y):
+            raise NotRepeatableError("another result")
+        given = {place: vjp for place, vjp in enumerate(vjps) if vjp is not None}
+        other.vjps = {place: given[place] for place in self.vjps if place in given}
+        return other
+
+    def moved(self, place: int, x: np.ndarray) -> "Call":
+        """The call made again with another value of one argument."""
+        other = copy.copy(self)
+        other.args = self.with_argument(place, x)
+        other.y = np.array(other.run()[0])
+        return other.again()
+
+    def forward(self, place: int) -> Function:
+        """The result as a function of one argument."""
+
+        def f(x: np.ndarray) -> Outcome:
+            args, carried = self.with_argument(place, x), self.operation.kinks
+            y = self.run(args)[0]
+            branches = [kinks.branch(self.op, carried, args, self.settings)] if carried else []
+            return Outcome(np.asarray(y, np.float64), branches)
+
+        return f
+
+    def backward(self, place: int, dy: np.ndarray) -> np.ndarray:
+        """What the operation's own backward makes of dy; IncidentError if that is no gradient."""
+        return applied(self, place, self.vjps[place], dy)
+
+    def base(self, place: int, dy: np.ndarray, rtol: float) -> Base:
+        """The point at which the slopes of one argument are measured."""
+        base = base_of(self.forward(place), self.args[place], dy, self.backward(place, dy))
+        return base._replace(vjp=lambda dy: self.backward(place, dy), rtol=rtol)
 
 
 class Trace:
@@ -104,17 +174,18 @@ class Trace:
 def record(run: Callable[[], Any], model: Module | None = None) -> Trace:
     """Run a function and record every operation."""
     trace = Trace()
-    running: list[tuple[str, str]] = []
+    running = [""]
 
     def observer(op: str, args: tuple[Any, ...], settings: dict[str, Any], output: Tensor) -> None:
-        layer = running[-1] if running else ("", "")
-        trace.calls.append(Call(op, autograd.state.operation, args, settings, output, layer))
+        call = Call(op, autograd.state.operation, args, settings, output, running[-1])
+        trace.calls.append(call)
 
     with ExitStack() as stack:
         for path, module in model.named_modules() if model is not None else ():
 
             def enter(module: Module, args: Any, path: str = path) -> None:
-                running.append((path, type(module).__name__))
+                kind = type(module).__name__
+                running.append(f"{path} ({kind})" if path else kind)
 
             def leave(module: Module, args: Any, output: Any) -> None:
                 running.pop()

@@ -122,7 +122,7 @@ class Case:
     example. added_up: how many batches a step adds up the gradients of; sums: whether it does not
     take their mean. feeds_other: whether the step gives the model other batches than it got, such
     as two views of each example. own_loss: whether the step has another loss than the one given, or
-    gives the model other inputs; wasted: whether it makes a loss of the targets too, in vain.
+    gives the model other inputs.
     """
 
     model: nn.Module
@@ -141,7 +141,6 @@ class Case:
     sums: bool = False
     feeds_other: bool = False
     own_loss: bool = False
-    wasted: bool = False
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -218,11 +217,8 @@ class Case:
 
     @property
     def labels(self) -> np.ndarray | None:
-        """One class for each example, also where they are 0 and 1 as floats; None if there is none.
-
-        Those of the whole data set, where the loader shows them.
-        """
-        target = self.target if self.redraws else self.whole
+        """One class for each example, be they 0 and 1 as floats; None if there is none."""
+        target = self.target
         if target is None or target.ndim > 2 or target.size != len(target):
             return None
         call = self.trial.loss_call
@@ -232,21 +228,6 @@ class Case:
             return None
         labels: np.ndarray = target[target != self.ignored].astype(np.int64)
         return labels if labels.size else None
-
-    @property
-    def whole(self) -> np.ndarray | None:
-        """The targets of the whole data set, where it shows them as they are, or of the batches."""
-        target = self.target
-        with contextlib.suppress(Exception):  # of a loader or a data set that has none
-            if isinstance(self.loader, list):
-                shown = np.concatenate([getattr(t, "array", t) for _, t in self.loader])
-            elif type(dataset := self.loader.dataset).__module__.startswith("tinynet."):
-                known = [getattr(dataset, name, None) for name in ("targets", "labels")]
-                arrays = [found for found in known if isinstance(found, np.ndarray)]
-                shown = arrays[0] if arrays else np.asarray(dataset.tensors[-1].array)
-            if (shown.shape[1:], shown.dtype) == (target.shape[1:], target.dtype):  # type: ignore[union-attr]
-                return shown
-        return target
 
     @functools.cached_property
     def entering(self) -> list[np.ndarray]:
@@ -350,40 +331,6 @@ class Case:
         slope = self.slopes(output, target)
         return None if slope is None else by_target(slope, target)
 
-    def asking_part(self) -> Callable[..., Tensor] | None:
-        """What in the loss asks for the targets, where it is a sum that has other terms too.
-
-        A term asks that has another value with the targets in another order.
-        """
-        x, target = self.usable[0]
-        if target is None or len(target) < 2:
-            return None
-
-        def terms(made: Any, wanted: Tensor) -> list[Tensor]:
-            seen = Trial()
-            with autograd.observe(seen.note):
-                todo, found = [(self.loss(made, wanted), 1.0)], []
-            while todo:
-                tensor, sign = todo.pop()
-                call = seen.last(tensor)
-                if call is None or call.op not in ("add", "sub"):
-                    found.append(sign * tensor)
-                    continue
-                one, other = call.args[:2]
-                todo += [(one, sign), (other, sign if call.op == "add" else -sign)]
-            return [y for y in found if isinstance(y, Tensor)]
-
-        def part(made: Any, wanted: Tensor) -> Tensor:
-            first, *rest = (y for y, ask in zip(terms(made, wanted), asks) if ask)
-            return sum(rest, first)
-
-        with preserving(self.model), grad_mode.enable_grad(), np.errstate(all="ignore"):
-            made = self.model(Tensor(x))
-            told = [terms(made, Tensor(t)) for t in (target, np.roll(target, 1, 0))]
-        asks = [a.item() != b.item() for a, b in zip(*told)]
-        same = len(told[0]) == len(told[1])
-        return part if same and any(asks) and not all(asks) else None
-
     def limits(self) -> tuple[float, float]:
         """Between what the outputs are with large weights, infinite where they grow with these."""
         y, rng = self.trial.output, np.random.default_rng(0)
@@ -398,34 +345,6 @@ class Case:
                 if np.abs(larger).max() < 1.5 * np.abs(large).max():
                     return float(larger.min()), float(larger.max())
         return -math.inf, math.inf
-
-    def sides(self) -> tuple[float, float]:
-        """The loss of outputs that go along with the targets, and against them; NaN if unknown."""
-        target, output = self.usable[0][1], self.trial.output
-        if target is None or output is None:
-            return math.nan, math.nan
-        right = target
-        if target.dtype.kind in "iu" and output.ndim == 2 and target.shape == output.shape[:1]:
-            right = target[:, None] == np.arange(output.shape[1])
-        if target.size == output.array.size:
-            right = target.reshape(output.shape)
-        right = right - right.mean(dtype=np.float64)
-        along, against = (
-            [self.asked((sign * by * right).astype(output.dtype), target) for by in (1, 10, 1e3)]
-            for sign in (1, -1)
-        )
-        low = (min(filter(math.isfinite, side), default=math.nan) for side in (along, against))
-        return next(low), next(low)
-
-    @property
-    def is_odd(self) -> bool:
-        """Whether with the outputs the loss turns its sign, but for what is the same for all."""
-        target, output, rng = self.usable[0][1], self.trial.output, np.random.default_rng(0)
-        if output is None:
-            return False
-        tried = rng.standard_normal((3, *output.shape)).astype(output.dtype)
-        sums = [self.asked(y, target) + self.asked(-y, target) for y in tried]
-        return bool(np.allclose(sums, sums[0], 1e-3, 1e-3))
 
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""
@@ -461,7 +380,6 @@ class Case:
                 for name, p in self.parameters.items()
             }
         self.asks = trial.error is not None or self._asks(made)
-        self.distances = self._gives_distances()
         self.classifies = self._classifies()
 
     def _asks(self, made: Any) -> bool:
@@ -473,37 +391,11 @@ class Case:
                 told.append(self.loss(made, tensors(x, given)[1]).item())
         return len(told) < 2 or told[0] != told[1]
 
-    def _gives_distances(self) -> bool:
-        """Whether the outputs are sums of what is never below 0, which no layer follows."""
-        calls, layers = self.trial.back(self.trial.output), ("linear", "conv2d", "matmul")
-        after = itertools.takewhile(lambda call: call.op not in layers, calls)
-        sums = [call.args[0].array.min() for call in after if call.op in ("sum", "mean", "norm")]
-        return bool(sums) and max(sums) >= 0
-
 
 def flattened(args: Iterable[Any]) -> Iterator[Any]:
     """The arguments, and those in lists among them."""
     for value in args:
         yield from flattened(value) if isinstance(value, (list, tuple)) else (value,)
-
-
-def padding(target: np.ndarray | None) -> int | None:
-    """The number that fills up rows of different lengths, at their end or beginning; None if none.
-
-    It stands nowhere else.
-    """
-    if target is None or target.ndim != 2 or target.dtype.kind not in "iu":
-        return None
-    for rows in (target, target[:, ::-1]):
-        numbers, counts = np.unique(rows[:, -1], return_counts=True)
-        ends = (rows == numbers[counts.argmax()]).astype(int)
-        if (
-            2 * counts.max() > len(rows) > 8
-            and np.ptp(ends.sum(1)) > 1
-            and np.diff(ends).min() >= 0
-        ):
-            return int(numbers[counts.argmax()])
-    return None
 
 
 def by_target(slope: np.ndarray, target: np.ndarray) -> np.ndarray | None:
@@ -529,13 +421,7 @@ def _tensor(what: str, result: Any) -> Tensor:
     """What a model or a loss returned; TypeError, with the cure, where it is no tensor."""
     if isinstance(result, Tensor):
         return result
-    cure = "return one tensor"
-    if result is None:
-        cure = "does it end with `return`?"
-    elif isinstance(result, nn.Module):
-        cure = f"make the loss first: {type(result).__name__}()"
-    elif isinstance(result, (float, np.generic, np.ndarray)):
-        cure = "leave out .item(), .numpy() and float(), behind which there is no gradient"
+    cure = "does it end with `return`, without .item(), .numpy() and float()?"
     raise TypeError(f"{what} returns {type(result).__name__}, no tensor: {cure}")
 
 

@@ -1,19 +1,16 @@
 """What the doctor looks for in the data: the inputs, the labels and other targets."""
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinynet.grad_mode import no_grad
 from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BINARY, Case, first_of, padding, tensors
+from tinynet.teaching.case import BINARY, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.relation import Examples, closer_than_chance, examples, neighbours
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
-from tinynet.tensor import Tensor
 
 COLUMNS = 40
 """Up to so many columns are features with a meaning each, and one that is constant is a mistake."""
@@ -27,13 +24,12 @@ LARGE_TARGET = 30.0
 
 def check_finite(case: Case) -> Iterator[Finding]:
     """NaN or infinity among the inputs and the targets."""
-    for name, array in (("input", case.x), ("target", case.whole)):
+    for name, array in (("input", case.x), ("target", case.target)):
         if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
             continue
         places = np.argwhere(~np.isfinite(array))
         seen, rows = f"{len(places)} of {array.size} {name} values", len(np.unique(places[:, 0]))
-        first = tuple(places[0].tolist())
-        yield finding(f"{name}s-not-finite", seen=seen, rows=rows, N=len(array), first=first)
+        yield finding(f"{name}s-not-finite", seen=seen, rows=rows, N=len(array))
 
 
 def check_scale(case: Case) -> Iterator[Finding]:
@@ -41,12 +37,8 @@ def check_scale(case: Case) -> Iterator[Finding]:
     x = case.x
     if x.dtype.kind != "f":
         return  # layers refuse integers, and tell how to scale them
-    holed = list(_with_a_gap(x))
-    yield from holed
-    if holed:
-        return
     apart = _columns_apart(x)
-    if (apart or badly_scaled(x)) and _scales_itself(case):
+    if case.prepares and not any(map(_columns_apart, case.entering)):
         return
     if apart:
         told = [f"x[:, {c}] has mean {m:.4g} and standard deviation {s:.4g}" for c, m, s in apart]
@@ -59,36 +51,6 @@ def check_scale(case: Case) -> Iterator[Finding]:
         twice = ". Were they divided by 255 twice?" if std <= SMALL else ""
         values = {"range": _range(x), "mean": mean, "std": std, "twice": twice}
         yield finding("inputs-not-scaled", WARNING if twice else ERROR, **values)
-
-
-def _with_a_gap(x: np.ndarray) -> Iterator[Finding]:
-    """Columns in which one number is far from all others."""
-    for c, column in enumerate(x.T if x.ndim == 2 and x.shape[1] <= COLUMNS else ()):
-        numbers, counts = np.unique(column, return_counts=True)
-        for one, rest in ((0, numbers[1:]), (-1, numbers[:-1])):
-            if len(rest) <= 10 or counts[one] < 3:
-                continue
-            if min(abs(rest[[0, -1]] - numbers[one])) > 3 * np.ptp(rest):
-                values = {"share": counts[one] / len(x), "low": rest[0], "high": rest[-1]}
-                yield finding("column-of-another-scale (gap)", c=c, number=numbers[one], **values)
-                return
-
-
-def _scales_itself(case: Case) -> bool:
-    """Whether the model scales its inputs, as by batch norm behind its first layer.
-
-    Then the outputs are the same without the mean of the inputs, and for twice as large ones.
-    """
-    if case.prepares and not any(map(_columns_apart, case.entering)):
-        return True
-    x = case.batches[0][0].astype(case.dtype)
-    mean = x.mean((0, *range(2, x.ndim)), keepdims=True)
-    with preserving(case.model), no_grad(), np.errstate(all="ignore"):
-        try:
-            y, z = (first_of(case.model(Tensor(a))).array for a in (x, 2 * (x - mean)))
-        except Exception:  # of a model that such inputs do not fit
-            return False
-    return bool((np.abs(y - z) <= 0.02 * y.std(0)).all())
 
 
 def _columns_apart(x: np.ndarray) -> list[tuple[int, float, float]]:
@@ -126,25 +88,6 @@ def check_variety(case: Case) -> Iterator[Finding]:
     if not same.all() and (N - distinct) * 10 >= N > 1 and rows.shape[1] > 3:
         severity = ERROR if distinct == 1 else WARNING
         yield finding("inputs-duplicated", severity, groups=distinct, N=N)
-
-
-def check_labels(case: Case) -> Iterator[Finding]:
-    """Labels that are text, or in the place of the inputs; what the loss says to all of them."""
-    x, target, trial, whole = case.x, case.target, case.trial, case.whole
-    if target is None or whole is None:
-        return
-    if target.dtype.kind not in "iufb":
-        yield finding("labels-are-text", target=target)
-    elif x.ndim == 1 and x.dtype.kind in "iu" and target.ndim > 1 and trial.output is None:
-        yield finding("inputs-and-targets-swapped", x=x, target=target)
-    elif case.classifies and trial.output is not None and not (trial.several or trial.error):
-        ends = case.batches[0][1].copy()  # type: ignore[union-attr]
-        ends.flat[:2] = whole.min(), whole.max()
-        try:
-            case.loss(*tensors(trial.output.array, ends))
-        except Exception as problem:
-            told, cure = f"of all targets: {problem}", "the message says what to change"
-            yield finding("loss-fails", told=told, cure=cure)
 
 
 def check_order(case: Case) -> Iterator[Finding]:
@@ -219,8 +162,6 @@ def check_targets(case: Case) -> Iterator[Finding]:
     mean, std = _mean_and_std(target)
     if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
         yield finding("targets-not-scaled", mean=mean, std=std)
-    elif std == 0 and target.size > 1:
-        yield finding("targets-constant", size=target.size, mean=mean)
     last = case.trial.maker(output)
     if last is None or not case.compares:
         return
@@ -233,58 +174,21 @@ def check_targets(case: Case) -> Iterator[Finding]:
         yield finding("targets-out-of-reach", beyond=beyond, where=last.where(), **ends)
 
 
-LAST = "read with the channels last"
-SHIFTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "that of the next example": lambda t: np.roll(t, -1, 0),
-    "that of the example before": lambda t: np.roll(t, 1, 0),
-}
-TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "flipped left to right": lambda t: t[..., ::-1],
-    "flipped upside down": lambda t: t[..., ::-1, :],
-    "transposed": lambda t: t.swapaxes(-1, -2),
-    "given with the channels the other way round": lambda t: t[:, ::-1],
-    LAST: lambda t: t.reshape(len(t), *t.shape[2:], t.shape[1]).transpose(0, 3, 1, 2),
-}
-"""What may have been done to images (N, C, H, W)."""
-
-
 def check_images(case: Case) -> Iterator[Finding]:
-    """Images that are smooth with the channels last alone; targets that fit them when turned."""
-    x, t = case.usable[0] if case.usable else (case.x, None)
+    """Images that are smooth if their numbers are read with the channels last."""
+    x = case.usable[0][0]
     if x.ndim == 4 and x.dtype.kind == "f" and x.shape[1] in (3, 4) and x.shape[3] > 4:
-        rough, other = _roughness(x), _roughness(TURNS[LAST](x))
+        N, C, H, W = x.shape
+        rough = _roughness(x)
+        other = _roughness(x.reshape(N, H, W, C).transpose(0, 3, 1, 2))
         if rough > 3 * other:
             yield finding("axes-mixed (inputs)", shape=x.shape, rough=rough, other=other)
-    if t is None or len(t) != len(x) or t.dtype.kind not in "iuf":
-        return
-    if x.ndim != 4 or t.ndim not in (3, 4) or t.shape[-2:] != x.shape[-2:]:
-        return
-    image, mask = x.mean(1), t.reshape(len(t), -1, *t.shape[-2:]).mean(1, keepdims=True)
-    for axis in (1, 2):  # less noise
-        image = np.mean([np.roll(image, by, axis) for by in (-1, 0, 1)], axis=0)
-    as_is = _fit(image, mask)
-    for how, turn in {**TURNS, **SHIFTS}.items():
-        fit = _fit(image, turn(mask)) if turn(mask).shape == mask.shape else 0 * as_is
-        better = (fit > 0.3) & (fit > 2 * as_is)
-        if better.mean() > 0.25:
-            seen, fits = f"{better.sum()} of {len(x)}", [f[better].mean() for f in (fit, as_is)]
-            yield finding("targets-turned", seen=seen, how=how, fits=fits)
-            return
 
 
 def _roughness(x: np.ndarray) -> float:
     """How much neighbouring pixels differ, as a share of the variance: 2 for noise."""
     steps = (np.diff(x, axis=axis) for axis in (2, 3))
     return float(np.mean([np.square(step).mean(dtype=np.float64) for step in steps]) / x.var())
-
-
-def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """The squared correlation of each image with its target."""
-    x, t = (a.reshape(len(a), -1).astype(np.float64) for a in (x, t))
-    x, t = (a - a.mean(1, keepdims=True) for a in (x, t))
-    spread = (x * x).sum(1) * (t * t).sum(1)
-    fit: np.ndarray = (x * t).sum(1) ** 2 / np.where(spread > 0, spread, 1)
-    return fit
 
 
 def check_leak(case: Case) -> Iterator[Finding]:
@@ -294,15 +198,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
     if case.words and t is not None and len(t) == len(x):  # each word is to tell the next one
         if np.array_equal(t, x) or (x.ndim == 2 and np.array_equal(t.ravel(), x[:, -1])):
             yield finding("label-among-the-inputs (words)", N=len(x))
-        elif "axes-mixed" not in case.found:
-            yield from _of_words(case, *case.usable[0])
         return
-    if (
-        not 2 <= rows.shape[1] <= 1000
-        or t is None
-        or t.size != len(x)
-        or t.dtype.kind not in "iufb"
-    ):
+    if t is None or t.size != len(x) or t.dtype.kind == "U" or not 2 <= rows.shape[1] <= 1000:
         return
     wide = x.ndim > 2 or len(rows[0]) > COLUMNS  # among so many one may be close to it
     table = np.concatenate([rows, t.reshape(-1, 1)], 1).astype(np.float64)
@@ -320,40 +217,6 @@ def check_leak(case: Case) -> Iterator[Finding]:
         place = ", ".join(str(p[0]) for p in places)
         told = {"leaks": sorted({int(i) for i in places[axis - 1]}), "axis": axis, "place": place}
         yield finding("label-among-the-inputs", N=len(x), **told)
-
-
-def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Finding]:
-    """Words: whether their order counts, whether those to come are seen, and what fills up rows."""
-    made, again, output = case.outputs(x), case.outputs(x), case.trial.output
-    if output is None or t is None or x.ndim != 2 or x.shape[1] < 4:
-        return
-    filling, pull = padding(t), case.pull(output.array, t)
-    if filling is not None and pull is not None and t.shape == x.shape and np.ptp(t):
-        filled = (t == filling) & (x == padding(x))
-        if pull[filled].any() and filled.mean() > 0.1:
-            share = filled.mean()
-            yield finding("padding-in-the-loss", share=share, filling=filling)
-    if made is None or again is None or not np.allclose(made, again):
-        return  # it draws, or goes on with what it had before
-    T, axes = x.shape[1], [a for a in range(1, made.ndim) if made.shape[a] == x.shape[1]]
-    axis = axes[0] if len(axes) == 1 and t.shape == x.shape else None
-    order, later = np.random.default_rng(0).permutation(T), x.copy()
-    mixed, later[:, T // 2 :] = case.outputs(x[:, order]), np.roll(x, 1, 0)[:, T // 2 :]
-    if mixed is not None and np.allclose(
-        mixed, made if axis is None else made.take(order, axis), 1e-3, 1e-4
-    ):
-        told = "the outputs stay the same when the words of an example change places"
-        case.notes.append(f"{told}: if their order counts, add an embedding of the place")
-    if axis is None:
-        return
-    other, before = case.outputs(later), range(T // 2)
-    sees = other is not None and not np.allclose(
-        other.take(before, axis), made.take(before, axis), 1e-3, 1e-4
-    )
-    if sees and np.array_equal(t[:, :-1], x[:, 1:]):
-        yield finding("label-among-the-inputs (to come)", place=T // 2)
-    elif np.array_equal(t[:, 1:], x[:, :-1]):
-        case.notes.append("each target is the word before; the next ones are t = text[:, 1:]")
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
@@ -381,7 +244,7 @@ def check_validation(case: Case) -> Iterator[Finding]:
         yield finding("validation-unlike-training", other.severity, evidence=evidence, cure=cure)
 
 
-PREPARED = check_finite, check_scale, check_labels, check_balance, check_targets
+PREPARED = check_finite, check_scale, check_balance, check_targets
 """What is looked for in the validation data too."""
 
 
@@ -418,51 +281,34 @@ def _of_another_scale(name: str, x: np.ndarray | None, v: np.ndarray | None) -> 
 
 
 def _of_other_targets(case: Case, other: Case) -> list[Finding]:
-    """Validation labels that no training example has, targets not those of similar examples."""
+    """Validation targets that are not those of similar training examples."""
     own, held = examples(case), examples(other)
     if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
         return []
-    within, across = closer_than_chance(own), closer_than_chance(held, own)
-    side = math.isqrt(held[0].shape[1])
-    shape = other.x.shape[1:] if other.x.ndim == 4 else (1, side, side)
-    for how, turn in TURNS.items() if len(held[0][0]) == math.prod(shape) and within > 5 else ():
-        turned = turn(held[0].reshape(-1, *shape)).reshape(held[0].shape)
-        fit = closer_than_chance((turned, held[1]), own)
-        if fit > 1.5 * max(across, 5):
-            told = f"its images fit those of the training better when {how} ({fit:.1f} deviations"
-            return [Finding("images turned", ERROR, f"{told}; as they are {across:.1f})", "")]
-    renamed = _renamed(own, held) if case.labels is not None and within > 5 else {}
-    if renamed:
-        names = listed([f"{c} for {d}" for c, d in renamed.items()], 3)
-        told = f"its labels are numbered otherwise: by similar training examples it has {names}"
-        cure = f"use one list of classes for both; as it is: y = np.vectorize({renamed}.get)(y, y)"
-        return [Finding("other numbers of classes", ERROR, told, cure)]
     if case.labels is not None and other.labels is not None:
-        size, (present, counts) = len(other.labels), np.unique(other.labels, return_counts=True)
-        new = (counts * len(case.labels) > 10 * size) & ~np.isin(present, case.labels)
-        if new.any():
-            told = f"{counts[new].sum()} of {size} are of {listed([*map(str, present[new])], 3)}"
-            cure = "shuffle before the split: data.random_split(dataset, [0.8, 0.2])"
-            return [Finding("classes that training has not", ERROR, told, cure)]
-    if within < 5 or across > 2:
-        return []
-    told = "its targets are no more alike to those of similar training examples than chance"
-    told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
-    cure = "shuffle, sort and filter inputs and targets alike: x[order], y[order]"
-    return [Finding("targets of other examples", ERROR, told, cure)]
+        strange = listed(_strange_classes(own, held), 3)
+        told = f"its examples of class {strange} are unlike those of training, if it has any"
+    else:
+        within, across = closer_than_chance(own), closer_than_chance(held, own)
+        strange = "all" if within > 5 and across < 2 else ""
+        told = "its targets are no more alike to those of similar training examples than chance"
+        told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
+    cure = "shuffle before the split, number classes once for both, and prepare, sort and filter "
+    cure += "inputs and targets alike: x[order], y[order]"
+    return [Finding("targets of other examples", ERROR, told, cure)] if strange else []
 
 
-def _renamed(own: Examples, held: Examples) -> dict[int, int]:
-    """Classes of validation data whose nearest training examples are of another one each."""
-    labels, moved = own[1].ravel(), {}
-    names, near = np.unique(labels), labels[neighbours(held, own)]
-    looks = names[(near[:, :, None] == names).sum(1).argmax(1)]
-    for c in np.unique(held[1]):
-        share = np.mean(looks[held[1].ravel() == c, None] == names, axis=0)
-        if share.max() > 0.5 and share[names == c].sum() < share.max() / 3:
-            moved[int(c)] = int(names[share.argmax()])
-    both = {*moved} & {*moved.values()}
-    return moved if 2 * len(both) > len(moved) else {}
+def _strange_classes(own: Examples, held: Examples) -> list[str]:
+    """Classes of validation data that training has not, or whose examples are near others there."""
+    known, given = own[1].ravel(), held[1].ravel()
+    near, far = known[neighbours(own)], known[neighbours(held, own)]
+    found = []
+    for c in np.unique(given):
+        usual = float((near[known == c] == c).mean()) if (known == c).any() else 1.0
+        common = (given == c).mean() * len(known) > 10
+        if common and usual > 0.5 and (far[given == c] == c).mean() < usual / 3:
+            found.append(f"{c:g}")
+    return found
 
 
 def _mean_and_std(x: np.ndarray) -> tuple[float, float]:

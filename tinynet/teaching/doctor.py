@@ -35,7 +35,7 @@ from tinynet.tensor import Tensor
 from tinynet.utils.data import Dataset
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    data.check_finite, data.check_scale, data.check_variety, data.check_labels, data.check_order,
+    data.check_finite, data.check_scale, data.check_variety, data.check_order,
     data.check_balance, data.check_targets, data.check_images,
     data.check_validation, net.check_weights, net.check_modes, net.check_batch_of_one,
     net.check_structure, net.check_runs, net.check_examples, net.check_gradients,

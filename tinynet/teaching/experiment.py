@@ -26,20 +26,37 @@ batch norm goes up to ten times its first loss and is back in eight steps."""
 
 
 class Run(NamedTuple):
-    """A short training: the loss of its batches before and after, and the highest on the way."""
+    """A short training: the loss of its batches before and after, and the highest on the way.
+
+    used: the learning rates of the groups in every update. asleep: the loss afterwards, in
+    evaluation mode. recall: the share of right answers afterwards, mean of the classes. spread: how
+    much outputs differ from each other, as a share of the beginning.
+    """
 
     what: str
     first: float
     highest: float
     last: float
-    rates: str = ""  # what became of the learning rate, if its change is a large one
-    asleep: float = math.nan  # the loss afterwards, in evaluation mode
-    updates: int = 0  # how often the optimizer made a step
-    recall: float = math.nan  # the share of right answers afterwards, mean of the classes
-    idle: int = 0  # how many groups had a rate of 0 in every update
-    most: float = math.nan  # the highest rate of an update
-    fell: float = 1.0  # the rate at half of the updates, as a share of the first
-    spread: float = math.nan  # how much outputs differ from each other, as a share of the beginning
+    used: list[list[float]]
+    asleep: float
+    recall: float
+    spread: float
+
+    @property
+    def idle(self) -> int:
+        """How many groups had a rate of 0 in every update."""
+        return sum(not any(rates) for rates in zip(*self.used))
+
+    @property
+    def most(self) -> float:
+        """The highest rate of an update."""
+        return max(itertools.chain(*self.used), default=math.nan)
+
+    @property
+    def fell(self) -> float:
+        """The rate at half of the updates, as a share of the first."""
+        half = self.used[len(self.used) // 2 :]
+        return max(half[0]) / (max(self.used[0]) or 1) if half else 1.0
 
     @property
     def diverged(self) -> bool:
@@ -47,9 +64,12 @@ class Run(NamedTuple):
         return not self.last <= ROSE * abs(self.first) + 0.1
 
     def __str__(self) -> str:
+        rates = [max(rates) for rates in self.used[:: max(len(self.used) - 1, 1)]]
+        large = len(rates) > 1 and not 0.1 * rates[0] <= rates[1] <= 10 * rates[0]
+        told = f" (and the learning rate from {rates[0]:.3g} to {rates[1]:.3g})" if large else ""
         over = self.highest > 2 * max(abs(self.first), abs(self.last)) or math.isnan(self.last)
         peak = f" over {self.highest:.4g}" if over and math.isfinite(self.highest) else ""
-        return f"{self.what} from {self.first:.4g}{peak} to {self.last:.4g}"
+        return f"{self.what} from {self.first:.4g}{peak} to {self.last:.4g}{told}"
 
 
 class Way:
@@ -102,16 +122,14 @@ def train(
     prepare: Callable[[], Any] = lambda: None,
     targets: Sequence[np.ndarray | None] | None = None,
     steps: int = 0,
-    loss: Callable[..., Tensor] | None = None,
-    measure: Callable[..., Tensor] | None = None,
 ) -> Run:
     """Make `case.steps` steps on the batches of the case, of which nothing keeps a trace.
 
     rate: what the optimizer's rates are multiplied with; held: they stay as at first; settings:
     others of its settings; adam: Adam at this rate in its place. step: the user's own in place of
     forward, backward and step. prepare: done before. targets: others for the batches. steps: how
-    many, if not `case.steps`; of a step that adds up gradients as many more, up to ten times. loss:
-    another one; measure: another one to measure by. It ends early where the loss is not finite.
+    many, if not `case.steps`; of a step that adds up gradients as many more, up to ten times. It
+    ends early where the loss is not finite.
     """
     others = [target for _, target in case.usable] if targets is None else targets
     batches = [tensors(x, target) for (x, _), target in zip(case.usable, others)]
@@ -119,7 +137,6 @@ def train(
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
     losses, used = [], []
-    loss_of, measure = loss or case.loss, measure or case.loss
     count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
@@ -139,17 +156,16 @@ def train(
 
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         starts = [group["lr"] for group in groups]
-        start = max(starts)
-        first, varied = _measured(case, batches, measure), _varied(case, batches)
+        first, varied = _measured(case, batches), _varied(case, batches)
         for k in range(count):
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
                     step(x, target)
-                    losses.append(_measured(case, [batches[k % len(batches)]], measure))
+                    losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
-                    made = loss_of(case.model(x), target)
+                    made = case.loss(case.model(x), target)
                     losses.append(made.item())
                     made.backward()
                     optimizer.step()
@@ -157,26 +173,19 @@ def train(
                 losses.append(math.nan)
             if not math.isfinite(losses[-1]):
                 break
-        last = _measured(case, batches, measure) if math.isfinite(losses[-1]) else losses[-1]
+        last = _measured(case, batches) if math.isfinite(losses[-1]) else losses[-1]
         recall, spread = _recall(case, batches), _varied(case, batches) / (varied or 1)
         case.model.eval()
-        asleep = _measured(case, batches, measure)
-        now = max(group["lr"] for group in groups)
-    large = not 0.1 * start <= now <= 10 * start
-    rates = f" (and the learning rate from {start:.3g} to {now:.3g})" if large else ""
-    idle = sum(not any(rates) for rates in zip(*used))
-    fell = max(used[len(used) // 2]) / start if used and start else 1.0
+        asleep = _measured(case, batches)
     highest = max([first, *(value for value in losses if not math.isnan(value))])
-    most = max(itertools.chain(*used), default=math.nan)
-    told = (asleep, len(used), recall, idle, most, fell, spread)
-    return Run(what, first, highest, last, rates, *told)
+    return Run(what, first, highest, last, used, asleep, recall, spread)
 
 
-def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]], loss: Any) -> float:
+def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     """The mean of the loss over the batches, in the mode in which the model is."""
     try:
         with grad_mode.no_grad():
-            return float(np.mean([loss(case.model(x), t).item() for x, t in batches]))
+            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
 

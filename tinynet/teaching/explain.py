@@ -150,20 +150,10 @@ class _Graph:
         return (step, found[0][0], terms[0].index) if terms else (step, None, ())
 
     def _closed(self, target: Any, place: Index) -> str:
-        """Where an element meets derivatives of 0 alone: how far it is the same beside it."""
+        """Which operation lets nothing of an element through."""
         for node, edge in self.uses[target]:
-            if self.gradients[node].shape != edge.shape:
-                continue
-            slope = edge.full(np.ones_like(self.gradients[node]))
-            if not slope[place]:
-                is_unit = slope.ndim > 1
-                unit = slope[:, place[1]] if is_unit else slope
-                closed = int(np.count_nonzero(unit == 0))
-                return (
-                    f"the derivative of {edge.op} is 0 here, as it is in {closed} of {unit.size} "
-                    f"places{' of this unit' if is_unit else ''}: it lets nothing through"
-                    + (". The unit is dead" if is_unit and closed == unit.size else "")
-                )
+            if not edge.at(np.ones_like(self.gradients[node]), place):
+                return f"the derivative of {edge.op} is 0 here: it lets nothing through"
         return ""
 
 
@@ -249,13 +239,9 @@ class Edge(NamedTuple):
     vjp: autograd.VJP
     shape: Index
 
-    def full(self, dy: np.ndarray) -> np.ndarray:
-        """The gradient of the input, before broadcasting is undone."""
-        return np.asarray(self.vjp(dy))
-
     def at(self, dy: np.ndarray, k: Index) -> float:
         """Element k of the gradient of the input."""
-        return float(sum_to_shape(self.full(dy), self.shape, self.op, self.vjp)[k])
+        return float(sum_to_shape(np.asarray(self.vjp(dy)), self.shape, self.op, self.vjp)[k])
 
 
 def column(edge: Edge, dy: np.ndarray, k: Index) -> np.ndarray:

@@ -12,8 +12,7 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
-from tinynet.optim import Optimizer
-from tinynet.teaching.case import BATCH_NORMS, LOSSES, TAKES_SCORES, Batch, Case, Trial, tensors
+from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -49,13 +48,10 @@ def check_optimizer(case: Case) -> Iterator[Finding]:
         moving = moved_by_step(case, other)
         missing = [name for name in missing if name not in moving]
         other = {name: p for name, p in other.items() if name not in moving}
-    foreign = [f"{p.shape}" for p in other.values()]
-    if missing or foreign:
-        names, shapes = (f": {listed(some)}" if some else "" for some in (missing, foreign))
-        counts = {"missing": len(missing), "own": len(own), "foreign": len(foreign)}
-        severity = ERROR if missing else WARNING
-        told = {"names": names, "shapes": shapes, **counts}
-        yield finding("optimizer-and-model-differ", severity, **told)
+    if missing or other:
+        counts = {"missing": len(missing), "own": len(own), "foreign": len(other)}
+        severity, names = (ERROR, f": {listed(missing)}") if missing else (WARNING, "")
+        yield finding("optimizer-and-model-differ", severity, names=names, **counts)
 
 
 def moved_by_step(case: Case, other: dict[str, Any] | None = None) -> set[str]:
@@ -75,9 +71,9 @@ class _Seen:
     change: what the first run added to the parameters. fresh: the gradients of the batch alone,
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
-    before the first step. asleep: whether the model was in evaluation mode at a step. others: of
-    each other optimizer that stepped, whether ever with a gradient. again: what the second run
-    added. runs: how often the step was run. error: what a run raised.
+    before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
+    often the step was run. error: what a run raised. made, trial: what the model gave in the first
+    run, and all its operations.
     """
 
     change: np.ndarray
@@ -86,10 +82,10 @@ class _Seen:
     left: bool = False
     wiped: bool = False
     asleep: bool = False
-    others: dict[int, bool] = field(default_factory=dict)
-    again: np.ndarray | None = None
     runs: int = 0
     error: Exception | None = None
+    made: list[Any] = field(default_factory=list)
+    trial: Trial = field(default_factory=Trial)
 
 
 def _made_up(made: Any, target: Any) -> Tensor:
@@ -100,73 +96,41 @@ def _made_up(made: Any, target: Any) -> Tensor:
 
 def find_own_loss(case: Case) -> None:
     """A step that has another loss than the one given, or gives the model other inputs."""
-    x, target = case.usable[0]
-    if case.step is None or target is None or not case.wanted:
+    if case.step is None or case.usable[0][1] is None or not case.wanted:
         return
     with contextlib.suppress(Exception):
-        told = _other_call(case, x, target)
-        none = not told and _asks_for_none(case, x, target)
-        if none:
-            told = "asks for no targets, and has another loss than the one given (loss=)"
+        told = _own_loss(case, *case.usable[0])
         if told:
             case.notes.append(f"the step {told}: neither is looked at, nor what is learned")
             case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
             case.trial = Trial()
             case.run_trial()
-            case.wasted = none and _asks_in_vain(case, x, target)
 
 
-def _other_call(case: Case, x: np.ndarray, target: np.ndarray) -> str:
+def _own_loss(case: Case, x: np.ndarray, target: Any) -> str:
     """How the step calls the model and its loss otherwise than it is done here, or ""."""
-    made: list[Any] = []
-    trial = Trial()
-
-    def noted(*args: Any, **settings: Any) -> Any:
-        made.append(forward(*args, **settings))
-        return made[-1]
-
-    with trying(case), np.errstate(all="ignore"), autograd.observe(trial.note):
-        forward, case.model.__dict__["forward"] = case.model.forward, noted
-        case.step(*tensors(x, target))  # type: ignore[misc]
-    if made and case.trial.error is not None and case.trial.stage == "forward":
+    seen, failed = _watch(case, (x, target)), case.trial.error is not None
+    if seen.made and failed and case.trial.stage == "forward":
         return "gives the model other inputs than the batch, for which it is made, and its own loss"
-    if not made or case.loss is not F.cross_entropy:
-        return ""
-    outputs = [y for out in made for y in (out if isinstance(out, (tuple, list)) else [out])]
-    makers = [trial.maker(y) for y in outputs]
-    scored = [trial.maker(call.args[0]) for call in trial.of(*TAKES_SCORES, "nll_loss")]
-    if any(maker in makers for maker in scored) or _goes_along(case, x, target, 0.99):
-        return ""
-    return "has a loss of its own, no cross_entropy of the outputs; give it as loss=, if it is one"
-
-
-def _asks_for_none(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
-    """Whether the step asks for no targets, and does not go along with the loss given."""
+    first, fresh = np.zeros(1), np.zeros(1)
+    if seen.at_step and seen.fresh:
+        first, fresh = seen.at_step[0], seen.fresh[0]
+    cosine = first @ fresh / max(_norm(first) * _norm(fresh), 1e-300)
+    if seen.made and case.loss is F.cross_entropy:
+        outputs = [
+            y for out in seen.made for y in (out if isinstance(out, (tuple, list)) else [out])
+        ]
+        makers = [seen.trial.maker(y) for y in outputs]
+        scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
+        if cosine <= 0.99 and not any(maker in makers for maker in scored):
+            return "has a loss of its own, no cross_entropy of the outputs: give it as loss="
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
     other = np.repeat(target[:1], len(target), 0) if varied else target + 1
     asks = _has_targets(case, target) or not _same(_after(case, x, other), usual)
     if asks or _same(_after(case, np.repeat(x[:1], len(x), 0), target), usual):
-        return False
-    return not (varied and _goes_along(case, x, target, 0.7))
-
-
-def _asks_in_vain(case: Case, x: np.ndarray, target: np.ndarray) -> bool:
-    """Whether the step makes a loss of the targets, and takes gradients away before it steps."""
-    trial = Trial()
-    with trying(case), np.errstate(all="ignore"), autograd.observe(trial.note):
-        case.step(*tensors(x, target))  # type: ignore[misc]
-    losses = [call for call in trial.of(*LOSSES) if call.output.requires_grad]
-    asks = any(np.array_equal(getattr(c.args[1], "array", ()), target) for c in losses)
-    return asks and _watch(case, (x, target)).wiped
-
-
-def _goes_along(case: Case, x: np.ndarray, target: np.ndarray, least: float) -> bool:
-    """Whether the step's gradient has the direction of that of the loss given: their cosine."""
-    if case.trial.error is not None:
-        return False
-    seen = _watch(case, (x, target))
-    first, fresh = seen.at_step[0], seen.fresh[0]
-    return bool(first @ fresh > least * _norm(first) * _norm(fresh))
+        return ""
+    along = varied and cosine > 0.7
+    return "" if along else "asks for no targets, and has another loss than the one given (loss=)"
 
 
 def _has_targets(case: Case, target: np.ndarray) -> bool:
@@ -178,7 +142,7 @@ def _has_targets(case: Case, target: np.ndarray) -> bool:
 def _watch(case: Case, batch: Batch) -> _Seen:
     """The user's step, run on a batch and watched."""
     before, optimizer = _flat(case.wanted), case.optimizer
-    seen = _Seen(0 * before)
+    seen, made = _Seen(0 * before), []
 
     def zeroing(zero_grad: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
@@ -193,46 +157,32 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         seen.asleep |= not case.model.training
         return step() if closure is None else result
 
-    def stepping(other: Optimizer) -> Callable[..., Any]:
-        def noted(*args: Any, **settings: Any) -> Any:
-            result = update(*args, **settings)
-            fed = any(p.grad is not None for p in params_of(other))
-            seen.others[id(other)] = seen.others.get(id(other), False) or fed
-            return result
-
-        update = other.step
-        return noted
-
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
-        return forward(x, *args, **settings)
-
-    def run() -> None:
-        assert case.step is not None
-        if seen.runs < 2:
-            seen.fresh.append(_fresh(case, *batch))
-        case.step(*tensors(*batch))
-        seen.runs += 1
-        if optimizer is None:
-            left = _gradients(case)
-            seen.at_step.append(left if left.any() else seen.fresh[-1])
+        made.append(forward(x, *args, **settings))
+        return made[-1]
 
     with trying(case), np.errstate(all="ignore"):
         forward, case.model.__dict__["forward"] = case.model.forward, fed
         if optimizer is not None:
             step = optimizer.step
             optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
-        for other in case.others:
-            other.__dict__["step"] = stepping(other)
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
         try:
             while seen.runs < 2 or (seen.runs < ADDED_UP and not seen.at_step):
-                run()
+                if seen.runs < 2 and case.trial.error is None:
+                    seen.fresh.append(_fresh(case, *batch))
+                made.clear()
+                first = autograd.observe(seen.trial.note)
+                with contextlib.nullcontext() if seen.runs else first:
+                    case.step(*tensors(*batch))  # type: ignore[misc]
+                seen.runs += 1
+                left = _gradients(case)
+                if optimizer is None:
+                    seen.at_step.append(left if left.any() else seen.fresh[-1])
                 if seen.runs == 1:
+                    seen.made, seen.left = made[:], bool(left.any())
                     seen.change = _flat(case.wanted) - before
-                    seen.left = bool(_gradients(case).any())
-                elif seen.runs == 2:
-                    seen.again = _flat(case.wanted) - before - seen.change
             if len(seen.at_step) == 1:
                 case.added_up = seen.runs
         except Exception as error:
@@ -280,8 +230,6 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if seen.error is not None:
         which = "the first step works, a later one" if seen.runs else "the step"
         return finding("step-fails", which=which, kind=type(seen.error).__name__, told=seen.error)
-    if not all(seen.others.values()):
-        return finding("step-without-gradient (other)")
     if case.optimizer is None:
         by_hand = _of_step_by_hand(case, seen)
         if by_hand is not None:
@@ -297,15 +245,13 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     several = case.added_up > 1
     fed = {name for name, part in _parts(case.wanted, first) if part.any()}
     unfed = [n for n, part in _parts(case.wanted, fresh) if part.any() and n not in fed]
-    turned = case.wasted or first @ fresh < 0.5 * size * usual
+    turned = first @ fresh < 0.5 * size * usual
     if seen.wiped and size and (several or unfed or turned):
         values = {"size": size, "usual": usual, "owner": owner}
         return finding("gradients-thrown-away", runs=case.added_up, **values)
     if several:
         case.sums = factor > 0.7 * case.added_up
         return None
-    if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
-        return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -350,55 +296,38 @@ def _adds_to_the_rest(case: Case) -> bool:
     return _same(ends[0], ends[2]) and not _same(*ends[:2])
 
 
-def steps_moved(momentum: float) -> str:
-    """How many steps a gradient goes on to move the weights."""
-    return f"{1 / (1 - momentum):.0f}" if momentum < 0.9999 else "endlessly many"
-
-
 def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     """What is wrong with a step without an optimizer."""
     moved = {name for name, part in _parts(case.wanted, seen.change) if part.any()}
     fresh = _parts(case.wanted, seen.fresh[0])
     still = [name for name, part in fresh if part.any() and name not in moved]
     gradient = seen.at_step[0] if seen.left else seen.fresh[0]
-    known = not seen.others and (seen.left or not case.own_loss)
+    known = not case.others and (seen.left or not case.own_loss)
     if not seen.change.any():
-        name, told = (
-            "step-changes-nothing",
-            "left every parameter as it was (p = p - ... is another)",
-        )
-    elif known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):
-        name, told = "loss-is-maximized", "added the gradient to the parameters"
-    else:
-        missed = still and not seen.others
-        return finding("step-misses-parameters", names=listed(still)) if missed else None
-    return finding(f"{name} (by hand)", told=told)
+        return finding("step-changes-nothing (by hand)")
+    if known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):
+        return finding("loss-is-maximized (by hand)")
+    if still and not case.others:
+        return finding("step-misses-parameters", names=listed(still))
+    return None
 
 
 def _ignored(case: Case) -> Finding | None:
     """A step that does the same whatever its batch is."""
-    x, target = case.usable[0]
+    (x, target), places = case.usable[0], np.arange(len(case.usable[0][0]))
     half = len(x) // 2
-    parts = {
-        "all inputs of the batch": slice(0, None),
-        "the first half of the inputs": slice(half),
-        "the second half of the inputs": slice(half, None),
+    others = {
+        "all inputs of the batch": (x[0 * places], target),
+        "the first half of the inputs": (x[np.maximum(places, half)], target),
+        "the second half of the inputs": (x[np.minimum(places, half - 1)], target),
     }
-    others = []
-    for part, places in parts.items():
-        given = x.copy()
-        given[places] = x[-1] if part.startswith("the first") else x[0]
-        others.append((f"{part} are replaced by one of the others", given, target))
     if target is not None and _has_targets(case, target):
-        alike = np.repeat(target[:1], len(x), 0)
-        others.append(("all targets of the batch are replaced by the first", x, alike))
+        others["all targets of the batch"] = x, target[0 * places]
     usual, gradient = _after(case, x, target), _fresh(case, x, target)
     if _same(usual, _flat(case.parameters)):
         return None
-    for what, inputs, wanted in others:
-        if _same(_fresh(case, inputs, wanted), gradient):
-            continue
-        if _same(_after(case, inputs, wanted), usual):
+    for what, given in others.items():
+        if not _same(_fresh(case, *given), gradient) and _same(_after(case, *given), usual):
             return finding("step-ignores-its-batch", what=what)
     return None
 

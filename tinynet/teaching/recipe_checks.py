@@ -5,7 +5,6 @@ against the best of them. Where it does much worse, one thing of the recipe is c
 what makes the loss fall is what was wrong.
 """
 
-import contextlib
 import functools
 import math
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from tinynet.teaching import relation
 from tinynet.teaching.case import BATCH_NORMS, Case
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import BETTER, LEARNED, Run, Way, train
-from tinynet.teaching.loop_checks import steps_moved, why_not
+from tinynet.teaching.loop_checks import why_not
 from tinynet.teaching.report import Finding, listed
 
 STEADY = 0.6
@@ -28,9 +27,6 @@ BURST = 100.0
 """A loss that is at times so many times the first has learned nothing by where it began."""
 SLOW = 0.05
 """A recipe crawls that lowers the loss by less than this share of what Adam at 0.001 does."""
-HARDLY = 0.25
-"""The part of a loss that asks for the targets is outweighed if it falls by less than this share
-of what it does alone."""
 TINY = 1e-4
 """The gradient of a layer has vanished that is smaller than this share of the largest."""
 USUAL_DECAY = 0.02
@@ -67,27 +63,20 @@ def _recipe(case: Case) -> Iterator[Finding]:
     if ready and (optimizer is not None or case.step is not None):
         own = train(case, _at(case) if optimizer else "by your step", step=case.step)
         idle = own.idle
-    initial = max((group.get("initial_lr", 0) for group in groups), default=0)
     if idle and (own is not None or case.step is None):
-        cure = "a schedule has set it: let a warm-up begin above 0: lambda k: min(1, (k + 1) / 500)"
-        cure = cure if initial else "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam"
+        cure = "set lr, such as lr=0.01 for SGD or lr=1e-3 for Adam"
+        if _largest(case, "initial_lr"):
+            cure = "let the warm-up of the schedule begin above 0: lambda k: min(1, (k + 1) / 500)"
         yield finding("learning-rate-zero", idle=idle, groups=len(groups), cure=cure)
         return
-    if own is not None and own.most < 0.01 * initial:
-        settings = {"lr": initial}
-        held = train(case, f"at lr={initial:g}", held=True, settings=settings, step=case.step)
-        if held.last < LEARNED * min(held.first, own.last):
-            told = {"own": own, "other": held, "initial": initial, "most": own.most}
-            yield finding("learning-rate-too-low (schedule)", steps=case.steps, **told)
-            return
     if not ready or case.steps < ENOUGH:
         if own is not None and own.diverged and optimizer is not None:
             yield _too_high(case, own, Way(own, []), None)
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, _exchangeable, relation.check_reordered, relation.check_relation,
-                 _persistent, _falling, _outweighed, _cause, _narrow, _stuck, _asleep):  # fmt: skip
+    for look in (_contrary, relation.check_relation, _persistent, _falling, _cause, _narrow,
+                 _stuck, _asleep):  # fmt: skip
         found = list(look(case, way))
         yield from found
         if found:
@@ -97,36 +86,19 @@ def _recipe(case: Case) -> Iterator[Finding]:
 
 
 def _contrary(case: Case, way: Way) -> Iterator[Finding]:
-    """A loss that is as low as it gets where the outputs are the targets with the other sign.
-
-    Not where the outputs are distances, which are low where the targets say that two are alike; and
-    numbers may go against their targets, as hazards go against times.
-    """
-    (along, against), C = case.sides(), case.classes or 1
-    opposed = against < along - 1e-3 * abs(along) and (against <= way.best.last or against < 0)
-    opposed &= way.learned and not case.distances
-    known = case.classes != 1 if case.labels is not None else case.is_odd
+    """A loss that falls where the answers are wrong or all the same, or falls without end."""
+    C, best = case.classes or 1, way.best
     too_high = "first-loss-too-high" in case.found
-    fast = (1.0, 100.0) if way.best.last < 0 else ()  # with no end to it, it falls in proportion
-    lowest = min([way.best.last, *(train(case, adam=lr).last for lr in fast)])
-    if way.learned and C > 1 and way.best.recall < 0.5 / C:
-        seen = f"and then {way.best.recall:.1%} of the answers are right, less than by chance"
-    elif not (opposed and known) and lowest < -20 * max(abs(way.first), 1.0):
-        yield finding("loss-without-a-lower-bound", run=way.best)
-        return
-    elif 0 < way.best.last < 0.01 * way.first and way.best.spread < 0.05 and not too_high:
+    fast = (1.0, 100.0) if best.last < 0 else ()  # with no end to it, it falls in proportion
+    lowest = min([best.last, *(train(case, adam=lr).last for lr in fast)])
+    if way.learned and C > 1 and best.recall < 0.5 / C:
+        seen = f"and then {best.recall:.1%} of the answers are right, less than by chance"
+        yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
+    elif lowest < -20 * max(abs(way.first), 1.0):
+        yield finding("loss-without-a-lower-bound", run=best)
+    elif 0 < best.last < 0.01 * way.first and best.spread < 0.05 and not too_high:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
-    elif opposed and known:
-        seen = (
-            f"and is {along:.4g} where the outputs go along with the targets, {against:.4g} where "
-        )
-        seen += "they go against them"
-    else:
-        if opposed:
-            told = f"{against:.4g} where outputs go against the targets, {along:.4g} along with"
-            case.notes.append(f"the loss is {told} them: right for hazards, else turn its sign")
-        return
-    yield finding("loss-with-the-wrong-sign", run=way.best, seen=seen)
+        yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
 
 
 def _narrow(case: Case, way: Way) -> Iterator[Finding]:
@@ -139,36 +111,24 @@ def _persistent(case: Case, way: Way) -> Iterator[Finding]:
     """A momentum that remembers gradients for hundreds of steps."""
     momentum = _momentum(case)
     if momentum > 0.99:
-        yield finding("momentum-too-high", momentum=momentum, steps=steps_moved(momentum))
+        yield finding("momentum-too-high", momentum=momentum)
 
 
 def _falling(case: Case, way: Way) -> Iterator[Finding]:
-    """A rate that falls so fast that much less is learned than with the rate as it begins."""
-    own = way.own
-    if own is None or case.step is None or own.fell > 0.1:
+    """A schedule with which much less is learned than with the rate that was set, held."""
+    own, initial = way.own, _largest(case, "initial_lr")
+    if own is None or case.step is None:
         return
-    held = way.see(train(case, f"{_at(case)} held", held=True, step=case.step))
-    far = held.last - way.floor < 0.6 * (own.last - way.floor)
-    if way.learned and (far or way.share(own) < 0.2 * way.share(held)):
-        yield finding("learning-rate-falls-too-fast", own=own, held=held, steps=case.steps)
-
-
-def _outweighed(case: Case, way: Way) -> Iterator[Finding]:
-    """What in the loss asks for the targets, which is learned where it is all of the loss."""
-    own = alone = None
-    with contextlib.suppress(Exception):  # of a loss that has other terms with another batch
-        known = "loss-beyond-its-part" in case.found
-        part = case.asking_part() if way.own and not known else None
-        if part is not None:
-            own = train(case, "as it is", step=case.step, measure=part)
-            alone = train(case, "with it alone", loss=part, measure=part)
-    if own is None or alone is None:
-        return
-    gained = (own.first - own.last) / max(alone.first - alone.last, 1e-12)
-    alike = own.spread < 0.03 * alone.spread
-    if alone.last < LEARNED * alone.first and (gained < HARDLY or alike):
-        told = {"own": own, "other": alone, "spread": own.spread / alone.spread}
-        yield finding("loss-beyond-its-part (rest)", steps=case.steps, **told)
+    low = own.most < 0.01 * initial
+    if low or own.fell <= 0.1:
+        settings = {"lr": initial} if low else {}
+        what = f"at lr={initial:g}" if low else f"{_at(case)} held"
+        held = way.see(train(case, what, held=True, settings=settings, step=case.step))
+        far = held.last - way.floor < 0.6 * (own.last - way.floor)
+        if way.learned and (far or way.share(own) < 0.2 * way.share(held)):
+            row = "learning-rate-too-low (schedule)" if low else "learning-rate-falls-too-fast"
+            told = {"most": own.most, "initial": initial}
+            yield finding(row, own=own, held=held, steps=case.steps, **told)
 
 
 def _asleep(case: Case, way: Way) -> Iterator[Finding]:
@@ -207,7 +167,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
     if case.step is not None:
         plain, little = way.best, SLOW * way.share(way.usual)
         if case.optimizer is not None:
-            count = min(own.updates, steps)  # of a step that adds up gradients fewer
+            count = min(len(own.used), steps)  # of a step that adds up gradients fewer
             plain, little = train(case, ALONE, steps=count), CRAWLS
         known = why_not(case) if way.helps(plain) else None
         if known is not None:
@@ -265,22 +225,6 @@ def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
         yield finding("learning-rate-too-low", steps=case.steps, own=own, other=faster, rate=rate)
 
 
-def _exchangeable(case: Case, way: Way) -> Iterator[Finding]:
-    """A loss that is the same with the targets in another order."""
-    target, output = case.usable[0][1], case.trial.output
-    if target is None or output is None or len(target) != len(output) or len(target) < 4:
-        return
-    if (target == target[:1]).all() or not case.asks:
-        return
-    y = np.random.default_rng(0).uniform(0.1, 0.9, output.shape).astype(output.dtype)
-    loss = case.asked(y, target)
-    for large in (y, 1e3 * y):  # the loss may make small numbers of them
-        others = [case.asked(large, np.roll(target, by, 0)) for by in (1, 2, len(target) // 2)]
-        if not np.allclose(others, case.asked(large, target), 1e-4, 1e-9, equal_nan=large is not y):
-            return
-    yield finding("targets-exchangeable", loss=loss, N=len(y))
-
-
 def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     if slower is None and case.optimizer is not None:
         runs = (train(case, _at(case, f), rate=f, step=case.step) for f in RATES)
@@ -294,9 +238,7 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
         row, what = "summed-loss", f"added up over {case.added_up} batches"
     rate = other.what.removeprefix("at ")
     if case.optimizer is None:
-        rate = (
-            "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of the length"
-        )
+        rate = "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of that"
     return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, what=what)
 
 
@@ -315,13 +257,13 @@ def _stuck(case: Case, way: Way) -> Iterator[Finding]:
     if vanished:
         yield from vanished
         return
-    values: dict[str, Any] = {"steps": case.steps, "run": way.best}
     if not relation.structured(relation.rows(case)):
         case.notes.append("the loss does not fall, but the inputs look like noise")
-    else:
-        cure = "look for inputs that all look alike, layers that let nothing pass, much dropout"
-        cure, told = (NEW_WEIGHTS, f"; {renewed}") if renewed else (cure, "")
-        yield finding("does-not-learn", N=len(case.usable), renewed=told, cure=cure, **values)
+        return
+    cure = "look for inputs that all look alike, layers that let nothing pass, much dropout"
+    told = {"run": way.best, "cure": NEW_WEIGHTS if renewed else cure, "steps": case.steps}
+    better = f"; {renewed}" if renewed else ""
+    yield finding("does-not-learn", N=len(case.usable), renewed=better, **told)
 
 
 def _vanished(case: Case, run: Run, anew: Run | None) -> Iterator[Finding]:

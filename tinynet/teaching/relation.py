@@ -1,7 +1,7 @@
 """Whether inputs and targets belong together: what similar inputs have, and what is learned."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,29 +29,6 @@ def examples(case: Case) -> Examples | None:
     if integers or case.matches or len(target) != len(x) or (target == target[:1]).all():
         return None
     return x, target.astype(np.int64) if target.dtype.kind == "b" else target
-
-
-ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "moved by one example": lambda t: np.roll(t, -1, 0),
-    "moved by one example the other way": lambda t: np.roll(t, 1, 0),
-    "transposed": lambda t: t.reshape(t.shape[::-1]).T,
-    "turned round": lambda t: t[::-1],
-}
-"""What may have been done to targets, or undone."""
-
-
-def check_reordered(case: Case, way: Way) -> Iterator[Finding]:
-    """Targets that are learned when they are put in another order."""
-    target = case.target
-    if target is None or case.matches or way.best.last < 0.7 * way.first:
-        return
-    parts = np.cumsum([len(x) for x, _ in case.usable])[:-1]
-    for how, order in ORDERS.items():
-        if (other := order(target)).shape == target.shape and (other != target).any():
-            run = train(case, f"with them {how}", adam=1e-2, targets=np.split(other, parts))
-            if run.last < 0.75 * way.best.last:
-                yield finding("targets-in-another-order", own=way.best, run=run, how=how)
-                return
 
 
 def check_relation(case: Case, way: Way) -> Iterator[Finding]:

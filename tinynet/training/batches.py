@@ -7,7 +7,7 @@ fit(model, (x, y), 5, validation_split=0.1)
 import functools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any, TypeAlias
@@ -51,6 +51,7 @@ from tinynet.training.preparation import (
 )
 from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
+from tinynet.utils.data import SequentialSampler
 from tinynet.vision.transforms.images import is_pil, pixels_of
 
 Batches: TypeAlias = Iterable[Any]
@@ -116,6 +117,15 @@ def pairs(batches: Batches) -> Iterator[tuple[Any, Any]]:
         yield ours(batch[0]), ours(batch[1])
 
 
+def size_of(x: Any, target: Any = None) -> int:
+    """How many examples a batch has: as many as targets, or else inputs. Of several inputs, in a
+    tuple, a list or a dict, the first counts.
+    """
+    several = x.values() if isinstance(x, Mapping) else x if isinstance(x, (tuple, list)) else ()
+    arrays = [part for part in (target, x, *several) if getattr(part, "ndim", 0)]
+    return len(arrays[0] if arrays else x)
+
+
 def ours(x: Any) -> Any:
     """A tensor of PyTorch's as one of ours; all else as it is."""
     return wrap(np.asarray(x.detach())) if type(x).__module__ == "torch" else x
@@ -137,6 +147,7 @@ def not_a_pair(what: str, value: Any) -> DataError:
 
 def source(data: Any) -> tuple[Any, np.ndarray]:
     """The data set under a loader and subsets of it, and which of its examples are taken."""
+    data = getattr(data, "iterable", data)  # under a bar of tqdm
     data = data if is_dataset(data) else getattr(data, "dataset", data)
     rows = np.arange(len(data) if is_dataset(data) else 1)
     while isinstance(data, Subset):
@@ -545,6 +556,23 @@ def training_batches(
         wanted = getattr(batches, "batch_size", "any size")
         raise DataError(f"fit: the training data is empty, or gives no batch of {wanted}")
     return batches
+
+
+def look_at_labels(batches: Any, loss: Any) -> None:
+    """Warn of one class alone, and of classes that come one after the other, in the same order."""
+    dataset, rows = source(batches)
+    arrays: Any = getattr(dataset, "arrays", getattr(dataset, "tensors", ()))
+    y = np.asarray(arrays[1] if len(arrays) > 1 else ())
+    if name_of(loss) not in (*OF_CLASSES, *BINARY) or not 1 < y.size == len(y):
+        return
+    labels = y.ravel()[rows]
+    count, changes = len(np.unique(labels)), np.count_nonzero(np.diff(labels))
+    in_order = isinstance(getattr(batches, "sampler", None), SequentialSampler)
+    if count == 1:
+        warnings.warn(f"fit: every label is {labels[0]}: nothing is to be told apart", stacklevel=3)
+    elif in_order and batches.batch_size and changes < count < len(labels) / 2 and len(batches) > 1:
+        told = "the examples, and so the batches, come class by class: DataLoader(shuffle=True)"
+        warnings.warn(f"fit: {told}", stacklevel=3)
 
 
 def compare_outputs(model: nn.Module, classes: Sequence[str] | None, loss: Any) -> Any:

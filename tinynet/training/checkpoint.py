@@ -85,10 +85,6 @@ class Checkpoint:
             return None
         return Compose([ToFloat(), Normalize(self.mean, self.std)])
 
-    def outputs(self) -> int | None:
-        """How many outputs the model has, by its last weights; None without any."""
-        return next((len(w) for w in reversed(self.weights.values()) if np.ndim(w)), None)
-
     def tells_of_images(self) -> bool:
         """Whether it says anything of the images that the model is for."""
         return any(x is not None for x in (self.classes, self.mean, self.input_shape))

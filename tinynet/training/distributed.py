@@ -29,7 +29,7 @@ from tinynet.nn import Module
 from tinynet.nn.states import snapshot
 from tinynet.optim import Optimizer
 from tinynet.random import default_rng, use_rng
-from tinynet.training.batches import Batches, pairs
+from tinynet.training.batches import Batches, pairs, size_of
 from tinynet.training.environment import launched
 from tinynet.training.loop import Loss, gradients_of, parameters_of
 from tinynet.training.losses import fitted
@@ -312,7 +312,15 @@ def _cut(
         yield from batches.parts(cut)
         return
     for number, (x, target) in enumerate(pairs(batches)):
-        yield len(x), [(x[part], target[part]) for part in cut(number, len(x))]
+        size = size_of(x, target)
+        both = x, target
+        yield size, [tuple(_rows(each, part, size) for each in both) for part in cut(number, size)]
+
+
+def _rows(x: Any, part: slice, size: int) -> Any:
+    """Some examples of a batch of `size`, of each of several inputs."""
+    are_several = isinstance(x, (tuple, list)) and all(np.shape(one)[:1] == (size,) for one in x)
+    return [one[part] for one in x] if are_several else x[part]
 
 
 class Step:
@@ -340,16 +348,16 @@ class Step:
 
     def of_part(self, x: Any, target: Any) -> np.ndarray:
         """The numbers of one part, forward and backward; the buffers stay as they were."""
-        means, count = Means(), 0.0
+        means, count, size = Means(), 0.0, size_of(x, target)
         self.optimizer.zero_grad()
         try:
             output = self.model(x)
             target = fitted(output, target, self.loss)
-            count = counted(len(x), output, target, self.loss)
+            count = counted(x, output, target, self.loss)
             if count:  # without, the loss is 0 / 0
                 cost, value = cost_of(output, target, self.loss)
                 cost.backward()
-                means = means_of(len(x), output, target, self.loss, self.metrics, value)
+                means = means_of(x, output, target, self.loss, self.metrics, value)
         except FloatingPointError as error:  # which all ranks are to raise, once this is added up
             self.wrong = error
             means.add(1, {"loss": math.nan})
@@ -358,10 +366,10 @@ class Step:
         for gradient in flat:
             gradient *= count
         for buffer, before in zip(self.buffers, self.before):
-            flat.append(np.subtract(buffer.array, before, dtype=self.dtype) * len(x))
+            flat.append(np.subtract(buffer.array, before, dtype=self.dtype) * size)
             np.copyto(buffer.array, before)
         sums = ([of.get(name, 0) for name in self.names] for of in (means.counts, means.sums))
-        flat += map(np.array, (there, *sums, len(x)))
+        flat += map(np.array, (there, *sums, size))
         return np.concatenate([*map(np.ravel, flat)], dtype=self.dtype, casting="unsafe")
 
     def finish(self, total: np.ndarray) -> tuple[float, Means]:

@@ -17,7 +17,7 @@ from tinynet.errors import OutOfMemoryError, ShapeError
 from tinynet.nn import Module
 from tinynet.nn.modes import evaluating
 from tinynet.optim import Optimizer
-from tinynet.training.batches import dtype_of
+from tinynet.training.batches import dtype_of, size_of
 from tinynet.training.files import shown
 
 
@@ -106,8 +106,9 @@ def naming_batch(model: Module, x: Any, target: Any = None) -> Iterator[None]:
         located = OutOfMemoryError.of(error)
         if not located.layers:
             _name_layer(located, model, error.__traceback__)
-        cure = f"halve it: batch_size={len(x) // 2}" if len(x) > 1 else "take a smaller model"
-        located.advice = f"with a batch of {len(x)}; {cure}"
+        size = size_of(x, target)
+        cure = f"halve it: batch_size={size // 2}" if size > 1 else "take a smaller model"
+        located.advice = f"with a batch of {size}; {cure}"
         _let_go(error, before)
         raise located from None
 

@@ -22,27 +22,8 @@ from tinynet.nn import functional as F
 from tinynet.nn.modes import asleep, follow, train_the_awake
 from tinynet.optim import LBFGS, Optimizer
 from tinynet.random import manual_seed
+from tinynet.training import batches as given
 from tinynet.training.arguments import check_arguments, check_names, description
-from tinynet.training.batches import (
-    Batches,
-    about_data,
-    as_augment,
-    as_examples,
-    check_classes,
-    check_goes_on,
-    compare_outputs,
-    dtype_of,
-    learnt,
-    look_at_training,
-    look_at_validation,
-    looked_at,
-    own_transform,
-    source,
-    split_off,
-    targets_and_epochs,
-    training_batches,
-    validation_batches,
-)
 from tinynet.training.callbacks import BestModel, EarlyStopping, Progress
 from tinynet.training.checkpoint import Checkpoint, as_kept, built_as, load_fitting, read
 from tinynet.training.distributed import ranks_of
@@ -158,32 +139,35 @@ def fit(
     """
     check_names(unknown, fit)
     check_arguments({"model": model})  # before the data, which may be in its place
-    targets, epochs = targets_and_epochs(more, epochs)
+    targets, epochs = given.targets_and_epochs(more, epochs)
     loss, metrics = as_loss(loss), as_metrics(metrics)
     out, checkpoint, init_from, resume = (  # type: ignore[assignment]
         as_path(path) if path and isinstance(path, (str, os.PathLike)) else path
         for path in (out, checkpoint, init_from, resume)
     )
     out = out.absolute() if isinstance(out, Path) else out  # the current folder may change
-    train = as_examples(train, targets, model, loss=loss)
-    whole = source(train)[0]
-    check_goes_on(model, train)
-    validate = as_examples(validate, None, model, whole, loss, "validate: ")
-    check_classes(getattr(whole, "classes", None), validate, "validate: ")
+    train = given.as_examples(train, targets, model, loss=loss)
+    whole = given.source(train)[0]
+    given.check_goes_on(model, train)
+    validate = given.as_examples(validate, None, model, whole, loss, "validate: ")
+    given.check_classes(getattr(whole, "classes", None), validate, "validate: ")
     check_arguments({**locals(), "augment": None})
-    augment = as_augment(augment, train, batch_size)
+    augment = given.as_augment(augment, train, batch_size)
     check_arguments({"augment": augment})
     if validation_split is not None:
         if validate is not None:
             raise ValueError("fit: give validate= or validation_split=, not both")
-        train, validate = split_off(train, validation_split, 0 if seed is None else seed)
+        train, validate = given.split_off(train, validation_split, 0 if seed is None else seed)
     epochs, seed = int(epochs), None if seed is None else int(seed)
     if seed is not None:
         manual_seed(seed)
     ranks = ranks_of(comm, reproducible_for)
-    transform = own_transform(model, train, transform)
-    batches = training_batches(train, batch_size, transform, augment, seed, dtype_of(model))
-    held_out = validation_batches(validate, train, transform, dtype_of(model))
+    transform = given.own_transform(model, train, transform)
+    batches = given.training_batches(
+        train, batch_size, transform, augment, seed, given.dtype_of(model)
+    )
+    given.look_at_labels(batches, loss)
+    held_out = given.validation_batches(validate, train, transform, given.dtype_of(model))
     if isinstance(optimizer, str):
         optimizer = make_optimizer(optimizer, model.parameters(), lr, weight_decay)
     elif lr is not None or weight_decay:
@@ -215,7 +199,7 @@ def fit(
         phase = phase_of(None if start is None else start.run, epochs)
         left = epochs - phase if isinstance(schedule, str) else epochs
         run: Run | None = None
-        known = about_data(model, train, transform, augment, loss)
+        known = given.about_data(model, train, transform, augment, loss)
         if start is not None:  # looked at in its first epoch
             known |= {k: v for k in ("inputs", "box") if (v := getattr(start, k)) is not None}
         try:
@@ -287,6 +271,12 @@ def _notes(
                 "validation data; pass validate= or validation_split=",
                 stacklevel=3,
             )
+    if place := ((start and start.run) or {}).get("diverged"):
+        warnings.warn(
+            f"fit: the run diverged in {place}; it goes on from before, and with the same data it "
+            "will again: begin anew with a lower learning rate",
+            stacklevel=3,
+        )
     if start is not None and begins_anew(run, start.run):
         yield f"the schedule begins anew after epoch {run.phase}"
 
@@ -313,6 +303,8 @@ def _check_learns(model: Module, optimizer: Optimizer) -> None:
             "fit: the optimizer holds no parameter of the model that learns. Build it on this "
             "model's parameters(), and leave some of them unfrozen (requires_grad)"
         )
+    if not any(group.get("initial_lr", group["lr"]) for group in optimizer.param_groups):
+        warnings.warn("fit: the learning rate is 0, and so is every step: pass lr=", stacklevel=3)
 
 
 def _tell_what_stays(run: Run) -> None:
@@ -357,7 +349,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
     train_the_awake(run.model)
     _tell_what_stays(run)
     run.ranks.join(run.model, lambda: told_to_all(run))
-    compared = compare_outputs(run.model, run.about.get("classes"), run.loss)
+    compared = given.compare_outputs(run.model, run.about.get("classes"), run.loss)
     try:
         for callback in run.callbacks:
             callback.on_train_begin(run)
@@ -373,6 +365,7 @@ def train_run(run: Run, callbacks: Iterable[Callback], start: Checkpoint | None 
         run.model.zero_grad()
     except DivergenceError as error:
         error.kept = run.saved if run.step else None
+        run.diverged = f"epoch {error.epoch}, step {error.step}"
         raise
     finally:
         compared.remove()
@@ -387,7 +380,7 @@ def _known_now(run: Run, then: Checkpoint) -> Checkpoint:
     than before; `then`: what it knew.
     """
     of_then = "inputs", "untold", "loss_settings", "chosen_by"
-    about = {**vars(then), "classes": learnt(run.model) or None, **dict.fromkeys(of_then)}
+    about = {**vars(then), "classes": given.learnt(run.model) or None, **dict.fromkeys(of_then)}
     about |= built_as(run.model) or {}
     about |= {name: value for name, value in run.about.items() if value is not None}
     weights = {name: tensor.array for name, tensor in run.model.state_dict().items()}
@@ -413,15 +406,15 @@ def _one_epoch(run: Run) -> Record:
         run.epoch += 1
     for callback in run.callbacks:
         callback.on_epoch_begin(run)
-    batches: Batches = run.train
+    batches: given.Batches = run.train
     if not hasattr(batches, "load_state_dict"):  # a loader that was told knows the rest itself
         batches = itertools.islice(batches, run.so_far.steps, None)
     batches = run.ranks.own_parts(batches)
-    at_training = functools.partial(look_at_training, train=run.train, about=run.about)
-    at_validation = functools.partial(look_at_validation, about=run.about)
+    at_training = functools.partial(given.look_at_training, train=run.train, about=run.about)
+    at_validation = functools.partial(given.look_at_validation, about=run.about)
     trained = train_epoch(
         run.model,
-        batches if run.step or not run.ranks.first else looked_at(batches, at_training, 1),
+        batches if run.step or not run.ranks.first else given.looked_at(batches, at_training, 1),
         run.optimizer,
         run.loss if run.step else watched(run.loss),
         metrics=run.metrics,
@@ -440,7 +433,7 @@ def _one_epoch(run: Run) -> Record:
             held_out = run.ranks.own_batches(run.validate, run.findings)
             if not run.history and run.ranks.first and known is None:
                 enough = ENOUGH if run.ranks.whole else 1  # findings counts those of other ranks
-                held_out = looked_at(held_out, at_validation, enough)
+                held_out = given.looked_at(held_out, at_validation, enough)
             measured = evaluate(
                 run.model,
                 held_out,

@@ -15,19 +15,16 @@ import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
+from tinynet.data.files import is_at, lock_file
 from tinynet.errors import CheckpointError
 from tinynet.training.history import Record
 from tinynet.training.metrics import VALIDATION
 from tinynet.training.run import Callback, Run
-from tinynet.training.safetensors import SUFFIX, read_about
+from tinynet.training.safetensors import SUFFIX, read, read_about, write
 from tinynet.training.signals import Interrupted, StopSignals
 from tinynet.training.state import save_run
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 LAST, BEST, EPOCH = f"last{SUFFIX}", f"best{SUFFIX}", f"epoch-{{:04d}}{SUFFIX}"
 REPORT, LOCK, RECORD = "report.html", ".lock", "run.json"
@@ -88,6 +85,13 @@ class RunFolder(Callback):
 
     def on_train_end(self, run: Run) -> None:
         self.signals.release()
+        last = self.folder / LAST
+        is_own = run.saved is not None and run.saved.resolve() == last.resolve()
+        if run.diverged and is_own and run.ranks.first:
+            with contextlib.suppress(OSError, CheckpointError):  # of a disk that is full
+                arrays, about = read(last)
+                about["run"]["diverged"] = run.diverged
+                write(last, arrays, about)
 
     def _save(self, run: Run) -> None:
         save_run(self.folder / LAST, run)
@@ -141,7 +145,7 @@ def _lock(folder: Path) -> int:
         with contextlib.ExitStack() as unless_locked:
             unless_locked.callback(os.close, file)
             _take(file, folder)
-            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            if is_at(file, path):
                 with contextlib.suppress(OSError):  # the number is only for the error of others
                     os.truncate(file, 0)
                     os.write(file, str(os.getpid()).encode())
@@ -151,31 +155,25 @@ def _lock(folder: Path) -> int:
 
 def _take(file: int, folder: Path) -> None:
     """Lock an open file, or raise BlockingIOError if another has."""
-    try:
-        if sys.platform == "win32":
-            os.lseek(file, 1 << 30, os.SEEK_SET)  # a byte far off, so that others can read
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-            os.lseek(file, 0, os.SEEK_SET)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
-            warnings.warn(
-                f"{folder} cannot be locked ({error.strerror}); take care that no other training "
-                "runs in it",
-                stacklevel=2,
-            )
-            return
-        os.lseek(file, 0, os.SEEK_SET)
-        owner = os.read(file, 20).decode(errors="replace")
-        process = f"process {owner}" if owner.isdecimal() else "another process"
-        if owner == str(os.getpid()):
-            process += ", this one"
-        raise BlockingIOError(
-            errno.EWOULDBLOCK,
-            f"{folder} is in use: another training is running there ({process}). Wait until it "
-            "ends, or train in another folder",
-        ) from None
+    if (error := lock_file(file)) is None:
+        return
+    if error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+        warnings.warn(
+            f"{folder} cannot be locked ({error.strerror}); take care that no other training runs "
+            "in it",
+            stacklevel=2,
+        )
+        return
+    os.lseek(file, 0, os.SEEK_SET)
+    owner = os.read(file, 20).decode(errors="replace")
+    process = f"process {owner}" if owner.isdecimal() else "another process"
+    if owner == str(os.getpid()):
+        process += ", this one"
+    raise BlockingIOError(
+        errno.EWOULDBLOCK,
+        f"{folder} is in use: another training is running there ({process}). Wait until it ends, "
+        "or train in another folder",
+    )
 
 
 def _unlock(file: int, path: Path) -> None:
@@ -183,9 +181,11 @@ def _unlock(file: int, path: Path) -> None:
     if sys.platform == "win32":
         os.close(file)
     with contextlib.suppress(OSError):
-        if sys.platform == "win32" or os.path.samestat(os.fstat(file), path.stat()):
+        if sys.platform == "win32" or is_at(file, path):
             path.unlink()
     if sys.platform != "win32":  # only now: another would lock a file that nobody finds
+        import fcntl
+
         with contextlib.suppress(OSError):  # explicitly, for a fork may have the file open too
             fcntl.flock(file, fcntl.LOCK_UN)
         os.close(file)
@@ -226,15 +226,29 @@ def is_foreign(path: Path) -> bool:
     return path.exists() and (not path.is_file() or mark not in path.read_bytes()[:1000])
 
 
+def state_of(run: Path, start: Path | None = None) -> dict[str, Any]:
+    """What was saved last of the run in a folder, or in its checkpoint `start`; {} where there is
+    none, or it is damaged.
+    """
+    try:
+        return dict(read_about(start or run / LAST)["run"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
 def chosen_in(run: str | os.PathLike[str]) -> Path:
     """The checkpoint to use of a run's folder, the best on validation data, else the last; a file
     stands for itself.
 
-    Raises CheckpointError for a folder without a run.
+    Warns of a run that diverged. Raises CheckpointError for a folder without a run.
     """
     if not os.path.isdir(run):  # False for what is no path
         return Path(run)
     best, last = Path(run) / BEST, Path(run) / LAST
+    if place := state_of(Path(run)).get("diverged"):
+        warnings.warn(
+            f"{run}: the run diverged in {place}; its weights are from before", stacklevel=3
+        )
     if best.is_file():
         validated = str(read_about(best).get("chosen_by")).startswith(VALIDATION)
         return best if validated or not last.is_file() else last

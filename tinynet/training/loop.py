@@ -23,14 +23,7 @@ from tinynet.nn.modes import evaluating, train_the_awake
 from tinynet.nn.utils import clip_grad_norm_
 from tinynet.optim import Optimizer
 from tinynet.tensor import Tensor
-from tinynet.training.batches import (
-    Batches,
-    as_inputs,
-    batches_for,
-    data_and_loss,
-    ours,
-    pairs,
-)
+from tinynet.training import batches as given
 from tinynet.training.failures import naming_batch, naming_divergence
 from tinynet.training.history import Record
 from tinynet.training.losses import as_loss, fitted
@@ -65,7 +58,7 @@ class EpochSoFar:
 
 def train_epoch(
     model: Module,
-    batches: Batches,
+    batches: given.Batches,
     optimizer: Optimizer,
     loss: Any = F.cross_entropy,
     *,
@@ -94,7 +87,7 @@ def train_epoch(
     process.prepare()  # from the first step on: a switch in the middle would change roundings
     train_the_awake(model)
     so_far, gradients = so_far or EpochSoFar(), gradients or gradients_of
-    for x, target in pairs(batches):
+    for x, target in given.pairs(batches):
         find = functools.partial(
             first_anomaly, model, x, target, lambda y, t: loss(y, fitted(y, t, loss))
         )
@@ -128,7 +121,7 @@ def gradients_of(
     cost, value = cost_of(output, target, loss)
     optimizer.zero_grad()
     cost.backward()
-    return value, means_of(len(x), output, target, loss, metrics, value)
+    return value, means_of(x, output, target, loss, metrics, value)
 
 
 def _check_gradient(optimizer: Optimizer) -> None:
@@ -167,16 +160,16 @@ def evaluate(
     the means of these batches those of all. A model that was loaded brings the transform for data
     sets. Raises DataError for no data.
     """
-    data, loss = data_and_loss(model, data, more, loss)
+    data, loss = given.data_and_loss(model, data, more, loss)
     metrics = as_metrics(metrics)
     process.prepare()  # as in train_epoch
 
     def measure() -> Iterator[Means]:
-        for x, target in pairs(batches_for(model, data, batch_size, transform)):
+        for x, target in given.pairs(given.batches_for(model, data, batch_size, transform)):
             with naming_batch(model, x, target):
                 output = model(x)
             target = fitted(output, target, loss)
-            means = evaluated(len(x), output, target, loss, metrics)
+            means = evaluated(x, output, target, loss, metrics)
             if after_batch is not None:
                 after_batch(x, output, target)
             yield means
@@ -200,7 +193,7 @@ def predict(
     class probabilities apply softmax, for classes `.argmax(1)`. Raises DataError for no data.
     """
     check_model("predict", model)
-    data = as_inputs("predict: the data", data, model)
+    data = given.as_inputs("predict: the data", data, model)
     if getattr(data, "shuffle", False):
         warnings.warn(
             "predict: the DataLoader shuffles, so nobody knows which row belongs to which example; "
@@ -209,8 +202,8 @@ def predict(
         )
     outputs: list[np.ndarray] = []
     with evaluating(model):
-        for batch in batches_for(model, data, batch_size, transform):
-            x = ours(batch[0] if isinstance(batch, (tuple, list)) else batch)
+        for batch in given.batches_for(model, data, batch_size, transform):
+            x = given.ours(batch[0] if isinstance(batch, (tuple, list)) else batch)
             with naming_batch(model, x):
                 outputs.append(np.ascontiguousarray(model(x).array))
     if not outputs:

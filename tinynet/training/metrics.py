@@ -19,6 +19,7 @@ from tinynet.errors import ShapeError, check_function, unknown_name
 from tinynet.nn import functional as F
 from tinynet.nn.checks import with_article
 from tinynet.tensor import Tensor
+from tinynet.training.batches import size_of
 from tinynet.training.losses import OF_CLASSES, as_scores, name_of
 
 Metric: TypeAlias = Callable[..., float]
@@ -234,16 +235,15 @@ def as_number(what: str, value: Any) -> float:
         raise TypeError(f"{what} must return one number, got {got}{cure}") from None
 
 
-def counted(size: int, output: Any, target: Any, loss: Any = None) -> float:
-    """How much a batch of `size` weighs in a mean: by what the mean over it was divided.
+def counted(x: Any, output: Any, target: Any, loss: Any = None) -> float:
+    """How much a batch of inputs `x` weighs in a mean: by what the mean over it was divided.
 
     For class labels that is how many are not -100. A `loss` that is CrossEntropyLoss or NLLLoss, or
     a functools.partial of their functions, counts by its `ignore_index` and class `weight`.
     """
     output, target = (x.array if isinstance(x, Tensor) else x for x in (output, target))
     if not (isinstance(output, np.ndarray) and are_classes(output, target)):
-        is_array = isinstance(target, np.ndarray) and target.ndim > 0
-        return len(target) if is_array else size  # inputs, and targets, may be several, in a tuple
+        return size_of(x, target)
     labels, ignored, weight = np.asarray(target), IGNORED, None
     if name_of(loss) in OF_CLASSES:
         settings = getattr(loss, "keywords", {})  # of a functools.partial
@@ -367,21 +367,21 @@ class Means:
 
 
 def means_of(
-    size: int, output: Any, target: Any, loss: Any, metrics: Metrics, value: float | None = None
+    x: Any, output: Any, target: Any, loss: Any, metrics: Metrics, value: float | None = None
 ) -> Means:
-    """The loss and the metrics of a batch of `size`. value: the loss, if it is known already."""
+    """The loss and the metrics of a batch of inputs `x`. value: the loss, if it is known."""
     means = Means()
-    if count := counted(size, output, target, loss):
+    if count := counted(x, output, target, loss):
         known = as_number("loss", loss(output, target)) if value is None else value
         means.add(count, {"loss": known})
-    means.add(counted(size, output, target), measured(metrics, output, target, loss))
+    means.add(counted(x, output, target), measured(metrics, output, target, loss))
     return means
 
 
-def evaluated(size: int, output: Any, target: Any, loss: Any, metrics: Metrics) -> Means:
+def evaluated(x: Any, output: Any, target: Any, loss: Any, metrics: Metrics) -> Means:
     """What is measured of a batch; the confusion matrix too, where a metric is one of that."""
     check_output(output, target, loss)
-    means = means_of(size, output, target, loss, metrics)
+    means = means_of(x, output, target, loss, metrics)
     if any(map(of_matrix, metrics.values())):
         scores, labels = as_scores(output, target, name_of(loss))
         means.matrix = confusion_matrix(scores.array, labels.array)

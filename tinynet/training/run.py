@@ -43,6 +43,7 @@ class Run:
     went on from a checkpoint. phase: after how many epochs the schedule began, if a run that was
     finished goes on for more. findings: where the validation's outputs go, to be reported. notes:
     lines to read before the first epoch. ranks: the processes that train; the first of them writes.
+    diverged: where it did, in words.
     """
 
     model: Module
@@ -70,6 +71,7 @@ class Run:
     findings: Findings | None = None
     notes: list[str] = field(default_factory=list)
     ranks: Ranks = ALONE
+    diverged: str = ""
     _start: float = field(default_factory=time.perf_counter)
 
     def finished(self) -> bool:

@@ -35,21 +35,10 @@ from tinynet.errors import CheckpointError, DataError, unknown_name
 from tinynet.nn import Module
 from tinynet.nn.states import load_fitting
 from tinynet.tensor import Tensor
+from tinynet.training import batches as given
 from tinynet.training import checkpoint as checkpoints
-from tinynet.training import loop, safetensors
+from tinynet.training import loop, photos, safetensors
 from tinynet.training.arguments import check_names
-from tinynet.training.batches import (
-    as_batches,
-    as_examples,
-    as_numbers,
-    check_classes,
-    dtype_of,
-    is_array,
-    is_dataset,
-    ours,
-    own_transform,
-    source,
-)
 from tinynet.training.checkpoint import Checkpoint
 from tinynet.training.folder import RECORD, chosen_in
 from tinynet.training.history import Record, from_columns
@@ -59,15 +48,6 @@ from tinynet.training.losses import (
     as_loss,
     probabilities_of,
     with_settings,
-)
-from tinynet.training.photos import (
-    AS_IN_TRAINING,
-    AS_THEY_ARE,
-    Batch,
-    Look,
-    is_of_arrays,
-    prepare,
-    rows_in,
 )
 from tinynet.training.preparation import made
 from tinynet.training.report.findings import MISTAKES, Findings, named
@@ -182,7 +162,7 @@ class Trained(Module):
         invert: bool = False,
         broken: list[str] | None = None,
         **unknown: NoReturn,
-    ) -> Batch:
+    ) -> photos.Batch:
         """Images in the size and colours of the training's, before they are normalised.
 
         broken: gets what is wrong with files that cannot be read, which then are left out.
@@ -196,11 +176,11 @@ class Trained(Module):
         names: list[str] | None = None
         columns = stored.columns or ()
         if len(shape or ()) != 3:
-            if are_paths and (shape or is_of_arrays(files[0])):
-                images, names = rows_in(files, columns)
+            if are_paths and (shape or photos.is_of_arrays(files[0])):
+                images, names = photos.rows_in(files, columns)
                 are_paths, columns = False, ()
-            if is_array(images) and not are_paths:
-                rows = as_numbers("predict: the data", images, self, columns)
+            if given.is_array(images) and not are_paths:
+                rows = given.as_numbers("predict: the data", images, self, columns)
                 images = rows[None] if rows.shape == shape else rows
                 shape = shape or images.shape[1:]
         if shape is None:
@@ -211,14 +191,14 @@ class Trained(Module):
             )
         steps = made(stored.steps or ()) if fit is None else None
         resized, fit = bool(stored.fit or stored.steps), fit or stored.fit or FITS[0]
-        look = Look(shape, stored.box, fit, as_is, invert, steps, resized)
-        made_so = prepare(images, look, broken)
+        look = photos.Look(shape, stored.box, fit, as_is, invert, steps, resized)
+        made_so = photos.prepare(images, look, broken)
         return made_so if names is None else replace(made_so, names=names)
 
     def predict_proba(self, images: Any, **options: Any) -> np.ndarray:
         """The probability of each class for each image (N, K). images, options: as `predict`."""
-        images = ours(images)
-        if not is_dataset(images) or isinstance(images, (str, np.ndarray, Tensor)):
+        images = given.ours(images)
+        if not given.is_dataset(images) or isinstance(images, (str, np.ndarray, Tensor)):
             images = self.batch(images, **options).pixels
         return probabilities_of(loop.predict(self, images), self._loss)
 
@@ -233,7 +213,7 @@ class Trained(Module):
         """
         return self.predictions(self.batch(images, **options))
 
-    def predictions(self, batch: Batch) -> list[Prediction]:
+    def predictions(self, batch: photos.Batch) -> list[Prediction]:
         """`predict` of a batch that is made already."""
         outputs = loop.predict(self, batch.pixels)
         found = []
@@ -289,8 +269,8 @@ class Trained(Module):
         settings, shape = self.checkpoint.settings or {}, self.checkpoint.input_shape
         known = settings.get("data_sha256")
         kind, path, options = parts_of(name)
-        several = self._loss in BINARY and self.checkpoint.outputs() != 1  # each by itself
-        load = functools.partial(load_data, root=root, numbers=several or are_numbers(self._loss))
+        numbers = kind in ("npz", "csv") and (are_numbers(self._loss) or self._are_several())
+        load = functools.partial(load_data, root=root, numbers=numbers)
         if not kind or not path or split not in SPLITS:
             return load(name, split)
         own_kind, own_path, own_options = parts_of(str(settings.get("data")))
@@ -323,6 +303,21 @@ class Trained(Module):
         dataset.files = tuple(batch.names)
         return dataset
 
+    def _are_several(self) -> bool:
+        """Whether an output is several probabilities, each by itself: the network is asked."""
+        if self._loss not in BINARY:
+            return False
+        if (shape := self.checkpoint.input_shape) is None:
+            raise CheckpointError(
+                f"{self.checkpoint.path} does not say the shape of an example, so nobody knows how "
+                "many outputs its model has: give the data themselves, evaluate(x, y)"
+            )
+        try:
+            output = loop.predict(self.network, np.zeros((1, *shape), given.dtype_of(self)))
+        except TypeError:  # of an Embedding, which takes places
+            output = loop.predict(self.network, np.zeros((1, *shape), np.int64))
+        return output.shape[1:2] not in ((), (1,))
+
     def _in_places(self, dataset: ArrayDataset) -> ArrayDataset:
         """A data set with some of the model's classes, or in another order, with the model's."""
         own, theirs = self.classes or (), dataset.classes or ()
@@ -346,8 +341,7 @@ class Trained(Module):
         other classes.
         """
         dataset = self._examples(dataset)
-        check_classes(self.classes, dataset)
-        names = self.classes or getattr(source(dataset)[0], "classes", None)
+        names = self.classes or getattr(given.source(dataset)[0], "classes", None)
         found = Findings(names, keep, self._loss, dataset)
         asked = (self.checkpoint.run or {}).get("setup", {})
         if self.checkpoint.loss is not None and self.checkpoint.loss_settings is None and asked:
@@ -357,8 +351,8 @@ class Trained(Module):
                 stacklevel=3,
             )
         dataset = self._adapted(dataset)
-        transform = own_transform(self, dataset, None)
-        batches = as_batches(dataset, BATCH, transform, dtype_of(self))
+        transform = given.own_transform(self, dataset, None)
+        batches = given.as_batches(dataset, BATCH, transform, given.dtype_of(self))
         measured = loop.evaluate(
             self,
             watch(batches),
@@ -368,14 +362,14 @@ class Trained(Module):
         return found, measured
 
     def _examples(self, data: Any, y: Any = None) -> Any:
-        return as_examples(data, y, self, self.checkpoint, as_loss(self._loss))
+        return given.as_examples(data, y, self, self.checkpoint, as_loss(self._loss))
 
     def _adapted(self, dataset: Any) -> Any:
         """A data set whose images have another size, or colours, than the model's, or a light
         ground where its own have a dark one, made as `predict` makes them, with a warning; any
         other as it is."""
-        shape, (whole, rows) = self.checkpoint.input_shape, source(dataset)
-        is_ours = isinstance(whole, ArrayDataset) and is_dataset(dataset)
+        shape, (whole, rows) = self.checkpoint.input_shape, given.source(dataset)
+        is_ours = isinstance(whole, ArrayDataset) and given.is_dataset(dataset)
         if not is_ours or whole.transform is not None:
             return dataset
         theirs = whole.images.shape[1:]
@@ -392,12 +386,12 @@ class Trained(Module):
         return made_so
 
 
-def _tell_what_was_done(what: str, batch: Batch) -> None:
+def _tell_what_was_done(what: str, batch: photos.Batch) -> None:
     """Warn of images that are others now than they were."""
     told = [
         f"{done}{f' ({count} of {len(batch.done)})' * (count < len(batch.done))}"
         for done, count in Counter(batch.done).most_common()
-        if done not in (AS_THEY_ARE, AS_IN_TRAINING)
+        if done not in (photos.AS_THEY_ARE, photos.AS_IN_TRAINING)
     ]
     if told:
         warnings.warn(f"{what}: made as `predict` makes them: {' / '.join(told)}", stacklevel=5)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinynet.tensor import Tensor
-from tinynet.training.batches import is_dataset, source
+from tinynet.training.batches import is_dataset, size_of, source
 from tinynet.training.losses import are_numbers, as_scores
 from tinynet.training.metrics import are_classes, confusion_matrix
 
@@ -84,7 +84,7 @@ class Findings:
 
     def add(self, x: Any, output: Any, target: Any) -> None:
         """Take note of a batch: its inputs, the model's outputs, and the targets."""
-        N = len(x[0] if isinstance(x, (tuple, list)) else x)
+        N = size_of(x, target)
         first, self.seen = self.seen, self.seen + N
         if not isinstance(output, Tensor) or not isinstance(target, Tensor):
             return
