@@ -510,14 +510,12 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
     known = {text: None for text in known if len(text) <= BRIEF}
     backward = [p for p in everywhere if p.function in code.backward]
     names = backward[0].names if backward else []
-    for name, p in itertools.product(names, code.clues.numbers):
-        known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
     made = {(ast.unparse(p.node.targets[0]), _whole(p.node.value))
             for p in everywhere if isinstance(p.node, ast.Assign)}  # fmt: skip
     numbers = sorted({ast.unparse(p.node) for p in everywhere if _is_number(p.node)})
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
     scales = [text for text in (*known, *code.shapes()) if SCALE.search(text)]
-    links = dict.fromkeys(link for p in everywhere for link in _links(p.node))
+    links = dict.fromkeys(link for p in everywhere for link in _links(p))
     cuts: list[Any] = [p.node for p in everywhere if isinstance(p.node, ast.Slice)]
     slices = dict.fromkeys(map(ast.unparse, cuts))
     ends = [(c.upper, c.lower) for c in cuts if c.lower and c.upper]
@@ -549,6 +547,8 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
         tried = itertools.product(values, known)  # what a variable is made of would undo a change
         yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
         yield from _of_kind(places, _constants)  # a number says less than what stands in the code
+        for place in (p for p in places if _is_number(p.node)):
+            yield from (_told(place, number) for number in numbers)
         yield from _everywhere(places)
         for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
             for place in (p for p in values if p.function in code.backward):
@@ -556,10 +556,13 @@ def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
                     yield _told(place, form.format(_whole(place.node), name))
 
 
-def _links(node: Any) -> Iterator[str]:
-    """The derivative of a function that is called, as it is written for what it is called with."""
+def _links(place: Place) -> Iterator[str]:
+    """The derivative of a function that is called, in terms of what the result is called."""
+    node: Any = place.node
     if form := LINKS.get(getattr(getattr(node, "func", None), "attr", "")):
-        yield form.format(ast.unparse(node), _whole((*node.args, node.func.value)[0]))
+        at = getattr(place.parent, "targets", [None])[0]
+        result = at.id if isinstance(at, ast.Name) else ast.unparse(node)
+        yield form.format(result, _whole((*node.args, node.func.value)[0]))
 
 
 def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
@@ -665,12 +668,6 @@ def _turned(place: Place) -> Iterator[str]:
         yield f"{_whole(node.right)} @ {_whole(node.left)}"
 
 
-def _another(place: Place) -> Iterator[str]:
-    """Another variable."""
-    text = ast.unparse(place.node)
-    yield from (name for name in place.names if place.is_value and name[0] != text[0])
-
-
 def _named(place: Place) -> Iterator[str]:
     """A variable along the rows, or as a factor; in a power for one of the equal factors."""
     if place.is_value:
@@ -683,7 +680,7 @@ def _named(place: Place) -> Iterator[str]:
 
 
 def _alike(place: Place) -> Iterator[str]:
-    """Another size; a variable with the same first letter; another function of one argument."""
+    """Another size; another variable, those with the same first letter first."""
     node: Any = place.node
     text = ast.unparse(node)
     if sized := SIZE.match(text):
@@ -692,14 +689,8 @@ def _alike(place: Place) -> Iterator[str]:
         at = [name for name in place.names if name != array]
         forms = [*(f"{{}}{axes}" for axes in COUNTS), *(f"{{}}[{name}][:, None]" for name in at)]
         yield from (form.format(name) for form in forms for name in place.names)
-    if place.is_value:
-        yield from (name for name in place.names if name[0] == text[0] and name != text)
-    if isinstance(node, ast.Call):
-        inner: Any = node.args[0] if len(node.args) == 1 else vars(node.func).get("value")
-        bodies = [vars(owner).get("body") for owner in place.around if inner]
-        for function in itertools.chain(*(body for body in bodies if isinstance(body, list))):
-            if isinstance(function, ast.FunctionDef) and len(function.args.args) == 1:
-                yield f"{function.name}({ast.unparse(inner)})"
+    names = sorted(place.names, key=lambda name: name[0] != text[0])
+    yield from (name for name in names if place.is_value and name != text)
 
 
 def _renamed(place: Place) -> Iterator[str]:
@@ -745,17 +736,6 @@ def _moved(place: Place) -> Iterator[str]:
             texts = [ast.unparse(p) for p in parts]
             texts[k] = _plus(part, by)
             yield f"{_whole(node.value)}[{', '.join(texts)}]"
-    cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
-    for name in place.names if cut and isinstance(node, ast.Subscript) else ():
-        for inner in (True, False):
-            texts = [_cut(p, name, inner) if p in cut else ast.unparse(p) for p in parts]
-            yield f"{_whole(node.value)}[{', '.join(texts)}]"
-
-
-def _cut(part: ast.Slice, name: str, inner: bool) -> str:
-    """A slice moved on by a variable, or the places but for so many at either end."""
-    low, high = (f"{name} + {ast.unparse(end)}" if end else "" for end in (part.lower, part.upper))
-    return f"{name}:-{name}" if inner else f"{low or name}:{high}"
 
 
 def _plus(index: Any, by: int) -> str:
@@ -791,7 +771,7 @@ def _signs(place: Place) -> Iterator[str]:
 
 
 def _stored(place: Place) -> Iterator[str]:
-    """Stored elsewhere: one element in each row, not whole rows; in another variable of several."""
+    """Stored elsewhere: one element in each row, not whole rows; variables exchanged."""
     node: Any = place.node
     if not isinstance(node, (ast.Assign, ast.AugAssign)):
         return
@@ -807,9 +787,6 @@ def _stored(place: Place) -> Iterator[str]:
             yield f"np.put_along_axis({ast.unparse(at.value)}, {name}, {ast.unparse(value)}, -1)"
     elif isinstance(at, ast.Tuple):
         names = [ast.unparse(part) for part in at.elts]
-        for k, name in itertools.product(range(len(names)), place.names):
-            if name not in names:
-                yield f"{', '.join([*names[:k], name, *names[k + 1 :]])} = {ast.unparse(value)}"
         for j, k in itertools.combinations(range(len(names)), 2):
             other = [names[{j: k, k: j}.get(n, n)] for n in range(len(names))]
             yield f"{', '.join(other)} = {ast.unparse(value)}"
@@ -835,18 +812,11 @@ def _numbers(place: Place) -> Iterator[str]:
 
 
 def _constants(place: Place) -> Iterator[str]:
-    """A variable for a number; the letters of a sum in another order."""
+    """A variable for a number."""
     node, c = place.node, getattr(place.node, "value", None)
     if isinstance(node, ast.Constant) and type(c) in (int, float):
         yield from place.names
         yield from (f"{name}.sum(1)" for name in place.names)
-    elif isinstance(c, str) and "->" in c:
-        parts = re.split("(,|->)", c)
-        for k, part in enumerate(parts):
-            for order in itertools.permutations(part) if part.isalpha() and len(part) < 5 else ():
-                yield repr("".join([*parts[:k], *order, *parts[k + 1 :]]))
-    elif isinstance(node, ast.Name) and place.is_value:
-        yield from (f"{node.id} - 1", f"{node.id} + 1")
 
 
 def _reduced(place: Place) -> Iterator[str]:
@@ -870,7 +840,7 @@ def _reduced(place: Place) -> Iterator[str]:
 
 
 def _everywhere(places: list[Place]) -> Iterator[Change]:
-    """Two values exchanged; a variable at all places of a function; a loop the other way round."""
+    """Two values or numbers exchanged; other axes of each sum; a loop the other way round."""
     values = [p for p in places if p.is_value]
     values = [p for p in values if p.field != "value" or isinstance(p.node, ast.Name)]
     for p, q in itertools.combinations(values, 2):
@@ -878,13 +848,19 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         nested = p.node in ast.walk(q.node) or q.node in ast.walk(p.node)
         if p.function is q.function and one != other and not nested:
             yield _instead(f"{one} and {other}", f"{other} and {one}", [(p, q.node), (q, p.node)])
-    groups: dict[tuple[Any, str], list[Place]] = {}
-    for place in places:
-        if isinstance(place.node, (ast.Name, ast.Attribute, ast.Constant)):
-            groups.setdefault((place.function, ast.unparse(place.node)), []).append(place)
-    for (_, text), group in groups.items():
-        for other in group[0].names if group[0].is_value and len(group) > 1 else ():
-            yield _instead(text, other, [(p, _parsed(p, other)) for p in group])
+    numbers: dict[tuple[Any, str], list[Place]] = {}
+    for place in (p for p in places if isinstance(p.node, ast.Constant)):
+        numbers.setdefault((place.function, ast.unparse(place.node)), []).append(place)
+    for a, b in itertools.combinations(numbers, 2):
+        if a[0] is b[0]:
+            pairs = (numbers[a], numbers[b]), (numbers[b], numbers[a])
+            nodes = [(p, there[0].node) for here, there in pairs for p in here]
+            yield _instead(f"{a[1]} and {b[1]}", f"{b[1]} and {a[1]}", nodes)
+    for name in ("mean", "sum"):
+        group = [p for p in places if getattr(getattr(p.node, "func", None), "attr", "") == name]
+        for axes, *texts in zip(AXES if group else (), *map(_reduced, group)):
+            nodes = [(p, _parsed(p, text)) for p, text in zip(group, texts)]
+            yield _instead(f"each {name}", f"{name}({axes})", nodes)
     for place in (p for p in places if isinstance(p.parent, ast.For) and p.field == "iter"):
         inside = set(ast.walk(place.parent))
         steps = [p for p in places if p.node in inside and isinstance(p.node, ast.BinOp)]
@@ -897,4 +873,4 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         yield _instead(ast.unparse(place.node), turned, nodes)
 
 
-KINDS = _turned, _signs, _stored, _left_out, _alike, _moved, _reduced, _another
+KINDS = _turned, _signs, _stored, _left_out, _alike, _moved, _reduced

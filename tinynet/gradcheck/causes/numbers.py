@@ -77,8 +77,8 @@ def named(clues: Clues, factor: float) -> str | None:
     sums |= {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
     sized = FORMS[:SIZED]
     for own, forms in (
-        (clues.numbers, FORMS), (clues.constants, FORMS), (sums, sized[:2]),
-        (clues.sizes | CONSTANTS, sized),
+        (clues.numbers, FORMS), ({} if _fraction(factor) else clues.constants, FORMS),
+        (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
     ):  # fmt: skip
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
