@@ -196,7 +196,7 @@ ROWS = [
     (divided_by_their_norm, PLANE, "n ** 2 in place of n ** 3", ""),
     (normalised_with_one_less, WIDE, "x.shape[1] - 1 in place of x.shape[1]", ""),
     (normalised_but_for_a_product, WIDE, "a value inside the function is wrong", "of std in"),
-    (softmax_of_targets, PLANE, "a value inside the function is wrong", "the result of sum in"),
+    (softmax_of_targets, PLANE, "p - t in place of p * t.sum(-1, keepdims=True) - t", ""),
     (running_product, PLANE, "in place of np.cumsum((dy * y)[:, ::-1], 1)[:, ::-1]",
      "the gradient is right"),
     (doubled_by_interpolation, PLANE, "0.25 and 0.75 in place of 0.75 and 0.25", ""),

@@ -66,6 +66,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     code.constant,
     formula.look,
     order.without_a_name,
+    terms.without_a_rule,
     inside.within,
 )
 """From the simplest explanation to the farthest."""
@@ -73,8 +74,9 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
 VAGUE = (
     linearity.NOT_LINEAR,
     linearity.DROPPED,
-    "terms that do not belong into the sum",
-    "some terms of the sum are left out",
+    linearity.MASKED,
+    terms.TOO_MANY,
+    terms.LEFT_OUT,
     "Jacobian not transposed",
     "constant factor",
     "zero gradient",

@@ -23,7 +23,7 @@ import numpy as np
 from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.differences import Elements
 from tinynet.gradcheck.subject import LONGER, TooMuchError, bounded
-from tinynet.gradcheck.trace import copied, is_array, parameters, written
+from tinynet.gradcheck.trace import called, copied, is_array, parameters, written
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
@@ -242,8 +242,23 @@ class Clues:
             known = {n: value for n, value in known.items() if value is not inspect.Parameter.empty}
         known |= {self.label(place): value for place, value in enumerate(fault.call.args)}
         known |= fault.call.settings
+        for name, value in known.items():
+            if isinstance(value, list) and value and all(type(part) is int for part in value):
+                known[name] = np.array(value)
         floats = set(map(self.label, self.floats))
         return {name: value for name, value in known.items() if name not in floats}
+
+    @cached_property
+    def constants(self) -> dict[str, float]:
+        """The other numbers that the code has in reach: m, SCALE, Config.momentum, layer.p."""
+        taken = [held for _, held in called(written(self.call.body).values())]
+        held = {name: value for names in (*taken, self.frame) for name, value in names.items()}
+        for name, value in list(held.items()):
+            if not inspect.ismodule(value):
+                inner = dict(getattr(value, "__dict__", {}))
+                held |= {f"{name}.{n}": v for n, v in inner.items() if n[0] != "_"}
+        return {n: float(v) for n, v in held.items()
+                if isinstance(v, float) and v % 1 and n not in self.settings}  # fmt: skip
 
     @cached_property
     def numbers(self) -> dict[str, float]:
@@ -264,6 +279,16 @@ class Clues:
     @cached_property
     def variables(self) -> dict[str, np.ndarray]:
         """The float arrays and masks that the function has in variables when it returns."""
+        known = set(self.call.names) | set(self.settings)
+        return {
+            name: np.array(value)
+            for name, value in self.frame.items()
+            if is_array(value, "fb") and name not in known
+        }
+
+    @cached_property
+    def frame(self) -> dict[str, Any]:
+        """What the function has in variables when it returns."""
         *_, function = written(self.call.body).values()
         code = getattr(function, "__code__", None)
         found: dict[str, Any] = {}
@@ -280,12 +305,7 @@ class Clues:
             return {}
         finally:
             sys.setprofile(before)
-        known = set(self.call.names) | set(self.settings)
-        return {
-            name: np.array(value)
-            for name, value in found.items()
-            if is_array(value, "fb") and name not in known
-        }
+        return found
 
     @cached_property
     def by_element(self) -> bool:

@@ -37,7 +37,7 @@ def plain(clues: Clues) -> Iterator[Suspect]:
     for suspect in look(clues) if single else ():
         vague = suspect.cause.startswith(OFF_BY) and "/" in suspect.cause
         vague |= suspect.cause in (LEFT_OUT, NONE_DUE) or suspect.cause.startswith("either ")
-        vague |= bool(re.search(r"\d\.\d|sinh", suspect.cause))  # nobody knows such a number
+        vague |= bool(re.search(r"\d\.\d|sinh|e\^\w+\^", suspect.cause))  # nobody knows such
         if not vague and not suspect.cause.startswith(WEAK):
             yield suspect
 

@@ -12,6 +12,7 @@ from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, is_nothing, th
 from tinynet.gradcheck.causes.numbers import short
 
 NOT_LINEAR = "not linear in the output gradient"
+MASKED = f"{NOT_LINEAR}: masked by the sign of a gradient"
 DROPPED = f"{NOT_LINEAR}: small values are dropped"
 SMALL = 2.0**-30
 CHANCE = "random numbers in the backward pass, or something that it changes"
@@ -74,6 +75,10 @@ def look(clues: Clues) -> Iterator[Suspect]:
         largest, size = np.abs(once).max(), ""
         if (clipped := int((np.abs(once) == largest).sum())) > 1:
             size = f"; {clipped} elements have the size {short(largest)}: clipped"
+        elif _same(np.array(vjp(8 * dy)), 8 * once):
+            said = f"backward{law}, and backward(8 dy) is 8 backward(dy): a sign of the gradient "
+            yield Suspect(MASKED, f"{said}decides (dy > 0, |dy|), not that of a value (x > 0)")
+            return
         elif abs(np.linalg.norm(once) - 1) < 1e-5:
             size = "; the gradient has the norm 1: it is divided by its norm"
         yield Suspect(NOT_LINEAR, f"backward{law}{size}")

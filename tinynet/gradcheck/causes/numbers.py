@@ -23,11 +23,13 @@ FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("1/sqrt({})", lambda n: 1 / math.sqrt(n)),
     ("{}^2", lambda n: n * n),
     ("1/{}^2", lambda n: 1 / (n * n)),
+    ("(1 - {})", lambda n: 1 - n),
     ("1/(1 - {})", lambda n: 1 / (1 - n)),
     ("(1 - {0})/{0}", lambda n: (1 - n) / n),
     ("{0}/(1 - {0})", lambda n: n / (1 - n)),
 )
 CONSTANTS = {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi, "180/pi": 180 / math.pi}
+CONSTANTS |= {"sqrt(2)": math.sqrt(2)}
 IMAGES = {  # the letters of the axes of an output, of images and of kernels
     "output": ("N", "O", "OH", "OW"), "image": ("N", "C", "H", "W"),
     "kernel": ("O", "C", "KH", "KW"),
@@ -56,8 +58,6 @@ def sizes(clues: Clues) -> dict[str, float]:
         found.setdefault(name, parts[0])
         if "kernel" in name or "pool" in name or len(parts) == 2:
             found.setdefault(f"the area of {name}", parts[0] * parts[-1])
-        if isinstance(value, float) and 0 < value < 1:
-            found[f"(1 - {name})"] = 1 - value
     found.setdefault(f"the number of elements of {clues.name}", x.size)
     if clues.y.size == 1:
         found.setdefault(clues.out, float(clues.y.item()))
@@ -82,7 +82,8 @@ def names(clues: Clues, factor: float) -> list[str]:
     sums |= {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
     sized = FORMS[:SIZED]
     for own, forms in (
-        (clues.numbers, FORMS), (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
+        (clues.numbers, FORMS), ({} if _fraction(factor) else clues.constants, FORMS),
+        (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
     ):  # fmt: skip
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
@@ -106,7 +107,7 @@ def constant(clues: Clues, factor: float) -> str:
     if abs(factor) < 1e-7:
         return "0"
     plain = _fraction(factor)
-    for name, number in clues.numbers.items():
+    for name, number in (clues.constants | clues.numbers).items():
         if abs(number) not in (0, 1) and close(abs(factor), abs(number)):
             sign = "" if close(factor, number) else "-"
             return f"{sign}({name} or {_fraction(abs(factor))})" if plain else f"{sign}{name}"

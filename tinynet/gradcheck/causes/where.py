@@ -78,6 +78,8 @@ def _statements(hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...]) -> I
     for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
         yield f"the places of {a} and {b} are the same", p == q
         yield f"the places of {a} and {b} differ", p != q
+        yield f"the place of {a} is before that of {b}", p < q
+        yield f"the place of {a} is behind that of {b}", p > q
     for name, q in more:
         yield from signs(name, q)[:2]
     quantities = [*hand.quantities, *hand.products, *more]
