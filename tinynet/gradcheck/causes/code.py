@@ -71,7 +71,7 @@ LINKS = {
     "sin": "np.cos({1})", "cos": "-np.sin({1})", "abs": "np.sign({1})", "maximum": "({0} > 0)",
 }  # fmt: skip
 
-EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
+EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]|\w [*/] 1[\],)]")  # a slice or factor without effect
 STEP = re.compile(r"(\w+) ([+-]) (\d+)$")
 SIZE = re.compile(r"(?:len\((\w+)\)|(\w+)\.(?:size|shape\[-?\d\]))$")
 SCALE = re.compile(r"sqrt|len\(|shape|size")

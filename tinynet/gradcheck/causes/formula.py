@@ -193,9 +193,11 @@ def written(hand: Hand, values: np.ndarray) -> str:
         if not np.isfinite(c) or not c or np.ptp(quotient) > SAME * abs(c):
             continue
         plain = abs(abs(c) - 1) < SAME
-        if not plain and any(_distinct(np.abs(form.values)) == 2 for form, _ in factors):
+        sizes = [_distinct(np.abs(form.values)) for form, _ in factors]
+        if not plain and 2 in sizes:
             continue  # any two numbers are powers of any other two, but for a factor
-        if different < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
+        few_fit = different if max(sizes) > 1 else len(values)  # a sign is one of two at each place
+        if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
             continue
         rank = sum(form.rank + (abs(p) / 2 if p % 1 == 0 else 1) for form, p in factors)
         rank += 0 if plain else 0.4 if has_name(hand.clues, c) else 2

@@ -82,7 +82,7 @@ def names(clues: Clues, factor: float) -> list[str]:
     sums |= {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
     sized = FORMS[:SIZED]
     for own, forms in (
-        (clues.numbers, FORMS), ({} if _fraction(factor) else clues.constants, FORMS),
+        (clues.numbers, FORMS), ({} if fraction(factor) else clues.constants, FORMS),
         (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
     ):  # fmt: skip
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
@@ -106,11 +106,11 @@ def constant(clues: Clues, factor: float) -> str:
     something with a name, or the number."""
     if abs(factor) < 1e-7:
         return "0"
-    plain = _fraction(factor)
+    plain = fraction(factor)
     for name, number in (clues.constants | clues.numbers).items():
         if abs(number) not in (0, 1) and close(abs(factor), abs(number)):
             sign = "" if close(factor, number) else "-"
-            return f"{sign}({name} or {_fraction(abs(factor))})" if plain else f"{sign}{name}"
+            return f"{sign}({name} or {fraction(abs(factor))})" if plain else f"{sign}{name}"
         if number % 1 and (1 / number) % 1 and close(abs(factor), 1 / abs(number)):
             return f"1/{name}" if close(factor, 1 / number) else f"-1/{name}"
     if plain:
@@ -121,7 +121,7 @@ def constant(clues: Clues, factor: float) -> str:
     return (named(clues, factor) or plain).partition(" or ")[0]
 
 
-def _fraction(factor: float) -> str:
+def fraction(factor: float) -> str:
     """A simple fraction as it is written; "" for another number."""
     for denominator in (1, 2, 3, 4, 6, 8):
         numerator = factor * denominator

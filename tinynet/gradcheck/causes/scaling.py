@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect, is_nothing
-from tinynet.gradcheck.causes.numbers import close, constant, has_name, names, short
+from tinynet.gradcheck.causes.numbers import close, fraction, has_name, names, short
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
@@ -34,7 +34,7 @@ def _factor(clues: Clues) -> float:
 
 def _reason(clues: Clues, factor: float) -> str:
     """What a factor is, if it has a name; a 2 or a half may be anything."""
-    found, simple = names(clues, factor), constant(clues, factor)
+    found, simple = names(clues, factor), fraction(factor)
     for there in clues.resized:  # of the sizes that it may be by chance that which it is there, too
         found = [name for name in found if name in names(there, _factor(there))]
     name = " or ".join(found[:2])
