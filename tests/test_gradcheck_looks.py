@@ -196,7 +196,7 @@ ROWS = [
     (divided_by_their_norm, PLANE, "n ** 2 in place of n ** 3", ""),
     (normalised_with_one_less, WIDE, "x.shape[1] - 1 in place of x.shape[1]", ""),
     (normalised_but_for_a_product, WIDE, "a value inside the function is wrong", "of std in"),
-    (softmax_of_targets, PLANE, "a value inside the function is wrong", "the result of sum in"),
+    (softmax_of_targets, PLANE, "p - t in place of p * t.sum(-1, keepdims=True) - t", ""),
     (running_product, PLANE, "in place of np.cumsum((dy * y)[:, ::-1], 1)[:, ::-1]",
      "the gradient is right"),
     (doubled_by_interpolation, PLANE, "0.25 and 0.75 in place of 0.75 and 0.25", ""),
@@ -372,10 +372,10 @@ def test_what_a_look_says_of_a_mistake_with_two_arguments(
 
 def test_a_large_convolution_is_cut_down_to_one_with_places_to_compare():
     op = tinynet.differentiable(next(one.op for one in ALL if one.op.__name__ == "my_conv"))
-    inputs = [rng.standard_normal(shape) for shape in [(2, 3, 14, 14), (4, 3, 3, 3), (4,)]]
+    inputs = [rng.standard_normal(shape) for shape in [(2, 3, 16, 16), (4, 3, 3, 3), (4,)]]
     (failure,) = tinynet.gradcheck(lambda x, w, b: op(x, w, b, 1, 0), *inputs).failures
     assert failure.cause == "kernel not flipped along axes 2, 3 of w"
-    assert failure.total == 1176
+    assert failure.total == 96
     assert "on a smaller case of it" in failure.evidence
 
 

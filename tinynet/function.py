@@ -175,8 +175,8 @@ def body_of(cls: Any) -> Any:
 
 def _tensor(value: Any, kind: Any) -> Any:
     """What stands for an array of that kind in forward and backward."""
-    if isinstance(value, np.ndarray):
-        return wrap(value)
+    if isinstance(value, (np.ndarray, np.floating)):
+        return wrap(np.asarray(value))
     return value.tensor if isinstance(value, kind) else value
 
 

@@ -16,6 +16,7 @@ from tinynet.cli.python_file import load
 from tinynet.creation import tensor
 from tinynet.function import Function
 from tinynet.gradcheck import EmptyCheckError, Report, check
+from tinynet.gradcheck.subject import joined
 from tinynet.gradcheck.table import table
 from tinynet.lab.adapter import PARAMETERS, in_place
 from tinynet.tensor import Tensor
@@ -135,7 +136,7 @@ def _try(operation: Callable[..., Any], body: Callable[..., Any], args: Any, set
             raise TypeError("it does not return (y, dx, ...)")
         y = np.asarray(result[0])
     else:
-        y = operation(*map(_as_tensor, args), **settings).array
+        y = joined(operation(*map(_as_tensor, args), **settings)).array
     if not np.isfinite(y).all():
         raise ArithmeticError("the result is not finite")
 

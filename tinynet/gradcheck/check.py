@@ -28,13 +28,14 @@ NEEDLESS = "eps", "atol", "rtol", "raise_exception", "nondet_tol", "fast_mode"
 """PyTorch's options, which change nothing here."""
 
 
-def gradcheck(fn: Callable[..., Tensor], inputs: Any, *more: Any, **settings: Any) -> Report:
+def gradcheck(fn: Callable[..., Any], inputs: Any, *more: Any, **settings: Any) -> Report:
     """Compare the gradients of `fn` with finite differences, and say what is wrong.
 
-    fn: takes the inputs, returns a tensor; or an `autograd.Function`. inputs, more: tensors or
-    arrays, one by one or as one sequence; those that require a gradient are checked, or all floats
-    if none does, except those for which an operation returns no gradient: they are constants, and
-    a note says so. Everything is copied to float64, so the caller's tensors stay as they are.
+    fn: takes the inputs, returns a tensor or several; or an `autograd.Function`. inputs, more:
+    tensors or arrays, one by one or as one sequence; those that require a gradient are checked, or
+    all floats if none does, except those for which an operation returns no gradient: they are
+    constants, and a note says so. Everything is copied to float64, so the caller's tensors stay as
+    they are.
     settings: arguments of `fn` by name, and the following options of the check. What `fn` has a
     parameter for goes to `fn`; give the option to a function without it then:
     `gradcheck(lambda x: fn(x), x, seed=1)`.

@@ -34,7 +34,7 @@ from tinynet.gradcheck.differences import (
 from tinynet.gradcheck.locate import DETACHED, NOT_FINITE, Search, raised
 from tinynet.gradcheck.replay import FLOAT32
 from tinynet.gradcheck.report import EmptyCheckError, Failure, Report
-from tinynet.gradcheck.subject import LINES, Subject, TooMuchError, bounded
+from tinynet.gradcheck.subject import LINES, Subject, TooMuchError, bounded, signals_pass
 from tinynet.gradcheck.trace import record
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
@@ -45,6 +45,7 @@ TOO_MANY_KINKS = 0.1  # the share of the numbers on kinks from which other point
 Verdicts = dict[str, list[Verdict]]
 
 
+@signals_pass()
 @np.errstate(all="ignore")
 def check(
     name: str,
@@ -237,7 +238,7 @@ class _Check:
                 found.append(judge(base, v))
                 if found[-1].kind == "wrong":
                     break  # the elements are looked at where the mistake is made
-            report.checked[name] = len(found)
+            report.checked[name] = sum(v.kind != "coarse" for v in found)
             errors = [abs(v.slope.error) / v.slope.size for v in found if v.kind == "agrees"]
             report.worst = max(report.worst, *errors, 0.0)
             if on_kink := [verdict for verdict in found if verdict.on_kink]:

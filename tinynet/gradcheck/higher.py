@@ -8,6 +8,7 @@ import numpy as np
 from tinynet import ops
 from tinynet.autograd import wrap
 from tinynet.derivatives.transforms import vjp
+from tinynet.gradcheck.subject import joined
 from tinynet.tensor import Tensor
 
 
@@ -19,15 +20,16 @@ def gradient_of(
     It gives the gradients of all the chosen inputs as one vector. Where these cannot be computed,
     or not recorded, it gives zeros, and the way back from them raises the error that says why.
     """
-    y = fn(*inputs)
+    y = joined(fn(*inputs))
     dy = np.random.default_rng(seed).standard_normal(y.shape)
 
     def gradient(*args: Any) -> Tensor:
         *xs, dy = args
 
-        def of_chosen(*targets: Tensor) -> Tensor:
+        def of_chosen(*targets: Tensor) -> Any:
             remaining = iter(targets)
-            return fn(*(next(remaining) if wanted else x for x, wanted in zip(xs, chosen)))
+            args = (next(remaining) if wanted else x for x, wanted in zip(xs, chosen))
+            return joined(fn(*args))
 
         targets = [x for x, wanted in zip(xs, chosen) if wanted]
         _, pull_back = vjp(of_chosen, *targets)

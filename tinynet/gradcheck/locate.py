@@ -10,7 +10,7 @@ mistake lies between them: a path that the graph does not know of, a sum that wa
 import contextlib
 import inspect
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -29,7 +29,15 @@ from tinynet.gradcheck.differences import (
     judge,
     same,
 )
-from tinynet.gradcheck.replay import FLOAT32, NEARLY, overwrites, single_alone, smaller
+from tinynet.gradcheck.replay import (
+    FLOAT32,
+    NEARLY,
+    other_sizes,
+    other_values,
+    overwrites,
+    single_alone,
+    smaller,
+)
 from tinynet.gradcheck.report import Failure
 from tinynet.gradcheck.subject import Subject
 from tinynet.gradcheck.trace import (
@@ -207,8 +215,8 @@ class Search:
                 is_known = place in a.vjps and on_graph
                 if not is_known and not equal(one, two):
                     text = f"the argument {argument} of {a.name} moves with {name}, but is a "
-                    text += "constant to the graph: .detach(), .data, .item() or NumPy was used on "
-                    failure = self._failure(a, place, DETACHED, f"{text}the way")
+                    text += "constant to the graph: .detach(), .data, .item(), no_grad() or NumPy "
+                    failure = self._failure(a, place, DETACHED, f"{text}was used on the way")
                     failure.input = name
                     return failure
         return None
@@ -339,18 +347,21 @@ class Search:
                     return self._reduced(less, place, there, note)
         return again, base, note
 
-    def _fault(self, call: Call, place: int, base: Base, elements: Elements) -> Fault:
+    def _fault(
+        self, call: Call, place: int, base: Base, elements: Elements, is_known: bool = True
+    ) -> Fault:
         others = {}
         for other, x in enumerate(call.args):
             if is_array(x, "f") and other != place and x.size <= LARGE // 3:
                 there = base._replace(f=call.forward(other), x=x, gradient=np.zeros(x.shape))
                 others[other] = by_element(there, 1e-4).jacobian
 
-        def elsewhere() -> Fault:
-            x = self.rng.permutation(base.x.reshape(-1)).reshape(base.x.shape)
-            moved = call.moved(place, x)
-            there = moved.base(place, base.u, base.rtol)
-            return self._fault(moved, place, there, by_element(there, 1e-4))
+        def of(calls: Iterable[Call]) -> Iterator[Fault]:
+            for call in calls:
+                with contextlib.suppress(Exception):  # whatever the function raises there
+                    again, dy = call.again(), self.rng.standard_normal(call.y.shape)
+                    there = again.base(place, dy, base.rtol)
+                    yield self._fault(again, place, there, by_element(there, 1e-4), is_known=False)
 
         if place in call.single:
             largest = np.abs(elements.numeric).max()
@@ -363,7 +374,8 @@ class Search:
             elements,
             others,
             vjp=lambda dy: call.backward(place, dy),
-            elsewhere=elsewhere,
+            elsewhere=lambda: of(other_values(call, place, self.rng) if is_known else ()),
+            resized=lambda: of(other_sizes(call) if is_known else ()),
             tried=self.tried,
         )
 

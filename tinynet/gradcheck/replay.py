@@ -2,7 +2,9 @@
 after one another."""
 
 import contextlib
-from collections.abc import Iterator
+import copy
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,38 +63,62 @@ def smaller(call: Call) -> Iterator[Call]:
     sizes = sorted({size for array in arrays for size in array.shape if size > 2}, reverse=True)
     for size in sizes:
         for less in (n for n in (2, 3, 4, 6, 8, 12, 16) if n < size):
-            twin = _resized(call, size, less)
-            try:
-                twin.y = np.array(twin.run()[0])
-            except Exception:  # whatever it complains of, these sizes do not fit
-                continue
-            if not any(n == 1 < before for n, before in zip(twin.y.shape, call.y.shape)):
-                yield twin  # with one place left along an axis, many mistakes look the same
+            for other in _changed(call, functools.partial(_cut, {size: less})):
+                if not any(n == 1 < before for n, before in zip(other.y.shape, call.y.shape)):
+                    yield other  # with one place left along an axis, many mistakes look the same
 
 
 def other_sizes(call: Call) -> Iterator[Call]:
-    """The same call with sizes cut down, and with axes of two places grown to three."""
+    """The same call with other sizes: all of them changed by one, then each by itself, or cut."""
+    arrays = [arg for arg in call.args if isinstance(arg, np.ndarray)]
+    counts = {n: n - 1 if n > 2 else 3 for array in arrays for n in array.shape if n > 1}
+    for some in (counts, *({n: count} for n, count in counts.items())):
+        yield from _changed(call, functools.partial(_cut, some))
     yield from smaller(call)
-    twin = _resized(call, 2, 3)
-    if any(np.shape(a) != np.shape(b) for a, b in zip(call.args, twin.args)):
-        yield twin
 
 
-def _resized(call: Call, size: int, count: int) -> Call:
-    """The call with another number of places along each axis of one size."""
+def other_values(call: Call, place: int, rng: np.random.Generator) -> Iterator[Call]:
+    """The same call with the elements of one argument in another order, or others close by.
 
-    def cut(value: Any) -> Any:
-        if not isinstance(value, np.ndarray):
-            return value
-        for axis in (axis for axis, n in enumerate(value.shape) if n == size):
-            value = value.take(np.arange(count) % size, axis)
-            if count > size and value.dtype.kind == "f":  # other values than those that are there
-                value = value * (1 + 0.3 * (np.indices(value.shape)[axis] >= size))
-        return value.copy()
+    First with masks in another order, and with indices in another order that mean other places.
+    """
+    x = call.args[place]
+    orders = [rng.permutation(x.reshape(-1)).reshape(x.shape) for _ in range(3)]
+    close = [x * rng.uniform(0.8, 1.25, x.shape) for _ in range(3)]
+    shuffled = functools.partial(_shuffled, rng=rng)
+    changes: list[Callable[[Any], Any]] = [shuffled] * 3 + [copied] * 6
+    for other, change in zip(orders + orders + close, changes):
+        moved = copy.copy(call)
+        moved.args = call.with_argument(place, other)
+        yield from _changed(moved, change)
 
-    twin = call.twin(cut)
-    twin.settings = {key: cut(value) for key, value in call.settings.items()}
-    return twin
+
+def _shuffled(value: Any, rng: np.random.Generator) -> Any:
+    if not is_array(value, "biu") or (np.diff(value.reshape(-1).astype(int)) >= 0).all():
+        return value  # sorted ones are ends, which must stay so
+    known, at = np.unique(value, return_inverse=True)
+    places = np.roll(known, value.dtype != bool)[at.reshape(-1)]
+    return rng.permutation(places).reshape(value.shape)
+
+
+def _cut(counts: dict[int, int], value: Any) -> Any:
+    """An array with so many places along each axis of a size."""
+    if not isinstance(value, np.ndarray):
+        return value
+    for axis, (size, count) in enumerate((n, counts.get(n, n)) for n in value.shape):
+        value = value.take(np.arange(count) % size, axis)
+        if count > size and value.dtype.kind == "f":  # other values than those that are there
+            value = value * (1 + 0.3 * (np.indices(value.shape)[axis] >= size))
+    return value.copy()
+
+
+def _changed(call: Call, change: Callable[[Any], Any]) -> Iterator[Call]:
+    """The same call with each argument and setting changed, if that can be computed."""
+    with contextlib.suppress(Exception):  # whatever it complains of, these do not fit
+        other = call.twin(change)
+        other.settings = {key: change(value) for key, value in call.settings.items()}
+        other.y = np.array(other.run()[0])
+        yield other
 
 
 # ----- what a backward overwrites -----------------------------------------------------------------
@@ -110,7 +136,7 @@ def overwrites(call: Call, rng: np.random.Generator) -> IncidentError | None:
     is by itself, after a forward pass of its own.
     """
     with contextlib.suppress(Exception):  # whatever it is, the call cannot be played again so often
-        return next(_watched(call, rng.standard_normal(call.y.shape)), None)
+        return next(_watched(call, np.array(rng.standard_normal(call.y.shape))), None)
     return None
 
 

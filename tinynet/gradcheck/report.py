@@ -127,7 +127,7 @@ class Report:
                 return f"{self.op}: FAILED, {self.failures[0].cause}"
             return f"{self.op}: WRONG gradient of {_listed(list(wrong))}"
         return (
-            f"{self.op}: gradients of {_listed(list(self.checked))} agree "
+            f"{self.op}: gradients of {_listed([n for n, c in self.checked.items() if c])} agree "
             f"({compared}, largest relative error {self.worst:.1e})"
         )
 

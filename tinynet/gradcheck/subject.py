@@ -6,15 +6,17 @@ import contextlib
 import functools
 import pickle
 import random
+import signal
 import sys
 import sysconfig
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinynet import autograd, grad_mode
+from tinynet import autograd, grad_mode, ops
 from tinynet.gradcheck import kinks
 from tinynet.gradcheck.differences import Function, Outcome, near
 from tinynet.gradcheck.trace import plain
@@ -28,8 +30,41 @@ LONGER = 4  # times as many lines as where a function is known to end
 LIBRARIES = (*{sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}, "<frozen")
 
 
+NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGUSR1", "SIGUSR2"]
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+
+
 class TooMuchError(BaseException):
     """The code runs too long, or its values get too large. No `except Exception` catches that."""
+
+
+class _HandlerError(BaseException):
+    """An exception of a signal's handler, on its way through all that is tried."""
+
+
+@contextlib.contextmanager
+def signals_pass() -> Iterator[None]:
+    """Within the block no `except Exception` catches what the handler of a signal raises."""
+
+    def passing(handler: Callable[..., Any], number: int, frame: Any) -> None:
+        try:
+            handler(number, frame)
+        except Exception as error:
+            raise _HandlerError(error) from error
+
+    is_main = threading.current_thread() is threading.main_thread()  # which alone handles signals
+    known = {number: signal.getsignal(number) for number in SIGNALS if is_main}
+    found = {n: (f, functools.partial(passing, f)) for n, f in known.items() if callable(f)}
+    for number, (_, wrapped) in found.items():
+        signal.signal(number, wrapped)
+    try:
+        yield
+    except _HandlerError as error:
+        raise error.args[0] from None
+    finally:
+        for number, (handler, wrapped) in found.items():
+            if signal.getsignal(number) is wrapped:
+                signal.signal(number, handler)
 
 
 class Subject:
@@ -60,7 +95,7 @@ class Subject:
 
     def run(self) -> Tensor:
         """The function at the present values, recorded. Raises TypeError unless it is a tensor."""
-        y = self.repeating(self._run)()
+        y = joined(self.repeating(self._run)())
         if not isinstance(y, Tensor):
             raise TypeError(
                 f"gradcheck: {self.name} returned {type(y).__name__}, it must return a Tensor; "
@@ -186,6 +221,13 @@ def _holding(pairs: list[tuple[Tensor, np.ndarray]]) -> Iterator[None]:
     finally:
         for x, array in before:
             x.array = array
+
+
+def joined(y: Any) -> Any:
+    """The float tensors of a tuple as one vector; anything else as it is."""
+    parts = y if isinstance(y, (tuple, list)) else ()
+    floats = [x for x in parts if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    return ops.cat([ops.reshape(x, (-1,)) for x in floats]) if floats else y
 
 
 @contextlib.contextmanager

@@ -113,13 +113,6 @@ class Call:
         other.vjps = {place: given[place] for place in self.vjps if place in given}
         return other
 
-    def moved(self, place: int, x: np.ndarray) -> "Call":
-        """The call made again with another value of one argument."""
-        other = copy.copy(self)
-        other.args = self.with_argument(place, x)
-        other.y = np.array(other.run()[0])
-        return other.again()
-
     def forward(self, place: int) -> Function:
         """The result as a function of one argument."""
 
@@ -236,7 +229,7 @@ def applied(call: Call, place: int, vjp: VJP, dy: np.ndarray) -> np.ndarray:
     """What a closure makes of dy, in the shape of its input; IncidentError if it is no gradient."""
     x, incident = np.asarray(call.args[place]), functools.partial(IncidentError, call, place)
     try:
-        dx = vjp(dy.copy())
+        dx = vjp(np.array(dy))  # of a single number an array too
     except Exception as error:
         cause, text = "the backward raises an error", f"{type(error).__name__}: {error}"
         if "read-only" in text:  # the engine refused a write

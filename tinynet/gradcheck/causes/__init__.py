@@ -66,6 +66,7 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     code.constant,
     formula.look,
     order.without_a_name,
+    terms.without_a_rule,
     inside.within,
 )
 """From the simplest explanation to the farthest."""
@@ -73,8 +74,9 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
 VAGUE = (
     linearity.NOT_LINEAR,
     linearity.DROPPED,
-    "terms that do not belong into the sum",
-    "some terms of the sum are left out",
+    linearity.MASKED,
+    terms.TOO_MANY,
+    terms.LEFT_OUT,
     "Jacobian not transposed",
     "constant factor",
     "zero gradient",
@@ -84,6 +86,12 @@ VAGUE = (
     "two parts of the gradient off by a factor",
 )
 """Causes that are true of many mistakes: the code is looked at as well."""
+
+OF_ITS_OWN = code.remembered, code.look, code.constant
+"""Looks that hold what they find against other values and sizes themselves."""
+
+DETAILED = order.of_an_argument, order.look, elsewhere.look
+"""Looks of which the evidence must be the same there, too: by how much it is shifted."""
 
 FIRST = inside.look, inside.within, code.constant
 """Looks of which the first suspect that fits is taken; of the others all that fit are told."""
@@ -117,15 +125,31 @@ def _with_the_code(clues: Clues, cause: str, evidence: str) -> tuple[str, str]:
 
 
 def _fitting(clues: Clues, look: Callable[[Clues], Iterator[Suspect]]) -> dict[str, str]:
-    """The suspects of a look that explain the gradient: cause and evidence."""
+    """The suspects of a look that explain the gradient, with other values and sizes too."""
     found: dict[str, str] = {}
+    if look is order.look and not clues.is_varied:
+        return found  # two numbers stand in any order by chance
     elements = "the one element" if clues.x.size == 1 else f"all {clues.x.size} elements"
-    for cause, evidence, gradient in look(clues):
-        if cause not in found and (gradient is None or clues.explains(gradient)):
+    for suspect in _explaining(clues, look):
+        cause, evidence, gradient = suspect
+        if cause not in found and (look in OF_ITS_OWN or _holds(clues, suspect, look)):
             found[cause] = evidence if gradient is None else f"{evidence} ({elements})"
             if look in FIRST:
                 break
     return found
+
+
+def _explaining(clues: Clues, look: Callable[[Clues], Iterator[Suspect]]) -> Iterator[Suspect]:
+    return (s for s in look(clues) if s.gradient is None or clues.explains(s.gradient))
+
+
+def _holds(clues: Clues, suspect: Suspect, look: Callable[[Clues], Iterator[Suspect]]) -> bool:
+    """Whether a look says the same elsewhere."""
+
+    def said(s: Suspect) -> str:
+        return f"{s.cause}: {s.evidence}" if look in DETAILED else s.cause
+
+    return clues.is_confirmed(said(suspect), lambda there: map(said, _explaining(there, look)))
 
 
 def _told(clues: Clues, found: dict[str, str]) -> tuple[str, str]:

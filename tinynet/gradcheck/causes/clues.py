@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import itertools
 import math
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
@@ -21,10 +23,11 @@ import numpy as np
 from tinynet.gradcheck.causes.numbers import sizes
 from tinynet.gradcheck.differences import Elements
 from tinynet.gradcheck.subject import LONGER, TooMuchError, bounded
-from tinynet.gradcheck.trace import copied, is_array, parameters, written
+from tinynet.gradcheck.trace import called, copied, is_array, parameters, written
 
 STEP: float = np.finfo(np.float64).eps ** (1 / 3)
 EXACT = 1e-7  # of the largest element: how well two computations in float64 agree
+ROUNDED = 1e-12  # of the right gradient: what is left of a sum that is 0
 WORK = 600_000  # lines that are run in all tries together: some ten seconds
 MORE = 10_000  # lines that a function may run on another way through it
 
@@ -40,8 +43,8 @@ class Fault:
     place: which of the arguments has the wrong gradient. dy: the random gradient of y that was sent
     back. analytic: what the backward pass gave. elements: the same by differences. others: by
     place, the jacobian of the other float arguments. vjp: the operation's own backward for this
-    argument, None if there is none. elsewhere: the same fault with the elements of the argument in
-    another order. tried: what was tried for other faults of the report.
+    argument, None if there is none. elsewhere, resized: the same fault with other values, and with
+    other sizes, the likeliest first. tried: what was tried for other faults of the report.
     """
 
     call: Any
@@ -51,7 +54,8 @@ class Fault:
     elements: Elements
     others: dict[int, np.ndarray]
     vjp: Callable[[np.ndarray], np.ndarray] | None
-    elsewhere: Callable[[], Fault] | None = None
+    elsewhere: Callable[[], Iterator[Fault]] = lambda: iter(())
+    resized: Callable[[], Iterator[Fault]] = lambda: iter(())
     tried: Tried = field(default_factory=lambda: Tried())
 
 
@@ -146,11 +150,30 @@ class Clues:
         return np.asarray((np.abs(gradient - right) <= allowed) | ~self.usable)
 
     @cached_property
-    def elsewhere(self) -> Clues | None:
-        """The clues with the elements of the argument in another order; None if that fails."""
-        with contextlib.suppress(Exception):  # whatever a function raises for other values
-            return Clues(self.fault.elsewhere()) if self.fault.elsewhere else None
-        return None
+    def elsewhere(self) -> list[Clues]:
+        """The clues with other values, at some of which the gradient is wrong as well."""
+        return _wrong_too(self.fault.elsewhere(), 3)
+
+    @cached_property
+    def resized(self) -> list[Clues]:
+        """The same with other sizes."""
+        return _wrong_too(self.fault.resized(), 2)
+
+    @cached_property
+    def is_varied(self) -> bool:
+        """Whether three rows of J differ, or J does for other values."""
+        different = np.unique(np.rint(self.J / (1e-5 * np.abs(self.J).max())), axis=0)
+        others = (there.J for there in self.elsewhere)
+        return len(different) > 2 or not all(np.allclose(J, self.J) for J in others)
+
+    def is_confirmed(self, text: str, look: Callable[[Clues], Iterable[str]]) -> bool:
+        """Whether a look says the same, but for numbers, with other values and another size as
+        well: so a mistake is told from chance."""
+
+        def says(there: Clues) -> bool:
+            return _bare(text) in map(_bare, look(there))
+
+        return all(map(says, self.elsewhere)) and (not self.resized or any(map(says, self.resized)))
 
     def pulled(self, dy: np.ndarray) -> np.ndarray:
         """The right gradient for another output gradient: J dy."""
@@ -219,8 +242,23 @@ class Clues:
             known = {n: value for n, value in known.items() if value is not inspect.Parameter.empty}
         known |= {self.label(place): value for place, value in enumerate(fault.call.args)}
         known |= fault.call.settings
+        for name, value in known.items():
+            if isinstance(value, list) and value and all(type(part) is int for part in value):
+                known[name] = np.array(value)
         floats = set(map(self.label, self.floats))
         return {name: value for name, value in known.items() if name not in floats}
+
+    @cached_property
+    def constants(self) -> dict[str, float]:
+        """The other numbers that the code has in reach: m, SCALE, Config.momentum, layer.p."""
+        taken = [held for _, held in called(written(self.call.body).values())]
+        held = {name: value for names in (*taken, self.frame) for name, value in names.items()}
+        for name, value in list(held.items()):
+            if not inspect.ismodule(value):
+                inner = dict(getattr(value, "__dict__", {}))
+                held |= {f"{name}.{n}": v for n, v in inner.items() if n[0] != "_"}
+        return {n: float(v) for n, v in held.items()
+                if isinstance(v, float) and v % 1 and n not in self.settings}  # fmt: skip
 
     @cached_property
     def numbers(self) -> dict[str, float]:
@@ -241,6 +279,16 @@ class Clues:
     @cached_property
     def variables(self) -> dict[str, np.ndarray]:
         """The float arrays and masks that the function has in variables when it returns."""
+        known = set(self.call.names) | set(self.settings)
+        return {
+            name: np.array(value)
+            for name, value in self.frame.items()
+            if is_array(value, "fb") and name not in known
+        }
+
+    @cached_property
+    def frame(self) -> dict[str, Any]:
+        """What the function has in variables when it returns."""
         *_, function = written(self.call.body).values()
         code = getattr(function, "__code__", None)
         found: dict[str, Any] = {}
@@ -257,12 +305,7 @@ class Clues:
             return {}
         finally:
             sys.setprofile(before)
-        known = set(self.call.names) | set(self.settings)
-        return {
-            name: np.array(value)
-            for name, value in found.items()
-            if is_array(value, "fb") and name not in known
-        }
+        return found
 
     @cached_property
     def by_element(self) -> bool:
@@ -301,6 +344,23 @@ class Clues:
         args = [copied(changed.pop(n, value)) for n, value in zip(names, self.call.args)]
         settings = {name: copied(value) for name, value in self.call.settings.items()}
         return args, settings | changed
+
+
+def _wrong_too(faults: Iterator[Fault], most: int) -> list[Clues]:
+    wrong = (c for c in map(Clues, faults) if not c.is_right(c.analytic, c.numeric).all())
+    return list(itertools.islice(wrong, most))
+
+
+def _bare(text: str) -> str:
+    """A statement without its numbers, which differ from input to input; powers, shifts and values
+    of settings are none."""
+    text = re.sub(r"(?<![\w^.])(?<! by )(?<! = )(?<!-)-?\d[\d./]*", "#", text)
+    return re.sub(r"#(( or|,) #)+", "#", text)
+
+
+def is_nothing(gradient: np.ndarray, right: np.ndarray) -> bool:
+    """Whether a gradient is 0 but for rounding, beside the right one."""
+    return bool(np.abs(gradient).max(initial=0) <= ROUNDED * np.abs(right).max(initial=0))
 
 
 def then(first: Callable[[Any], Any], second: Callable[[Any], Any]) -> Callable[[Any], Any]:

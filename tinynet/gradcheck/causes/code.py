@@ -29,7 +29,7 @@ from tinynet.gradcheck.causes.clues import Clues, ElsewhereError, Suspect, outpu
 from tinynet.gradcheck.causes.inside import Values, through
 from tinynet.gradcheck.replay import other_sizes
 from tinynet.gradcheck.subject import TooMuchError
-from tinynet.gradcheck.trace import STATE, called, copied, written
+from tinynet.gradcheck.trace import OVERWRITTEN, STATE, called, copied, written
 
 MOST = 7000  # changes of which those that were right for another argument are tried first
 HELD = 30_000  # lines that are run in it with expressions held, whatever was tried before
@@ -41,8 +41,8 @@ INSTEAD = {
     "sin": "cos", "cos": "sin", "tanh": "sin", "argmax": "argmin", "argmin": "argmax",
     "floor": "ceil", "ceil": "floor", "max": "min", "min": "max", "maximum": "minimum",
     "minimum": "maximum", "sum": "mean", "mean": "sum", "std": "var", "var": "std",
-    "+": "-", "-": "+", "*": "/", "/": "*", "<": "> <=", ">": "< >=", "<=": "< >=", ">=": "> <=",
-    "==": "!=", "!=": "==", "tril": "triu", "triu": "tril",
+    "+": "- *", "-": "+", "*": "/ +", "/": "*", "<": "> <=", ">": "< >=", "<=": "< >=",
+    ">=": "> <=", "==": "!=", "!=": "==", "tril": "triu", "triu": "tril",
 }  # fmt: skip
 SIGNS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Lt: "<", ast.Gt: ">",
@@ -50,19 +50,28 @@ SIGNS: dict[type[ast.AST], str] = {
 }  # fmt: skip
 REDUCED = "sum", "mean", "max", "min", "argmax", "argmin", "cumsum"
 TOGETHER = 0, 1, -1, (0, 1), (1, 2), (0, 2), (1, 3), (2, 3), (1, 2, 3), (0, 2, 3)
-COUNTED = "", "1, keepdims=True"  # of a mask: how many there are
+COUNTS = ".sum()", ".sum(1, keepdims=True)", "", "[:, None]", "[:, None, None]"
 AXES = "", *(f"{axes}{kept}" for kept in ("", ", keepdims=True") for axes in TOGETHER)
 MISSING = (
-    "2 * {0}", "{0} / 2", "3 * {0}", "{0} @ {1}.T", "{0} @ {1}",
+    "{0} @ {1}.T", "{0} @ {1}",
     "{1} @ {0}", "{0} - {1}", "{0} + {1}", "{0} * ({1} > 0)", "{0} * (1 - {1})",
     "{0} / (1 + np.exp(-{1}))", "{0} * (1 - {1} * {1})", "{0} * {1} * (1 - {1})",
     "{0} * np.sign({1})", "{0} * {1} * {1}", "{0} - {1}[:, None]", "{0} / {1}[:, None]",
-    "{0} * {1}[:, None]", "-{0}", "{0} * {0}", "(1 - {0})", "(1 + {0})", "({0} - 1)", "{0}[::-1]",
-    "{0}[..., ::-1]", "np.sign({0})", "{0} * (1 - {0} * {0})", "np.argsort({0})", "{0}[{1}]",
-    "np.take_along_axis({0}, {1}, -1)", "({0} + {0}.T) / 2",
+    "{0} * {1}[:, None]", "{0}[{1}]", "np.take_along_axis({0}, {1}, -1)",
+    "{0} * {1}.sum(-1, keepdims=True)",
 )  # fmt: skip
+ALONE = (
+    "-{0}", "2 * {0}", "{0} / 2", "3 * {0}", "{0}[::-1]", "{0}[..., ::-1]", "{0} * {0}",
+    "(1 - {0})", "(1 + {0})", "({0} - 1)", "np.sign({0})", "{0} * (1 - {0} * {0})",
+    "np.argsort({0})", "np.conj({0})", "({0} + {0}.T)", "({0} + {0}.T) / 2",
+    "np.tril({0})", "np.triu({0})", "{0} * (1 - np.eye(len({0})) / 2)",
+)  # fmt: skip
+LINKS = {
+    "tanh": "(1 - {0} ** 2)", "exp": "{0}", "log": "(1 / {1})", "sqrt": "(0.5 / {0})",
+    "sin": "np.cos({1})", "cos": "-np.sin({1})", "abs": "np.sign({1})", "maximum": "({0} > 0)",
+}  # fmt: skip
 
-EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]")  # a slice, with which nothing is done
+EMPTY = re.compile(r"[\[ ]([^\[\],:]+):\1[\],]|\w [*/] 1[\],)]")  # a slice or factor without effect
 STEP = re.compile(r"(\w+) ([+-]) (\d+)$")
 SIZE = re.compile(r"(?:len\((\w+)\)|(\w+)\.(?:size|shape\[-?\d\]))$")
 SCALE = re.compile(r"sqrt|len\(|shape|size")
@@ -97,6 +106,12 @@ class Place(NamedTuple):
             getattr(self.parent, self.field)[self.number] = node
 
     @property
+    def at(self) -> tuple[int, int]:
+        """The line, and the column in which its statement begins."""
+        statement = next(n for n in (self.node, *self.around) if isinstance(n, ast.stmt))
+        return self.node.lineno, statement.col_offset
+
+    @property
     def is_value(self) -> bool:
         """Whether it is an expression by itself, no function that is called and no module."""
         known = not isinstance(self.node, ast.Name) or self.node.id in self.names
@@ -104,12 +119,16 @@ class Place(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A mistake, what belongs there, in which line, and the nodes that are put in some places."""
+    """A mistake, what belongs there, and the nodes that are put in some places."""
 
     cause: str
     cure: str
-    line: int
     nodes: list[tuple[Place, Any]]
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """The line and the column of the statement in which the first of them stands."""
+        return self.nodes[0][0].at
 
     def make(self) -> None:
         for place, node in self.nodes:
@@ -138,12 +157,12 @@ class Code:
             vjps, self.parts = [self.written["_backward"]] * len(vjps), list(range(len(vjps)))
         self.vjps, self.nodes = vjps, dict[Any, Any]()
         self.mine = {_place(f) for f, _ in called(vjps[clues.fault.place :][:1])}
-        held = dict[str, Any]()
-        for function in self.written.values():
-            held |= inspect.getclosurevars(function).nonlocals
-        self.outside = [name for name, v in held.items() if isinstance(v, (np.ndarray, float, int))]
         found = list(called([*self.written.values(), *vjps]))
-        self.space = {n: v for _, taken in found for n, v in taken.items()} | held
+        self.space = {n: v for _, taken in found for n, v in taken.items()}
+        for function in self.written.values():
+            self.space |= inspect.getclosurevars(function).nonlocals
+        data = (np.ndarray, float, int)
+        self.outside = [name for name, v in self.space.items() if isinstance(v, data)]
         self.tree, self.backward, self.lines = ast.Module([], []), list[ast.AST](), list[str]()
         functions = {n: f for n, f in self.space.items() if inspect.isfunction(f)} | self.written
         for file in dict.fromkeys([self.file, *(f.__code__.co_filename for f, _ in found)]):
@@ -290,8 +309,8 @@ class Code:
         So a number is told from a setting or a size that has the same value, and these from one
         another.
         """
-        here, there = self.clues, self.clues.elsewhere
-        if there is not None:
+        here = self.clues
+        for there in here.elsewhere:
             self.clues = there
             left = self.wrong(0)
             self.clues = here
@@ -322,6 +341,8 @@ class Code:
         try:
             dy = draw(f(args[own].copy()).shape)
             y, right = f(args[own].copy()), slope(f, args[own], v, dy)
+            if not (y.size and np.isfinite(right)):
+                return None
             stands = self.clues.call.body(*map(copied, args), **settings)[1 + own]
             _gradient(stands, dy, v.shape)
         except Exception:
@@ -352,11 +373,22 @@ def _running(clues: Clues) -> Code | None:
 
 
 def remembered(clues: Clues) -> Iterator[Suspect]:
-    """Something that is kept between calls."""
+    """Something that is kept between calls, or overwritten in place: y += 1 for y = y + 1."""
     code = clues.once(_running)
-    if code is not None and code.wrong(0, empty=True) is not None:
+    if code is None:
+        return
+    if code.wrong(0, empty=True) is not None:
         how = "with what is kept between calls emptied the gradient is right: something is "
         yield Suspect(STATE, f"{how}remembered that each call has to compute anew")
+    for place in _places([code.tree], None, []):
+        if isinstance(place.node, ast.AugAssign) and isinstance(place.node.target, ast.Name):
+            name, sign = place.node.target.id, SIGNS.get(type(place.node.op), "@")
+            change = _told(place, f"{name} = {name} {sign} {_whole(place.node.value)}")
+            change.make()
+            with contextlib.suppress(Exception):
+                if code.wrong(0) is not None:
+                    yield Suspect(OVERWRITTEN, f"with {change.cure} the gradient is right")
+            change.undo()
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
@@ -369,7 +401,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
         warnings.simplefilter("ignore")
         while left.any():
             best, before = None, left
-            tried, cures = _changes(code, {c.line for c in changes}), clues.fault.tried.cures
+            tried, cures = _changes(code, {c.at for c in changes}), clues.fault.tried.cures
             if cures:  # the mistake of another argument is likely that of this one
                 some = itertools.islice(tried, MOST)
                 likely = sorted(some, key=lambda change: change.cause not in cures)
@@ -391,7 +423,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
             best.make()
             changes.append(best)
     clues.fault.tried.cures += [change.cause for change in changes]
-    told = [f"{c.cure} in `{code.lines[c.line - 1].strip()}`" for c in changes]
+    told = [f"{c.cure} in `{code.lines[c.at[0] - 1].strip()}`" for c in changes]
     cause = " and ".join(change.cause for change in changes)
     yield Suspect(cause, f"with {' and '.join(told)} the gradient is right")
 
@@ -449,7 +481,7 @@ def _place(function: types.FunctionType) -> tuple[Any, ...]:
 
 
 def _gradient(vjp: Any, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    dy = dy.copy()
+    dy = np.array(dy)
     dy.flags.writeable = False  # nor one that writes into dy
     return np.asarray(sum_to_shape(np.asarray(vjp(dy), np.float64), shape, "", vjp))
 
@@ -462,10 +494,10 @@ def _at(array: Any, place: Any) -> Any:
 # ----- what may be changed ------------------------------------------------------------------------
 
 
-def _changes(code: Code, done: set[int]) -> Iterator[Change]:
-    """All changes of other lines than those, the likeliest first."""
+def _changes(code: Code, done: set[tuple[int, int]]) -> Iterator[Change]:
+    """All changes of other statements than those, the likeliest first."""
     found = _places([code.tree], None, code.outside)
-    everywhere = [place for place in found if place.node.lineno not in done]
+    everywhere = [place for place in found if place.at not in done]
     own, right = code.suspected()
     ranks = [(id(p.node) not in own) + (id(p.node) not in own or id(p.node) in right)
              for p in everywhere]  # fmt: skip
@@ -478,21 +510,29 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
     known = {text: None for text in known if len(text) <= BRIEF}
     backward = [p for p in everywhere if p.function in code.backward]
     names = backward[0].names if backward else []
-    for name, p in itertools.product(names, code.clues.numbers):
-        known |= {f"{name} ** ({p} - 1)": None, f"{name} ** {p}": None}
     made = {(ast.unparse(p.node.targets[0]), _whole(p.node.value))
             for p in everywhere if isinstance(p.node, ast.Assign)}  # fmt: skip
-    written_out = [p for p in everywhere if _is_number(p.node)]
-    numbers = sorted({ast.unparse(p.node) for p in written_out})
+    numbers = sorted({ast.unparse(p.node) for p in everywhere if _is_number(p.node)})
     limits = dict.fromkeys([*code.clues.numbers, *numbers])
     scales = [text for text in (*known, *code.shapes()) if SCALE.search(text)]
+    links = dict.fromkeys(link for p in everywhere for link in _links(p))
+    cuts: list[Any] = [p.node for p in everywhere if isinstance(p.node, ast.Slice)]
+    slices = dict.fromkeys(map(ast.unparse, cuts))
+    ends = [(c.upper, c.lower) for c in cuts if c.lower and c.upper]
+    known |= {f"({_whole(high)} - {_whole(low)})": None for high, low in ends}
     masks = [f"({name} {s} {limit})" for name in names for s in "<>" for limit in limits]
 
     def scaled(places: list[Place]) -> Iterator[Change]:
+        """Times a size, or a link of the chain rule; changed by itself; another slice."""
         values = [p for p in places if p.is_value and p.function in code.backward]
-        for place, text in itertools.product(values, scales):
-            if id(place.node) not in sizes:
-                yield from (_told(place, f"{_whole(place.node)} {sign} {text}") for sign in "*/")
+        values = [p for p in values if id(p.node) not in sizes]
+        forms = [f"{{0}} {sign} {text}" for text in scales for sign in "*/"]
+        forms += [f"{{0}} * {text}" for text in links]
+        for place, text in itertools.product(places, slices):
+            if isinstance(place.node, ast.Slice) and text != ast.unparse(place.node):
+                yield _told(place, text)
+        for form, place in itertools.product((*forms, *ALONE), values):
+            yield _told(place, form.format(_whole(place.node)))
 
     ranked = [[p for p, its in zip(everywhere, ranks) if its == rank] for rank in range(3)]
     for places in ranked:
@@ -507,23 +547,32 @@ def _changes(code: Code, done: set[int]) -> Iterator[Change]:
         tried = itertools.product(values, known)  # what a variable is made of would undo a change
         yield from (_told(p, text) for p, text in tried if (ast.unparse(p.node), text) not in made)
         yield from _of_kind(places, _constants)  # a number says less than what stands in the code
+        for place in (p for p in places if _is_number(p.node)):
+            yield from (_told(place, number) for number in numbers)
         yield from _everywhere(places)
-        there = [p for p in written_out if p in places]
-        for place, form, n in itertools.product(there, ("{}", "(1 / {})"), numbers):
-            yield _told(place, form.format(n))
         for form in (*MISSING, "{0} * {1} ", "{0} / {1} ", "{0} + {1} ", "{0} - {1} "):
             for place in (p for p in values if p.function in code.backward):
-                given = [*known, *masks] if form.endswith(" ") else place.names
-                for name in given if "{1}" in form else ("",):
+                for name in [*known, *masks] if form.endswith(" ") else place.names:
                     yield _told(place, form.format(_whole(place.node), name))
+
+
+def _links(place: Place) -> Iterator[str]:
+    """The derivative of a function that is called, in terms of what the result is called."""
+    node: Any = place.node
+    if form := LINKS.get(getattr(getattr(node, "func", None), "attr", "")):
+        at = getattr(place.parent, "targets", [None])[0]
+        result = at.id if isinstance(at, ast.Name) else ast.unparse(node)
+        yield form.format(result, _whole((*node.args, node.func.value)[0]))
 
 
 def _of_kind(places: list[Place], kind: Callable[[Place], Iterator[str]]) -> Iterator[Change]:
     """The changes of one kind at each place."""
     for place in places:
-        with contextlib.suppress(Exception):  # of what is no code any more
-            changes = (_told(place, text) for text in kind(place))
-            yield from (c for c in changes if not EMPTY.search(c.cure))
+        with contextlib.suppress(Exception):  # of what is made otherwise
+            for text in kind(place):
+                with contextlib.suppress(SyntaxError):
+                    change = _told(place, text)
+                    yield from [change] * (not EMPTY.search(change.cure))
 
 
 def _places(around: list[Any], function: Any, names: list[str]) -> Iterator[Place]:
@@ -562,6 +611,8 @@ def _parsed(place: Place, text: str) -> Any:
     for part in ast.walk(new):
         if hasattr(part, "lineno"):
             part.lineno = part.end_lineno = place.node.lineno
+    if isinstance(new, ast.stmt):
+        new.col_offset = place.node.col_offset
     return new
 
 
@@ -583,8 +634,7 @@ def _told(place: Place, text: str) -> Change:
 
 
 def _instead(old: str, new: str, nodes: list[tuple[Place, Any]]) -> Change:
-    line = nodes[0][0].node.lineno
-    return Change(f"{old} in place of {new}", f"{new} for {old}", line, nodes)
+    return Change(f"{old} in place of {new}", f"{new} for {old}", nodes)
 
 
 def _whole(node: Any) -> str:
@@ -619,10 +669,8 @@ def _turned(place: Place) -> Iterator[str]:
 
 
 def _named(place: Place) -> Iterator[str]:
-    """Another variable, or one as a factor; in a power for one of the equal factors."""
-    text = ast.unparse(place.node)
+    """A variable along the rows, or as a factor; in a power for one of the equal factors."""
     if place.is_value:
-        yield from (name for name in place.names if name[0] != text[0])
         yield from (f"{name}[:, None]" for name in place.names)
         yield from (f"{_whole(place.node)} {sign} {name}" for name in place.names for sign in "*/")
     node: Any = place.node
@@ -632,21 +680,17 @@ def _named(place: Place) -> Iterator[str]:
 
 
 def _alike(place: Place) -> Iterator[str]:
-    """Another size; a variable with the same first letter; another function of one argument."""
+    """Another size; another variable, those with the same first letter first."""
     node: Any = place.node
     text = ast.unparse(node)
     if sized := SIZE.match(text):
         array = sized[1] or sized[2]
         yield from (f"{array}.{size}" for size in ("size", "shape[0]", "shape[1]", "shape[-1]"))
-        yield from (f"{name}.sum({axes})" for name in place.names for axes in COUNTED)
-    if place.is_value:
-        yield from (name for name in place.names if name[0] == text[0] and name != text)
-    if isinstance(node, ast.Call):
-        inner: Any = node.args[0] if len(node.args) == 1 else vars(node.func).get("value")
-        bodies = [vars(owner).get("body") for owner in place.around if inner]
-        for function in itertools.chain(*(body for body in bodies if isinstance(body, list))):
-            if isinstance(function, ast.FunctionDef) and len(function.args.args) == 1:
-                yield f"{function.name}({ast.unparse(inner)})"
+        at = [name for name in place.names if name != array]
+        forms = [*(f"{{}}{axes}" for axes in COUNTS), *(f"{{}}[{name}][:, None]" for name in at)]
+        yield from (form.format(name) for form in forms for name in place.names)
+    names = sorted(place.names, key=lambda name: name[0] != text[0])
+    yield from (name for name in names if place.is_value and name != text)
 
 
 def _renamed(place: Place) -> Iterator[str]:
@@ -671,8 +715,11 @@ def _renamed(place: Place) -> Iterator[str]:
 
 
 def _moved(place: Place) -> Iterator[str]:
-    """The element beside, the places beside."""
+    """The element beside, the places beside, those that are found in each row."""
     node = place.node
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        given = _whole(node.value)
+        yield from (f"np.take_along_axis({given}, {name}, -1)" for name in place.names)
     if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Slice, ast.Tuple)):
         for by in (-1, 1, -2, 2):
             yield f"_at({ast.unparse(node.value)}, {_plus(node.slice, by)})"
@@ -682,23 +729,13 @@ def _moved(place: Place) -> Iterator[str]:
             low, high = (_plus(end, by) for end in (node.lower, node.upper))
             yield f"{low if node.lower or by > 0 else ''}:{high if node.upper or by < 0 else ''}"
             yield from (f"{low}:{ends[1]}", f"{ends[0]}:{high}")
+        yield from [":".join(reversed(ends))] * ("" in ends)
     parts: list[Any] = getattr(getattr(node, "slice", None), "elts", [])
     for k, part in enumerate(parts if isinstance(node, ast.Subscript) else ()):
         for by in (-1, 1) if isinstance(part, (ast.Name, ast.BinOp)) else ():
             texts = [ast.unparse(p) for p in parts]
             texts[k] = _plus(part, by)
             yield f"{_whole(node.value)}[{', '.join(texts)}]"
-    cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
-    for name in place.names if cut and isinstance(node, ast.Subscript) else ():
-        for inner in (True, False):
-            texts = [_cut(p, name, inner) if p in cut else ast.unparse(p) for p in parts]
-            yield f"{_whole(node.value)}[{', '.join(texts)}]"
-
-
-def _cut(part: ast.Slice, name: str, inner: bool) -> str:
-    """A slice moved on by a variable, or the places but for so many at either end."""
-    low, high = (f"{name} + {ast.unparse(end)}" if end else "" for end in (part.lower, part.upper))
-    return f"{name}:-{name}" if inner else f"{low or name}:{high}"
 
 
 def _plus(index: Any, by: int) -> str:
@@ -734,7 +771,7 @@ def _signs(place: Place) -> Iterator[str]:
 
 
 def _stored(place: Place) -> Iterator[str]:
-    """Stored elsewhere: one element in each row, not whole rows; in another variable of several."""
+    """Stored elsewhere: one element in each row, not whole rows; variables exchanged."""
     node: Any = place.node
     if not isinstance(node, (ast.Assign, ast.AugAssign)):
         return
@@ -746,11 +783,10 @@ def _stored(place: Place) -> Iterator[str]:
         values = [value, *([value.value] if isinstance(value, ast.Subscript) else [])]
         for text in map(ast.unparse, values):
             yield f"{ast.unparse(at.value)}[np.arange(len({i})), {i}] {sign} {text}"
+        for name in place.names:
+            yield f"np.put_along_axis({ast.unparse(at.value)}, {name}, {ast.unparse(value)}, -1)"
     elif isinstance(at, ast.Tuple):
         names = [ast.unparse(part) for part in at.elts]
-        for k, name in itertools.product(range(len(names)), place.names):
-            if name not in names:
-                yield f"{', '.join([*names[:k], name, *names[k + 1 :]])} = {ast.unparse(value)}"
         for j, k in itertools.combinations(range(len(names)), 2):
             other = [names[{j: k, k: j}.get(n, n)] for n in range(len(names))]
             yield f"{', '.join(other)} = {ast.unparse(value)}"
@@ -776,38 +812,11 @@ def _numbers(place: Place) -> Iterator[str]:
 
 
 def _constants(place: Place) -> Iterator[str]:
-    """A variable for a number; the letters of a sum in another order."""
+    """A variable for a number."""
     node, c = place.node, getattr(place.node, "value", None)
     if isinstance(node, ast.Constant) and type(c) in (int, float):
         yield from place.names
         yield from (f"{name}.sum(1)" for name in place.names)
-    elif isinstance(c, str) and "->" in c:
-        parts = re.split("(,|->)", c)
-        for k, part in enumerate(parts):
-            for order in itertools.permutations(part) if part.isalpha() and len(part) < 5 else ():
-                yield repr("".join([*parts[:k], *order, *parts[k + 1 :]]))
-    elif isinstance(node, ast.Tuple) and len(node.elts) == 2 and all(map(_is_number, node.elts)):
-        low, high = map(ast.literal_eval, node.elts)  # a padding, on the other side in part
-        yield from (f"({low + by}, {high - by})" for by in (-2, -1, 1, 2))
-    elif isinstance(node, ast.Name) and place.is_value:
-        yield from (f"{node.id} - 1", f"{node.id} + 1")
-
-
-def _multiplied(place: Place) -> Iterator[str]:
-    """A sum of products with one factor more: einsum("nk,dk->nd", dy, w) times p[n, k]."""
-    node: Any = place.node
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "np.einsum"):
-        return
-    text = getattr(node.args[0], "value", "")
-    if isinstance(text, str) and "->" in text:
-        letters, given = (
-            sorted(set(text) - set(",->. ")),
-            ", ".join(map(ast.unparse, node.args[1:])),
-        )
-        for count, name in itertools.product((1, 2), place.names):
-            for order in itertools.permutations(letters, count):
-                into = text.replace("->", f",{''.join(order)}->")
-                yield f"np.einsum({into!r}, {given}, {name})"
 
 
 def _reduced(place: Place) -> Iterator[str]:
@@ -822,19 +831,16 @@ def _reduced(place: Place) -> Iterator[str]:
         given = [ast.unparse(x) for x in node.args[: ast.unparse(node.func).startswith("np.")]]
         for axes in AXES:
             yield f"{ast.unparse(node.func)}({', '.join([*given, axes])})"
-
-
-def _bound(place: Place) -> Iterator[str]:
-    """A function with the values that variables have now, not at the end of a loop."""
-    if isinstance(place.node, ast.Lambda):
-        arguments, body = ast.unparse(place.node.args), ast.unparse(place.node.body)
-        for name in place.names:
-            yield f"lambda {arguments}, {name}={name}: {body}"
+    func = getattr(node, "func", None)
+    if isinstance(func, ast.Attribute) and func.attr in ("sum", "mean"):
+        inner, over = _whole(func.value), ", ".join(map(ast.unparse, [*node.args, *node.keywords]))
+        means = f"{inner}.sum({over}) / {{0}}.sum({over})"  # of those that count
+        form = means if func.attr == "mean" else f"np.bincount({{0}}, {inner})[{{0}}]"
+        yield from (form.format(name) for name in place.names)
 
 
 def _everywhere(places: list[Place]) -> Iterator[Change]:
-    """The same at all places of a function: a variable, a dtype, axes; a factor before, not after;
-    two numbers exchanged."""
+    """Two values or numbers exchanged; other axes of each sum; a loop the other way round."""
     values = [p for p in places if p.is_value]
     values = [p for p in values if p.field != "value" or isinstance(p.node, ast.Name)]
     for p, q in itertools.combinations(values, 2):
@@ -842,21 +848,14 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         nested = p.node in ast.walk(q.node) or q.node in ast.walk(p.node)
         if p.function is q.function and one != other and not nested:
             yield _instead(f"{one} and {other}", f"{other} and {one}", [(p, q.node), (q, p.node)])
-    groups: dict[tuple[Any, str], list[Place]] = {}
-    for place in places:
-        if isinstance(place.node, (ast.Name, ast.Attribute, ast.Constant)):
-            groups.setdefault((place.function, ast.unparse(place.node)), []).append(place)
-    numbers = [key for key, group in groups.items() if isinstance(group[0].node, ast.Constant)]
+    numbers: dict[tuple[Any, str], list[Place]] = {}
+    for place in (p for p in places if isinstance(p.node, ast.Constant)):
+        numbers.setdefault((place.function, ast.unparse(place.node)), []).append(place)
     for a, b in itertools.combinations(numbers, 2):
         if a[0] is b[0]:
-            pairs = (groups[a], groups[b]), (groups[b], groups[a])
+            pairs = (numbers[a], numbers[b]), (numbers[b], numbers[a])
             nodes = [(p, there[0].node) for here, there in pairs for p in here]
             yield _instead(f"{a[1]} and {b[1]}", f"{b[1]} and {a[1]}", nodes)
-    for (_, text), group in groups.items():
-        others = group[0].names if group[0].is_value and len(group) > 1 else []
-        others = ["np.float64"] if text in ("np.float16", "np.float32", "np.int64") else others
-        for other in others:
-            yield _instead(text, other, [(p, _parsed(p, other)) for p in group])
     for name in ("mean", "sum"):
         group = [p for p in places if getattr(getattr(p.node, "func", None), "attr", "") == name]
         for axes, *texts in zip(AXES if group else (), *map(_reduced, group)):
@@ -868,27 +867,10 @@ def _everywhere(places: list[Place]) -> Iterator[Change]:
         nodes = [(place, _parsed(place, f"{ast.unparse(place.node)}[::-1]"))]
         for p in steps:
             if step := STEP.match(ast.unparse(p.node)):
-                other = f"{step[1]} {INSTEAD[step[2]]} {step[3]}"
+                other = f"{step[1]} {INSTEAD[step[2]][0]} {step[3]}"
                 nodes += [(p, _parsed(p, other))] * (step[1] == ast.unparse(place.parent.target))
         turned = f"{ast.unparse(place.node)} the other way round, with the place at the other side,"
         yield _instead(ast.unparse(place.node), turned, nodes)
-    for place in places:
-        node, arguments = place.node, place.function.args.args
-        if not (isinstance(node, ast.BinOp) and arguments):
-            continue
-        sign = SIGNS.get(type(node.op), "")
-        sides = [(node.left, node.right), (node.right, node.left)]
-        for rest, factor in sides[: {"*": 2, "/": 1}.get(sign, 0)]:
-            text, dy, inside = ast.unparse(factor), arguments[0].arg, set(ast.walk(factor))
-            group = [p for p in groups.get((place.function, dy), ()) if p.node not in inside]
-            summed = isinstance(rest, ast.Name) or re.search(r"(sum|mean)\(|@", ast.unparse(rest))
-            if group and summed:
-                early = f"{dy} {sign} {_whole(factor)}"
-                nodes = [*((p, _parsed(p, f"({early})")) for p in group), (place, rest)]
-                cause = f"the factor {text} multiplies after a sum or mean in place of before"
-                yield Change(cause, f"{early} for {dy}, not {text} after it,", node.lineno, nodes)
 
 
-KINDS = (
-    _turned, _signs, _stored, _left_out, _alike, _moved, _reduced, _multiplied, _bound,
-)  # fmt: skip
+KINDS = _turned, _signs, _stored, _left_out, _alike, _moved, _reduced

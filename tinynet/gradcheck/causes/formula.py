@@ -37,20 +37,15 @@ def plain(clues: Clues) -> Iterator[Suspect]:
     for suspect in look(clues) if single else ():
         vague = suspect.cause.startswith(OFF_BY) and "/" in suspect.cause
         vague |= suspect.cause in (LEFT_OUT, NONE_DUE) or suspect.cause.startswith("either ")
-        vague |= bool(re.search(r"\d\.\d|sinh", suspect.cause))  # nobody knows such a number
+        vague |= bool(re.search(r"\d\.\d|sinh|e\^\w+\^", suspect.cause))  # nobody knows such
         if not vague and not suspect.cause.startswith(WEAK):
             yield suspect
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """Cause and evidence, if the wrong entries follow a formula, all of them or each branch."""
-    if found := clues.once(_confirmed):
+    if found := clues.once(_found):
         yield Suspect(*found)
-
-
-def _confirmed(clues: Clues) -> Found:
-    found: Found = where.confirmed(clues, _found)
-    return found
 
 
 def _found(clues: Clues) -> Found:
@@ -188,7 +183,7 @@ def written(hand: Hand, values: np.ndarray) -> str:
     if not size.min():
         return ""
     few = np.linspace(0, len(values) - 1, min(len(values), SAMPLE)).astype(int)
-    different = 1 + int((np.diff(np.sort(values)) > SAME * size.max()).sum())
+    different = _distinct(values)
     one = len(values) == 1
     forms = [f for f in hand.forms if f.values.all() and (one or _varies(f.values))]
     found: list[tuple[float, int, str]] = []
@@ -198,13 +193,20 @@ def written(hand: Hand, values: np.ndarray) -> str:
         if not np.isfinite(c) or not c or np.ptp(quotient) > SAME * abs(c):
             continue
         plain = abs(abs(c) - 1) < SAME
-        few_fit = len(values) if len(factors) == 1 else different
+        sizes = [_distinct(np.abs(form.values)) for form, _ in factors]
+        if not plain and 2 in sizes:
+            continue  # any two numbers are powers of any other two, but for a factor
+        few_fit = different if max(sizes) > 1 else len(values)  # a sign is one of two at each place
         if few_fit < FEW and not plain and abs(abs(np.log2(abs(c))) - 1) > SAME:
             continue
         rank = sum(form.rank + (abs(p) / 2 if p % 1 == 0 else 1) for form, p in factors)
         rank += 0 if plain else 0.4 if has_name(hand.clues, c) else 2
         found.append((rank, len(found), _written(hand.clues, c, factors)))
     return min(found)[2] if found else ""
+
+
+def _distinct(values: np.ndarray) -> int:
+    return 1 + int((np.diff(np.sort(values)) > SAME * np.abs(values).max()).sum())
 
 
 def _varies(values: np.ndarray) -> bool:

@@ -58,6 +58,7 @@ class Hand:
 
     def __init__(self, clues: Clues, i: np.ndarray, j: np.ndarray) -> None:
         self.clues, self.i, self.j = clues, i, j
+        self.lengths = dict[str, int]()  # of the axes in `places`
 
     @cached_property
     def quantities(self) -> list[Quantity]:
@@ -147,8 +148,9 @@ class Hand:
         sides = [(self.clues.x, self.i, self.clues.name)]
         if self.clues.x.shape != self.clues.y.shape or (self.i != self.j).any():
             sides.append((self.clues.y, self.j, "the output"))
-        return {
-            f"{axis_name(axis, array)} of {owner}": values
-            for array, flat, owner in sides
-            for axis, values in enumerate(flat_places(array.shape, flat))
-        }
+        found = {}
+        for array, flat, owner in sides:
+            for axis, values in enumerate(flat_places(array.shape, flat)):
+                name = f"{axis_name(axis, array)} of {owner}"
+                found[name], self.lengths[name] = values, array.shape[axis]
+        return found

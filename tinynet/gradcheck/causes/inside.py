@@ -25,6 +25,7 @@ MOST_CALLS = 60  # a function with more is a loop, whose single calls say nothin
 MOST_PARTS = 24
 CONSTANT = "part of the function treated as a constant"
 ONE_OF_SEVERAL = "one of several like steps treated as a constant"
+NOTHING = 1e-8  # of the slope: a part that differences do not show
 MOST_ELEMENTS = 144  # of x and of a value that is looked at element by element
 
 Parts = list[tuple[Any, np.ndarray]]
@@ -56,7 +57,7 @@ class Values:
             with contextlib.suppress(ElsewhereError):
                 f = self.holding(key)
                 found[key] = right - [slope(f, x, v, dy) for v in self.directions]
-        return found
+        return {key: part for key, part in found.items() if np.isfinite(part).all()}
 
     def alike(self, key: Any) -> int:
         """How many values are told in the same words."""
@@ -92,7 +93,7 @@ class Inside(Values):
         self.still = {
             key: self.tape.values[key]
             for key, part in self.parts().items()
-            if key[1] < 0 and np.abs(part).max() < 1e-8 * whole
+            if key[1] < 0 and np.abs(part).max() < NOTHING * whole
         }
 
     def run(
@@ -207,8 +208,10 @@ def _multiplied(inside: Values, parts: Parts, count: int) -> Iterator[Suspect]:
 def within(clues: Clues) -> Iterator[Suspect]:
     """The value on the way whose own gradient is wrong, all that does not pass it being right."""
     inside, wrong = clues.once(Inside), clues.claimed - clues.J
+    parts, whole = inside.parts(), inside.slopes(clues.numeric)
     for key, L in inside.before.items():
-        if L.any() and 2 * L.shape[1] <= clues.x.size:
+        is_used = np.abs(parts.get(key, 0)).max() > NOTHING * np.abs(whole).max()
+        if is_used and np.isfinite(L).all() and 2 * L.shape[1] <= clues.x.size:
             flowing = L @ np.linalg.lstsq(L, wrong, rcond=1e-9)[0]
             how = f"what is wrong flows through {inside.words[key]}; all the rest is right"
             cause = "the gradient of a value inside the function is wrong"

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, then
+from tinynet.gradcheck.causes.clues import EXACT, Clues, Suspect, is_nothing, then
 from tinynet.gradcheck.causes.numbers import short
 
 NOT_LINEAR = "not linear in the output gradient"
+MASKED = f"{NOT_LINEAR}: masked by the sign of a gradient"
 DROPPED = f"{NOT_LINEAR}: small values are dropped"
 SMALL = 2.0**-30
 CHANCE = "random numbers in the backward pass, or something that it changes"
@@ -43,7 +44,7 @@ def look(clues: Clues) -> Iterator[Suspect]:
     nothing, negative, small = (np.array(vjp(c * dy)) for c in (0, -8, SMALL))
     parts, both = once + vjp(other), np.array(vjp(dy + other))
     i, term = int(np.argmax(np.abs(once - again))), int(np.argmax(np.abs(nothing)))
-    if not once.any():
+    if is_nothing(once, clues.pulled(dy)):
         return
     if not _same(once, again):
         said = f"called twice with the same dy, the backward gives {once.flat[i]:.6g} and "
@@ -74,6 +75,10 @@ def look(clues: Clues) -> Iterator[Suspect]:
         largest, size = np.abs(once).max(), ""
         if (clipped := int((np.abs(once) == largest).sum())) > 1:
             size = f"; {clipped} elements have the size {short(largest)}: clipped"
+        elif _same(np.array(vjp(8 * dy)), 8 * once):
+            said = f"backward{law}, and backward(8 dy) is 8 backward(dy): a sign of the gradient "
+            yield Suspect(MASKED, f"{said}decides (dy > 0, |dy|), not that of a value (x > 0)")
+            return
         elif abs(np.linalg.norm(once) - 1) < 1e-5:
             size = "; the gradient has the norm 1: it is divided by its norm"
         yield Suspect(NOT_LINEAR, f"backward{law}{size}")

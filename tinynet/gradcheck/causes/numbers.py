@@ -23,11 +23,13 @@ FORMS: tuple[tuple[str, Callable[[float], float]], ...] = (
     ("1/sqrt({})", lambda n: 1 / math.sqrt(n)),
     ("{}^2", lambda n: n * n),
     ("1/{}^2", lambda n: 1 / (n * n)),
+    ("(1 - {})", lambda n: 1 - n),
     ("1/(1 - {})", lambda n: 1 / (1 - n)),
     ("(1 - {0})/{0}", lambda n: (1 - n) / n),
     ("{0}/(1 - {0})", lambda n: n / (1 - n)),
 )
 CONSTANTS = {"ln 10": math.log(10), "ln 2": math.log(2), "pi": math.pi, "180/pi": 180 / math.pi}
+CONSTANTS |= {"sqrt(2)": math.sqrt(2)}
 IMAGES = {  # the letters of the axes of an output, of images and of kernels
     "output": ("N", "O", "OH", "OW"), "image": ("N", "C", "H", "W"),
     "kernel": ("O", "C", "KH", "KW"),
@@ -56,8 +58,6 @@ def sizes(clues: Clues) -> dict[str, float]:
         found.setdefault(name, parts[0])
         if "kernel" in name or "pool" in name or len(parts) == 2:
             found.setdefault(f"the area of {name}", parts[0] * parts[-1])
-        if isinstance(value, float) and 0 < value < 1:
-            found[f"(1 - {name})"] = 1 - value
     found.setdefault(f"the number of elements of {clues.name}", x.size)
     if clues.y.size == 1:
         found.setdefault(clues.out, float(clues.y.item()))
@@ -70,6 +70,11 @@ def sizes(clues: Clues) -> dict[str, float]:
 
 def named(clues: Clues, factor: float) -> str | None:
     """What `factor` is in terms of the sizes, such as "OH*OW" or "1/N"; None if nothing."""
+    return " or ".join(names(clues, factor)[:2]) or None
+
+
+def names(clues: Clues, factor: float) -> list[str]:
+    """What it may be, the plainest first."""
     texts: list[str] = []
     arrays = {clues.label(place): a for place, a in clues.floats.items()} | clues.locals
     arrays = {name: a for name, a in arrays.items() if a.size > 1 and (a % 1).any()}
@@ -77,7 +82,8 @@ def named(clues: Clues, factor: float) -> str | None:
     sums |= {f"the sum of {name}": float(a.sum()) for name, a in arrays.items()}
     sized = FORMS[:SIZED]
     for own, forms in (
-        (clues.numbers, FORMS), (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
+        (clues.numbers, FORMS), ({} if fraction(factor) else clues.constants, FORMS),
+        (sums, sized[:2]), (clues.sizes | CONSTANTS, sized),
     ):  # fmt: skip
         known = {name: n for name, n in own.items() if abs(n) not in (0, 1)}
         for form, of in forms:
@@ -87,7 +93,7 @@ def named(clues: Clues, factor: float) -> str | None:
             if found:  # the plainest form; a setting says more than a size
                 texts += signed
                 break
-    return " or ".join(dict.fromkeys(texts[:2])) or None
+    return list(dict.fromkeys(texts))
 
 
 def has_name(clues: Clues, factor: float) -> bool:
@@ -100,11 +106,11 @@ def constant(clues: Clues, factor: float) -> str:
     something with a name, or the number."""
     if abs(factor) < 1e-7:
         return "0"
-    plain = _fraction(factor)
-    for name, number in clues.numbers.items():
+    plain = fraction(factor)
+    for name, number in (clues.constants | clues.numbers).items():
         if abs(number) not in (0, 1) and close(abs(factor), abs(number)):
             sign = "" if close(factor, number) else "-"
-            return f"{sign}({name} or {_fraction(abs(factor))})" if plain else f"{sign}{name}"
+            return f"{sign}({name} or {fraction(abs(factor))})" if plain else f"{sign}{name}"
         if number % 1 and (1 / number) % 1 and close(abs(factor), 1 / abs(number)):
             return f"1/{name}" if close(factor, 1 / number) else f"-1/{name}"
     if plain:
@@ -115,7 +121,7 @@ def constant(clues: Clues, factor: float) -> str:
     return (named(clues, factor) or plain).partition(" or ")[0]
 
 
-def _fraction(factor: float) -> str:
+def fraction(factor: float) -> str:
     """A simple fraction as it is written; "" for another number."""
     for denominator in (1, 2, 3, 4, 6, 8):
         numerator = factor * denominator

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from tinynet.gradcheck.causes.clues import Clues, Suspect
-from tinynet.gradcheck.trace import is_array
 
 RESHAPED = "reshaped where it must be transposed"
 MOST_SHIFTED = 8
@@ -26,14 +25,16 @@ def of_an_argument(clues: Clues) -> Iterator[Suspect]:
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
-    """The right gradient in another order."""
+    """The right gradient in another order; the other way round, if y is a permutation of x."""
+    copies = np.allclose(clues.J, clues.J > 0.5, rtol=0, atol=1e-6)
+    if copies and clues.x.size == clues.y.size and clues.explains(clues.J.T):
+        yield from not_transposed(clues)
+        return
     for name, how, order in orders(clues.x.shape):
         left = order.reshape(-1, 1) >= 0
         J = np.where(left, clues.J[order.reshape(-1)], 0.0)
         if not np.allclose(J, np.where(left, clues.J, 0.0)):  # else they stand where they belong
             yield Suspect(f"gradient {name}", f"analytic = numeric {how}", J)
-    if any(is_array(a, "i") for a in clues.settings.values()):
-        yield from not_transposed(clues)  # x[index] is most often a permutation
 
 
 def orders(shape: tuple[int, ...]) -> Iterator[tuple[str, str, np.ndarray]]:

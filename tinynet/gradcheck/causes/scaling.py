@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinynet.gradcheck.causes.clues import Clues, Suspect
-from tinynet.gradcheck.causes.numbers import close, constant, has_name, named, short
+from tinynet.gradcheck.causes.clues import Clues, Suspect, is_nothing
+from tinynet.gradcheck.causes.numbers import close, fraction, has_name, names, short
 
 
 def look(clues: Clues) -> Iterator[Suspect]:
     """A zero gradient; a constant factor, of which few elements show one that has a name alone."""
-    if not clues.analytic.any():
+    if is_nothing(clues.analytic, clues.numeric[clues.usable]):
         yield Suspect("zero gradient", "the backward pass gives 0", 0 * clues.J)
         return
     factor, size = _factor(clues), np.abs(clues.J)
@@ -34,7 +34,10 @@ def _factor(clues: Clues) -> float:
 
 def _reason(clues: Clues, factor: float) -> str:
     """What a factor is, if it has a name; a 2 or a half may be anything."""
-    name, simple = named(clues, factor) or "", constant(clues, factor)
+    found, simple = names(clues, factor), fraction(factor)
+    for there in clues.resized:  # of the sizes that it may be by chance that which it is there, too
+        found = [name for name in found if name in names(there, _factor(there))]
+    name = " or ".join(found[:2])
     if simple.strip("-").replace("/", "").isdigit() and name not in clues.numbers:
         is_half = 0.5 in (round(factor, 6), round(1 / factor, 6))
         if is_half or not name or name.startswith(("sqrt", "2", "1/sqrt")):

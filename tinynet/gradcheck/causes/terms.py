@@ -14,6 +14,9 @@ from tinynet.gradcheck.causes import where
 from tinynet.gradcheck.causes.clues import Clues, Suspect, axis_name, flat_places
 from tinynet.gradcheck.causes.hand import Hand
 
+LEFT_OUT = "some terms of the sum are left out"
+TOO_MANY = "terms that do not belong into the sum"
+
 
 def without_an_output(clues: Clues) -> Iterator[Suspect]:
     """Of an `autograd.Function` with several outputs: the gradient of one of them is not used."""
@@ -47,10 +50,23 @@ def left_out(clues: Clues) -> Iterator[Suspect]:
     wrong, right = int(e.wrong.sum()), int((~e.wrong).sum())
     if missing:
         text = f"the terms that are there are right, {wrong} of {e.wrong.size} are missing: {rule}"
-        yield Suspect("some terms of the sum are left out", text)
+        yield Suspect(LEFT_OUT, text)
     else:
         text = f"the {right} terms that are due are right, and {wrong} stand where there must be 0"
-        yield Suspect("terms that do not belong into the sum", f"{text}: {rule}")
+        yield Suspect(TOO_MANY, f"{text}: {rule}")
+
+
+def without_a_rule(clues: Clues) -> Iterator[Suspect]:
+    """Some terms are missing, and all others are right; or there are too many."""
+    e, k = clues.entries, int(clues.entries.wrong.argmax())
+    missing, spare = (not values[e.wrong].any() for values in (e.claimed, e.right))
+    if (missing or spare) and not e.wrong.all() and np.bincount(e.i).max() > 1:
+        x, y = (list(map(int, np.unravel_index(at[k], a.shape)))
+                for at, a in ((e.i, clues.x), (e.j, clues.y)))  # fmt: skip
+        text = f"{int(e.wrong.sum())} terms {'are missing' if missing else 'are not due'}, such as "
+        text += f"dy{y} in the gradient of {clues.name}{x}; the {int((~e.wrong).sum())} others are "
+        cause = f"{LEFT_OUT if missing else TOO_MANY}, by no plain rule"
+        yield Suspect(cause, f"{text}right")
 
 
 def _rule(clues: Clues) -> str:

@@ -2,9 +2,7 @@
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -52,21 +50,10 @@ def _rule(clues: Clues) -> str:
     return rule(wrong, hand, (("dy", clues.dy.reshape(-1)),) if elementwise else ())
 
 
-def confirmed(clues: Clues, look: Callable[[Clues], Any]) -> Any:
-    """What a look says, if it says the same with the elements in another order as well.
-
-    It gives a text, or a tuple that begins with one; nothing it says is told by this as nothing.
-    """
-    here, there = look(clues), clues.elsewhere
-    if not here or there is None:
-        return here
-    texts = [found[0] if isinstance(found, tuple) else found for found in (here, look(there))]
-    return here if texts[1] and _bare(texts[0]) == _bare(texts[1]) else here[:0]
-
-
-def _bare(text: str) -> str:
-    """A statement without the numbers of its thresholds, which differ from input to input."""
-    return re.sub(r"([<>]) -?[\d.]+", r"\1", text)
+def confirmed(clues: Clues, look: Callable[[Clues], str]) -> str:
+    """What a look says, if it says the same with other values and sizes as well; else ""."""
+    text = look(clues)
+    return text if text and clues.is_confirmed(text, lambda there: [look(there)]) else ""
 
 
 def rule(chosen: np.ndarray, hand: Hand, more: tuple[Quantity, ...] = ()) -> str:
@@ -91,6 +78,8 @@ def _statements(hand: Hand, chosen: np.ndarray, more: tuple[Quantity, ...]) -> I
     for (a, p), (b, q) in itertools.combinations(hand.places.items(), 2):
         yield f"the places of {a} and {b} are the same", p == q
         yield f"the places of {a} and {b} differ", p != q
+        yield f"the place of {a} is before that of {b}", p < q
+        yield f"the place of {a} is behind that of {b}", p > q
     for name, q in more:
         yield from signs(name, q)[:2]
     quantities = [*hand.quantities, *hand.products, *more]
@@ -149,7 +138,10 @@ def _places(hand: Hand, chosen: np.ndarray) -> Iterator[Statement]:
     for axis, places in hand.places.items():
         known, some = set(places.tolist()), set(places[chosen].tolist())
         if len(known) > 1 and not some & set(places[~chosen].tolist()):
-            yield f"they are at {_told(some, known)} of {axis}", np.isin(places, list(some))
+            yield (
+                f"they are at {_told(some, known, hand.lengths[axis] - 1)} of {axis}",
+                np.isin(places, list(some)),
+            )
 
 
 def _border(hand: Hand) -> Iterator[Statement]:
@@ -166,9 +158,9 @@ def _border(hand: Hand) -> Iterator[Statement]:
         yield f"they are at the {one} place of {a} or the {other} of {b} of {name}", p | q
 
 
-def _told(some: set[int], known: set[int]) -> str:
+def _told(some: set[int], known: set[int], last: int) -> str:
     """Places of an axis in words."""
-    last, order = max(known), sorted(some)
+    order = sorted(some)
     steps = {b - a for a, b in itertools.pairwise(order)}
     if order == [last]:
         return f"the last place ({last})"
