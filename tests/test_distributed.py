@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -133,23 +134,31 @@ def test_weights_and_records_are_the_same_for_any_number_of_ranks(name):
         assert run_ranks(size, lambda comm: trained(comm, **SAME[name])) == [alone] * size, size
 
 
+class Two(NamedTuple):
+    one: tinynet.Tensor
+    other: tinynet.Tensor
+
+
 class Both(nn.Module):
-    def __init__(self):
+    """Takes two inputs in what holds them."""
+
+    def __init__(self, kind):
         super().__init__()
-        self.net = small()
+        self.net, self.kind = small(), kind
 
     def forward(self, x):
+        assert type(x) is self.kind
         return self.net(x[0] + x[1])
 
 
-@pytest.mark.parametrize("kind", [tuple, list])
+@pytest.mark.parametrize("kind", [tuple, list, Two])
 def test_several_inputs_are_cut_and_counted_as_one_is(kind):
     def of_two(given):
-        return [(kind((x, 0 * x)), t) for x, t in given]
+        return [(Two(x, 0 * x) if kind is Two else kind((x, 0 * x)), t) for x, t in given]
 
     train, validate = batches(48), batches(30, 7)
     _, expected = trained(None, make=small, train=train, validate=validate, epochs=2)
-    options = {"make": Both, "validate": of_two(validate), "epochs": 2}
+    options = {"make": lambda: Both(kind), "validate": of_two(validate), "epochs": 2}
     several = of_two(train)
     assert trained(None, train=several, **options)[1] == expected
     found = run_ranks(3, lambda comm: trained(comm, train=several, **options))

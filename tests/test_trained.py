@@ -457,6 +457,7 @@ class Table:
     lambda model, data_: model.evaluate("npz:other.npz"),
     lambda model, data_: model.evaluate(data_),
     lambda model, data_: model.findings(data_, 3, lambda batches: tqdm.tqdm(batches, disable=True)),
+    lambda model, data_: model.findings(data_, 3, iter),
     lambda model, data_: training.evaluate(model, data_),
     lambda model, data_: training.evaluate(model, data.DataLoader(data_, 8)),
 ])  # fmt: skip
@@ -473,6 +474,16 @@ def test_names_of_classes_meet_numbers_with_one_warning(here, capsys, of, ask):
         ask(tinynet.load("run"), data.load("npz:other.npz"))
     said = capsys.readouterr().err + " ".join(str(w.message) for w in told)
     assert said.count("each is taken for the place of a class, 0 is 'a', 1 is 'z'; ") == 1
+
+
+@pytest.mark.parametrize("watch", [list, iter, lambda batches: batches, tqdm.tqdm])
+def test_other_classes_are_refused_whoever_watches_the_batches(here, watch):
+    x, y = np.load("tiny.npz")["x"], np.arange(80) % 2
+    for name, classes in (("own", "az"), ("other", "by")):
+        np.savez(f"{name}.npz", x=x, y=np.array([*classes])[y])
+    assert main(["train", "--data", "npz:own.npz", "--epochs", "1", "--out", "run"]) == 0
+    with pytest.raises(DataError, match="the model knows the classes a, z; the data has b, y"):
+        tinynet.load("run").findings(data.load("npz:other.npz"), 3, watch)
 
 
 def test_labels_that_use_few_of_their_numbers_are_not_trained_in_silence(here, capsys):

@@ -356,6 +356,35 @@ def test_batches_of_one_class_each_and_data_of_one_class_are_said(make, labels, 
         fit(nn.Linear(3, 1), (X3, labels.astype(np.float32)), 1, loss="mse", progress=False)
 
 
+class Own:
+    """A data set of the user's, whose attributes are its own affair."""
+
+    def __init__(self, **own: object) -> None:
+        self.__dict__.update(own)
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.int64]:
+        return X3[i], Y3[::2][i // 2]
+
+
+@pytest.mark.parametrize("name", ["tensors", "arrays", "iterable", "sampler", "dataset"])
+@pytest.mark.parametrize("value", [None, 3, {"x": X3}, X3, [X3, Y3, Y3], (X3, list("ab" * 20))])
+@pytest.mark.parametrize("in_loader", [True, False])
+def test_attributes_of_a_data_set_of_ones_own_mean_nothing(name, value, in_loader):
+    own = Own(**{name: value})
+    given = data.DataLoader(own, batch_size=8) if in_loader else own
+    fit(nn.Linear(3, 2), given, 1, progress=False)
+    evaluate(nn.Linear(3, 2), given)
+
+
+def test_labels_that_are_text_are_refused_by_the_loss():
+    texts = data.ArrayDataset(X3, np.array(["a", "b"] * 20))
+    with pytest.raises(TypeError, match="cross_entropy"):
+        fit(nn.Linear(3, 2), data.DataLoader(texts, batch_size=8), 1, progress=False)
+
+
 def tensors(x: np.ndarray, y: np.ndarray) -> TensorDataset:
     return TensorDataset(tinynet.tensor(x), tinynet.tensor(y))
 

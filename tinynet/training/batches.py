@@ -51,7 +51,7 @@ from tinynet.training.preparation import (
 )
 from tinynet.training.recipes import make_augment
 from tinynet.training.strokes import box_of
-from tinynet.utils.data import SequentialSampler
+from tinynet.utils.data import SequentialSampler, TensorDataset
 from tinynet.vision.transforms.images import is_pil, pixels_of
 
 Batches: TypeAlias = Iterable[Any]
@@ -147,7 +147,7 @@ def not_a_pair(what: str, value: Any) -> DataError:
 
 def source(data: Any) -> tuple[Any, np.ndarray]:
     """The data set under a loader and subsets of it, and which of its examples are taken."""
-    data = getattr(data, "iterable", data)  # under a bar of tqdm
+    data = data.iterable if type(data).__module__.startswith("tqdm.") else data  # under its bar
     data = data if is_dataset(data) else getattr(data, "dataset", data)
     rows = np.arange(len(data) if is_dataset(data) else 1)
     while isinstance(data, Subset):
@@ -561,12 +561,15 @@ def training_batches(
 def look_at_labels(batches: Any, loss: Any) -> None:
     """Warn of one class alone, and of classes that come one after the other, in the same order."""
     dataset, rows = source(batches)
-    arrays: Any = getattr(dataset, "arrays", getattr(dataset, "tensors", ()))
-    y = np.asarray(arrays[1] if len(arrays) > 1 else ())
-    if name_of(loss) not in (*OF_CLASSES, *BINARY) or not 1 < y.size == len(y):
+    of_classes = name_of(loss) in (*OF_CLASSES, *BINARY)
+    if not of_classes or not isinstance(dataset, (ArrayDataset, TensorDataset)):
+        return
+    arrays: Any = dataset.arrays if isinstance(dataset, ArrayDataset) else dataset.tensors
+    y = np.asarray(arrays[1] if len(arrays) == 2 else ())
+    if not 1 < y.size == len(y):
         return
     labels = y.ravel()[rows]
-    count, changes = len(np.unique(labels)), np.count_nonzero(np.diff(labels))
+    count, changes = len(np.unique(labels)), np.count_nonzero(labels[1:] != labels[:-1])
     in_order = isinstance(getattr(batches, "sampler", None), SequentialSampler)
     if count == 1:
         warnings.warn(f"fit: every label is {labels[0]}: nothing is to be told apart", stacklevel=3)

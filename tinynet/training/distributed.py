@@ -318,9 +318,11 @@ def _cut(
 
 
 def _rows(x: Any, part: slice, size: int) -> Any:
-    """Some examples of a batch of `size`, of each of several inputs."""
-    are_several = isinstance(x, (tuple, list)) and all(np.shape(one)[:1] == (size,) for one in x)
-    return [one[part] for one in x] if are_several else x[part]
+    """Some examples of a batch of `size`, of each of several inputs in what holds them."""
+    if not isinstance(x, (tuple, list)) or any(np.shape(one)[:1] != (size,) for one in x):
+        return x[part]
+    rows = [one[part] for one in x]
+    return type(x)(*rows) if hasattr(x, "_fields") else type(x)(rows)  # by name
 
 
 class Step:

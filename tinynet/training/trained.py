@@ -353,9 +353,12 @@ class Trained(Module):
         dataset = self._adapted(dataset)
         transform = given.own_transform(self, dataset, None)
         batches = given.as_batches(dataset, BATCH, transform, given.dtype_of(self))
+        watched = watch(batches)
+        if given.source(watched)[0] is not given.source(batches)[0]:  # else `evaluate` sees it
+            given.check_classes(self.classes, dataset)
         measured = loop.evaluate(
             self,
-            watch(batches),
+            watched,
             with_settings(self._loss, self.checkpoint.loss_settings),
             after_batch=found.add,
         )
