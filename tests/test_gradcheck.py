@@ -322,6 +322,41 @@ def test_an_option_that_the_operation_has_too_is_the_operations(settings):
     assert not gradcheck(with_settings, np.array([1.3, -0.4]), **settings)
 
 
+def test_settings_of_any_name_are_the_functions_and_options_of_the_check_refused():
+    def scaled(x, **settings):
+        return with_settings(x, settings["eps"])
+
+    assert not gradcheck(scaled, np.array([1.3, -0.4]), eps=3.0)
+    with pytest.raises(TypeError, match=r"seed is an option .* lambda x: scaled\(x\)"):
+        gradcheck(scaled, np.array([1.3, -0.4]), seed=3)
+
+
+@pytest.mark.parametrize(("order", "count"), [(1, 12), (2, 2), (3, 2)])
+def test_a_higher_order_is_measured_along_directions(order, count, rng):
+    report = gradcheck(lambda x: x**3, rng.standard_normal((3, 4)), order=order)
+    assert report
+    assert set(report.checked.values()) == {count}
+
+
+def test_a_backward_in_float32_is_noted_once_however_often_it_is_called(rng):
+    @tinynet.differentiable
+    def double(x):
+        return 2 * x, lambda dy: (2 * dy).astype(np.float32)
+
+    report = gradcheck(lambda x: double(double(double(x))), rng.standard_normal(3))
+    assert str(report).count("the backward of double returns float32") == 1
+
+
+@pytest.mark.parametrize("settings", [None, "mean", ((1, 2), (3,)), [[1], [2, 3]], slice(2)])
+def test_a_mistake_in_float32_alone_is_named_whatever_else_is_given(settings, rng):
+    @tinynet.differentiable
+    def double(x, settings):
+        return 2 * x, lambda dy: dy * (2 if dy.dtype == np.float64 else 3)
+
+    (failure,) = gradcheck(lambda x: double(x, settings), rng.standard_normal(3)).failures
+    assert failure.cause == "wrong in float32 alone"
+
+
 def test_pytorchs_tolerances_change_nothing_and_are_noted():
     report = gradcheck(lambda x: x * x, tinynet.randn(3), eps=1e-6, atol=1e-4)
     assert report

@@ -43,14 +43,16 @@ def gradcheck(fn: Callable[..., Any], inputs: Any, *more: Any, **settings: Any) 
     dy, the gradient of the output; 3 the gradient of that.
     seed: for the output gradient and the directions.
 
-    Inputs of up to 32 elements are moved element by element, others along random directions; an
-    element that is wrong shows in both. Steps and tolerances follow from the rounding that is
-    measured: PyTorch's eps, atol and rtol change nothing, and a note says so.
+    Inputs of up to 32 elements, of up to 4 for a higher order, are moved element by element, others
+    along random directions; an element that is wrong shows in both. Steps and tolerances follow
+    from the rounding that is measured: PyTorch's eps, atol and rtol change nothing, and a note says
+    so.
 
     Returns a Report, true when all is well; a wrong gradient, a backward that raises, a function
     that is not repeatable are failures in it. Raises EmptyCheckError, a ValueError, if the check
-    would say nothing, ValueError if the result is not finite, TypeError if fn
-    does not return a tensor; an error of fn itself passes through.
+    would say nothing, ValueError if the result is not finite, TypeError if fn does not return a
+    tensor, or takes settings of any name, so that an option could be meant for either; an error of
+    fn itself passes through.
 
     >>> import tinynet
     >>> report = gradcheck(lambda x: x * x, tinynet.tensor([1.0, 2.0, 3.0]))
@@ -63,9 +65,16 @@ def gradcheck(fn: Callable[..., Any], inputs: Any, *more: Any, **settings: Any) 
     >>> failure.op, failure.input, round(failure.analytic / failure.numeric, 3)
     ('cube', 'x', 0.667)
     """
-    own = {parameter.name for parameter in _parameters(fn)}
+    own = {parameter.name: parameter.kind for parameter in _parameters(fn)}
+    takes_all = inspect.Parameter.VAR_KEYWORD in own.values()
     options = {key: settings.pop(key) for key in OPTIONS if key in settings and key not in own}
-    needless = [key for key in NEEDLESS if key in settings and key not in own]
+    if options and takes_all:
+        name = next(iter(options))
+        raise TypeError(
+            f"gradcheck: {name} is an option of gradcheck, and {_name(fn)} takes settings of any "
+            f"name; check a function that takes none: lambda x: {_name(fn)}(x)"
+        )
+    needless = [key for key in NEEDLESS if key in settings and key not in own and not takes_all]
     settings = {key: value for key, value in settings.items() if key not in needless}
     values = list(inputs) if isinstance(inputs, (tuple, list)) and not more else [inputs, *more]
     report = checked(fn, values, settings, **options)
@@ -122,7 +131,7 @@ def checked(
         try:
             run = functools.partial(fn, *tensors)
             may_lack = by_default and len(targets) > 1
-            report = check(name, run, targets, handed, model, seed, may_lack)
+            report = check(name, run, targets, handed, model, seed, may_lack, order)
             break
         except NoGradientError as error:
             constant = next((key for key, t in targets.items() if t is error.tensor), None)

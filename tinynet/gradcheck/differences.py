@@ -38,6 +38,7 @@ KNOWN_WELL = 1e-8  # a slope is known well when its uncertainty is this share of
 TOO_COARSE = 0.1  # and cannot be judged when it is this share
 RTOL = 1e-8  # how far a gradient may be off beyond that, relative to itself
 FULL_CHECK_LIMIT = 32  # inputs with more elements are moved along directions
+FEW = 4  # of an operation alone, or a higher order: so many slopes cost no more
 DIRECTIONS = 2
 
 

@@ -22,6 +22,8 @@ from tinynet.calls import NoGradientError
 from tinynet.gradcheck import kinks, sanity
 from tinynet.gradcheck.differences import (
     EPS,
+    FEW,
+    FULL_CHECK_LIMIT,
     Base,
     Outcome,
     Verdict,
@@ -55,20 +57,22 @@ def check(
     model: Module | None,
     seed: int,
     may_lack: bool = False,
+    order: int = 1,
 ) -> Report:
     """Check the gradient of every target of `run`; see `Subject` and `gradcheck`.
 
     may_lack: whether NoGradientError is raised for a target that no gradient is returned for.
+    order: of the derivative that is checked; a higher one costs more, and is measured less.
     """
     subject = Subject(name, run, targets, handed, model)
     try:
-        report = _Check(subject, seed, may_lack).run()
+        report = _Check(subject, seed, may_lack, order).run()
         if report or not subject.hold_draws():
             return report
     except EmptyCheckError:
         if not subject.hold_draws():
             raise
-    report = _Check(subject, seed, may_lack).run()
+    report = _Check(subject, seed, may_lack, order).run()
     report.notes.append("the function draws random numbers; they were the same in each run")
     return report
 
@@ -84,8 +88,8 @@ class _Check:
     u: np.ndarray
     gradients: dict[str, np.ndarray]
 
-    def __init__(self, subject: Subject, seed: int, may_lack: bool = False) -> None:
-        self.subject, self.seed, self.may_lack = subject, seed, may_lack
+    def __init__(self, subject: Subject, seed: int, may_lack: bool, order: int) -> None:
+        self.subject, self.seed, self.may_lack, self.order = subject, seed, may_lack, order
         self.rng = np.random.default_rng(seed)
         self.report = Report(subject.name)
         self.verdicts: Verdicts = {}
@@ -230,11 +234,12 @@ class _Check:
     def compare(self) -> None:
         """Compare along every direction, and add up in the report what was found."""
         report, rounding = self.report, roundings(self.first, self.y_at, self.rng)
+        most = FEW if self.order > 1 else FULL_CHECK_LIMIT
         for name, x in self.subject.targets.items():
             f, vjp = self.subject.function_of(name), self.subject.gradient_of(name)
             base = Base(f, x.array, self.first, self.u, self.gradients[name], rounding, vjp)
             found = self.verdicts[name] = []
-            for v in directions(x.array, self.rng):
+            for v in directions(x.array, self.rng, most):
                 found.append(judge(base, v))
                 if found[-1].kind == "wrong":
                     break  # the elements are looked at where the mistake is made
@@ -344,7 +349,7 @@ class _Check:
         """
         subject = self.subject
         for share in (0.01, 0.03, 0.1):
-            there = _Check(subject, self.seed)
+            there = _Check(subject, self.seed, may_lack=False, order=self.order)
             there.rng = self.rng
             with subject.at(subject.nearby(self.rng, share)):
                 try:

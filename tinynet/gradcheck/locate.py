@@ -18,6 +18,7 @@ from tinynet.autograd import Node
 from tinynet.gradcheck.causes import diagnose
 from tinynet.gradcheck.causes.clues import Fault, Tried
 from tinynet.gradcheck.differences import (
+    FEW,
     RTOL,
     Base,
     Elements,
@@ -115,12 +116,12 @@ class Search:
             failure.affected = [name for name in failure.affected if name in wrong]
         explained = {name for failure in found for name in failure.affected}
         rounded = [call for call in self.trace.calls if call.single]
-        for call in rounded:
-            self.notes.append(
-                f"the backward of {call.name} returns float32 for "
-                f"{', '.join(call.names[place] for place in sorted(call.single))} in float64, and "
-                "was held against differences to that precision; take the dtype of dy"
-            )
+        self.notes += dict.fromkeys(
+            f"the backward of {call.name} returns float32 for "
+            f"{', '.join(call.names[place] for place in sorted(call.single))} in float64, and "
+            "was held against differences to that precision; take the dtype of dy"
+            for call in rounded
+        )
         for name, verdict in wrong.items():
             single = any(name in self._upstream(call, call.single) for call in rounded)
             rounds = single and abs(verdict.slope.error) <= 10 * SINGLE * verdict.slope.size
@@ -294,7 +295,7 @@ class Search:
     def _wrong(self, base: Base) -> Verdict | None:
         """The verdict along the first direction that disagrees, plainly or beside a kink."""
         beside = None
-        for v in directions(base.x, self.rng, most=4):
+        for v in directions(base.x, self.rng, FEW):
             verdict = judge(base, v)
             if verdict.kind == "wrong":
                 return verdict

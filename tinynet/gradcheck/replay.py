@@ -28,8 +28,9 @@ def single_alone(call: Call, place: int, rng: np.random.Generator) -> str:
     errors, allowed = [], 0.0
 
     def around(x: Any) -> Any:
-        noise = 1 + 0.01 * rng.standard_normal(np.shape(x))
-        return np.asarray(x * noise, x.dtype) if is_array(x, "f") else copied(x)
+        if not is_array(x, "f"):
+            return copied(x)
+        return np.asarray(x * (1 + 0.01 * rng.standard_normal(x.shape)), x.dtype)
 
     try:
         for _ in range(6):
