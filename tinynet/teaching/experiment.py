@@ -12,7 +12,7 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case, first_of, tensors
+from tinynet.teaching.case import Case, backward_is, tensors
 from tinynet.teaching.reached import as_before
 from tinynet.tensor import Tensor
 
@@ -154,6 +154,11 @@ def train(
                 group["lr"] = usual
             return result
 
+        def noted(made: Tensor, *given: Any, **settings: Any) -> None:
+            losses.append(float(made.array.sum()))
+            backward(made, *given, **settings)
+
+        backward = Tensor.backward
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         starts = [group["lr"] for group in groups]
         first, varied = _measured(case, batches), _varied(case, batches)
@@ -161,11 +166,13 @@ def train(
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    step(x, target)
-                    losses.append(_measured(case, [batches[k % len(batches)]]))
+                    with backward_is(noted) if case.watched else contextlib.nullcontext():
+                        step(x, target)
+                    if not case.watched:
+                        losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
-                    made = case.loss(case.model(x), target)
+                    made = case.passed(x, target)
                     losses.append(made.item())
                     made.backward()
                     optimizer.step()
@@ -184,8 +191,8 @@ def train(
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     """The mean of the loss over the batches, in the mode in which the model is."""
     try:
-        with grad_mode.no_grad():
-            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
+        with trying(case) if case.watched else grad_mode.no_grad():
+            return float(np.mean([case.passed(x, t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
 
@@ -202,7 +209,7 @@ def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     if not case.classes or not case.classifies or labels[0].ndim != 1:
         return math.nan
     with grad_mode.no_grad():
-        made = [first_of(case.model(x)).array.argmax(1) for x, _ in batches]
+        made = [case.first_of(case.model(x)).array.argmax(1) for x, _ in batches]
     answers, right = np.concatenate(made), np.concatenate(labels)
     return float(np.mean([(answers == c)[right == c].mean() for c in np.unique(right)]))
 

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, nn
-from tinynet.grad_mode import enable_grad
 from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
+from tinynet.teaching.case import (
+    BATCH_NORMS,
+    TAKES_SCORES,
+    Batch,
+    Case,
+    Trial,
+    backward_is,
+    tensors,
+    tensors_of,
+)  # fmt: skip
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -72,8 +79,8 @@ class _Seen:
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
     before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
-    often the step was run. error: what a run raised. made, trial: what the model gave in the first
-    run, and all its operations.
+    often the step was run. error: what a run raised. made, losses, trial: what the model gave in the
+    first run, what that went back from, and all its operations.
     """
 
     change: np.ndarray
@@ -85,45 +92,57 @@ class _Seen:
     runs: int = 0
     error: Exception | None = None
     made: list[Any] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     trial: Trial = field(default_factory=Trial)
 
 
 def _made_up(made: Any, target: Any) -> Tensor:
     """A loss of any outputs."""
-    outputs = made if isinstance(made, (tuple, list)) else [made]
-    return sum(((y + 1) * y).mean() for y in outputs)  # type: ignore[no-any-return]
+    return sum(((y + 1) * y).mean() for y in tensors_of(made))  # type: ignore[return-value]
 
 
 def find_own_loss(case: Case) -> None:
-    """A step that has another loss than the one given, or gives the model other inputs."""
-    if case.step is None or case.usable[0][1] is None or not case.wanted:
+    """A step that has another loss than the one given, or gives the model other inputs.
+
+    It is watched where the step goes back from it, once; else there is nothing to judge it by.
+    """
+    target = case.usable[0][1]
+    if case.step is None or target is None or not case.wanted:
         return
     with contextlib.suppress(Exception):
-        told = _own_loss(case, *case.usable[0])
-        if told:
-            case.notes.append(f"the step {told}: neither is looked at, nor what is learned")
-            case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
-            case.trial = Trial()
-            case.run_trial()
+        seen = _watch(case, (case.usable[0][0], target))
+        told = _own_loss(case, seen, *case.usable[0])
+        if not told:
+            return
+        case.feeds_other |= case.trial.stage == "forward"
+        case.own_loss, case.trial = True, Trial()
+        case.watched = bool(seen.made) and len(seen.losses) == 1 and seen.losses[0] >= 0
+        case.loss = case.loss_of_step if case.watched else _made_up
+        case.run_trial()
+        call, output = case.trial.loss_call, case.trial.output
+        same = output is not None and target.dtype.kind == "f" and target.size == output.array.size
+        if not case.watched or not (call.holds(target) if call else same):
+            case.target = None
+        if case.watched:
+            case.notes.append(f"the step {told}; that is what is looked at")
+        else:
+            case.unjudged, case.steps = f"the step {told}: neither is looked at", 0
 
 
-def _own_loss(case: Case, x: np.ndarray, target: Any) -> str:
+def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
     """How the step calls the model and its loss otherwise than it is done here, or ""."""
-    seen, failed = _watch(case, (x, target)), case.trial.error is not None
-    if seen.made and failed and case.trial.stage == "forward":
-        return "gives the model other inputs than the batch, for which it is made, and its own loss"
+    if case.trial.error is not None:
+        other = "gives the model other inputs than the batch, for which it is made, and its own"
+        return "" if seen.error else f"{other if case.trial.stage == 'forward' else 'has its own'} loss"
     first, fresh = np.zeros(1), np.zeros(1)
     if seen.at_step and seen.fresh:
         first, fresh = seen.at_step[0], seen.fresh[0]
     cosine = first @ fresh / max(_norm(first) * _norm(fresh), 1e-300)
-    if seen.made and case.loss is F.cross_entropy:
-        outputs = [
-            y for out in seen.made for y in (out if isinstance(out, (tuple, list)) else [out])
-        ]
-        makers = [seen.trial.maker(y) for y in outputs]
+    if case.loss is F.cross_entropy:
+        makers = [seen.trial.maker(y) for y in tensors_of(seen.made)]
         scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
-        if cosine <= 0.99 and not any(maker in makers for maker in scored):
-            return "has a loss of its own, no cross_entropy of the outputs: give it as loss="
+        if cosine <= 0.99 and not any(maker in makers or not makers for maker in scored):
+            return "has a loss of its own, no cross_entropy of the outputs (loss= not given)"
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
     other = np.repeat(target[:1], len(target), 0) if varied else target + 1
     asks = _has_targets(case, target) or not _same(_after(case, x, other), usual)
@@ -162,6 +181,12 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         made.append(forward(x, *args, **settings))
         return made[-1]
 
+    def back(made: Tensor, *given: Any, **settings: Any) -> None:
+        if not seen.runs:
+            seen.losses.append(float(made.array.mean()))
+        backward(made, *given, **settings)
+
+    backward = Tensor.backward
     with trying(case), np.errstate(all="ignore"):
         forward, case.model.__dict__["forward"] = case.model.forward, fed
         if optimizer is not None:
@@ -174,7 +199,7 @@ def _watch(case: Case, batch: Batch) -> _Seen:
                     seen.fresh.append(_fresh(case, *batch))
                 made.clear()
                 first = autograd.observe(seen.trial.note)
-                with contextlib.nullcontext() if seen.runs else first:
+                with contextlib.nullcontext() if seen.runs else first, backward_is(back):
                     case.step(*tensors(*batch))  # type: ignore[misc]
                 seen.runs += 1
                 left = _gradients(case)
@@ -208,9 +233,10 @@ def _gradients(case: Case) -> np.ndarray:
 
 def _fresh(case: Case, x: np.ndarray, target: np.ndarray | None) -> np.ndarray:
     """The gradients of a batch alone."""
-    with preserving(case.model), enable_grad():
-        given, wanted = tensors(x, target)
-        case.loss(case.model(given), wanted).backward()
+    with trying(case):
+        loss = case.passed(*tensors(x, target))
+        if loss.requires_grad:
+            loss.backward()
         return _gradients(case)
 
 
@@ -237,7 +263,7 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if not seen.at_step:
         return finding("step-changes-nothing", runs=seen.runs)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
-    if case.own_loss:
+    if case.own_loss and not case.watched:
         seen.fresh, fresh = seen.at_step[:2], first
     size, usual = _norm(first), _norm(fresh)
     owner = "model" if case.optimizer is None else "optimizer"
@@ -302,7 +328,7 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     fresh = _parts(case.wanted, seen.fresh[0])
     still = [name for name, part in fresh if part.any() and name not in moved]
     gradient = seen.at_step[0] if seen.left else seen.fresh[0]
-    known = not case.others and (seen.left or not case.own_loss)
+    known = not case.others and (seen.left or case.watched or not case.own_loss)
     if not seen.change.any():
         return finding("step-changes-nothing (by hand)")
     if known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):

@@ -21,7 +21,6 @@ from tinynet.teaching.case import (
     Case,
     Trial,
     by_target,
-    first_of,
     flattened,
     tensors,
 )  # fmt: skip
@@ -184,16 +183,17 @@ def check_examples(case: Case) -> Iterator[Finding]:
         return
     if any(_over_the_batch(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
-    if (case.matches or case.own_loss) and output.shape == (N, N):
-        return  # a score for each pair of examples
+    pairs = (case.matches or case.own_loss) and output.shape == (N, N)
+    if pairs or (case.own_loss and case.feeds_other):
+        return  # a score for each pair of examples; or the model takes other inputs
     other = np.concatenate([x[-1:], x[1:]])
     asleep, problem = Trial(), ""
     try:
         with preserving(case.model), no_grad(), np.errstate(all="ignore"):
             case.model.eval()
             with autograd.observe(asleep.note):
-                first = first_of(case.model(Tensor(x))).array
-            runs = [first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
+                first = case.first_of(case.model(Tensor(x))).array
+            runs = [case.first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
         again, changed, fewer = runs
         problem = f"gives {len(fewer)} outputs" if len(fewer) != N - 1 else ""
     except Exception as error:
@@ -229,7 +229,7 @@ def check_runs(case: Case) -> Iterator[Finding]:
         yield finding(f"{trial.stage}-fails", told=told, cure=cure)
     elif trial.loss is None:
         yield finding("loss-not-a-number", shape=trial.loss_shape)
-    elif not trial.loss_depends and case.wanted:
+    elif not trial.loss_depends and case.wanted and not case.unjudged:
         yield finding("loss-depends-on-nothing")
 
 
@@ -303,7 +303,7 @@ def _stays_zero(case: Case, names: list[str]) -> list[str]:
     with preserving(case.model), enable_grad(), np.errstate(all="ignore"):
         for p in case.wanted.values():
             p.array[...] += 0.01 * rng.standard_normal(p.shape)
-        case.loss(case.model(x), target).backward()
+        case.passed(x, target).backward()
         grads = {name: case.parameters[name].grad for name in names}
         return [name for name, grad in grads.items() if grad is None or not grad.array.any()]
 

@@ -75,8 +75,14 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, relation.check_relation, _persistent, _falling, _cause, _narrow,
-                 _stuck, _asleep):  # fmt: skip
+    looks = (_contrary, relation.check_relation, _persistent, _falling, _cause, _narrow, _stuck,
+             _asleep)  # fmt: skip
+    if case.watched:
+        if way.best.last < 0:
+            case.unjudged = "the step's own loss goes below 0, so what is learned is not judged"
+            return
+        looks = (_persistent, _falling, _cause)
+    for look in looks:
         found = list(look(case, way))
         yield from found
         if found:
