@@ -337,7 +337,7 @@ class Case:
 
     def _asked(self, made: Any, target: np.ndarray | None) -> float:
         with preserving(self.model), grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
-            return self.loss(made, tensors(output, target)[1]).item()
+            return self.loss(made, tensors(self.x, target)[1]).item()
         return math.nan
 
     @property
@@ -390,7 +390,6 @@ class Case:
             try:
                 self.model.register_forward_hook(lambda *given: trial.end_forward(given[-1]))
                 loss = self.passed(*tensors(*self.usable[0]))
-                trial.pick(self.usable[0][1])
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -404,6 +403,8 @@ class Case:
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
+        if trial.error is None:
+            trial.pick(self.usable[0][1])
         self.asks = trial.error is not None or self._asks(trial.made)
         self.classifies = self._classifies()
 

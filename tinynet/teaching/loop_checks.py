@@ -132,8 +132,8 @@ def find_own_loss(case: Case) -> None:
 def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
     """How the step calls the model and its loss otherwise than it is done here, or ""."""
     if case.trial.error is not None:
-        other = "gives the model other inputs than the batch, for which it is made, and its own"
-        return "" if seen.error else f"{other if case.trial.stage == 'forward' else 'has its own'} loss"
+        own = "gives the model other inputs, and " if case.trial.stage == "forward" else ""
+        return "" if seen.error else f"{own}has its own loss"
     first, fresh = np.zeros(1), np.zeros(1)
     if seen.at_step and seen.fresh:
         first, fresh = seen.at_step[0], seen.fresh[0]
@@ -142,7 +142,7 @@ def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
         makers = [seen.trial.maker(y) for y in tensors_of(seen.made)]
         scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
         if cosine <= 0.99 and not any(maker in makers or not makers for maker in scored):
-            return "has a loss of its own, no cross_entropy of the outputs (loss= not given)"
+            return "has its own loss"
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
     other = np.repeat(target[:1], len(target), 0) if varied else target + 1
     asks = _has_targets(case, target) or not _same(_after(case, x, other), usual)
@@ -383,10 +383,14 @@ def why_not(case: Case) -> Finding | None:
 
 
 def _after(case: Case, x: np.ndarray, target: Any, params: Any = None) -> np.ndarray:
-    """The parameters, or others, after one step."""
+    """The parameters, or others, after a step, and one with the first batch.
+
+    Adam's very first goes by the signs of the gradient alone.
+    """
     assert case.step is not None
     with trying(case), np.errstate(all="ignore"):
-        case.step(*tensors(x, target))
+        for given in ((x, target), case.usable[0]):
+            case.step(*tensors(*given))
         return _flat(params or case.parameters)
 
 

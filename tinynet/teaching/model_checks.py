@@ -121,7 +121,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
         if call.op != "matmul" or isinstance(call.args[1], Parameter)
     }
     own |= {id(p) for rival in case.rivals for p in params_of(rival)}
-    for call in case.trial.calls:
+    for call in case.trial.calls[: case.trial.forward if case.watched else None]:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weights:
