@@ -45,10 +45,10 @@ class Trial:
     """What one forward and backward pass showed.
 
     stage, error: where it failed and how; "" and None if it did not. made: what the model gave.
-    output: that, or of `several` the one at the `place` that a loss holds against the targets (`held`, if it is known to).
-    forward: how many of the calls are of the model. loss: its value, None if it is no single
-    number. calls: every operation, in order. ran: ids of the modules that ran. gradients: by
-    parameter, None where none arrived.
+    output: that, or of `several` the one at the `place` that a loss holds against the targets
+    (`held`, if it is known to). forward: how many of the calls are of the model. loss: its value,
+    None if it is no single number. calls: every operation, in order. ran: ids of the modules that
+    ran. gradients: by parameter, None where none arrived.
     """
 
     stage: str = "forward"
@@ -84,11 +84,11 @@ class Trial:
             self.several, self.forward = made is not self.output, len(self.calls)
             self.stage = "loss"
 
-    def pick(self, target: np.ndarray | None) -> None:
+    def pick(self, target: np.ndarray) -> None:
         """Of several outputs take the first that a known loss holds against the targets."""
         outputs = [*tensors_of(self.made)]
         makers = [self.maker(y) for y in outputs]
-        for call in self.of(*LOSSES) if len(outputs) > 1 and target is not None else ():
+        for call in self.of(*LOSSES):
             maker = self.maker(call.args[0])
             if call.holds(target) and maker in makers:
                 self.place = min(self.place or len(makers), makers.index(maker))
@@ -336,9 +336,21 @@ class Case:
         return self._asked(Tensor(output), target)
 
     def _asked(self, made: Any, target: np.ndarray | None) -> float:
-        with preserving(self.model), grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
+        with (
+            preserving(self.model),
+            grad_mode.no_grad(),
+            np.errstate(all="ignore"),
+            contextlib.suppress(Exception),
+        ):
             return self.loss(made, tensors(self.x, target)[1]).item()
         return math.nan
+
+    def asked_swapped(self) -> float:
+        """The loss with outputs and targets exchanged; NaN where it cannot be had."""
+        target, output = self.usable[0][1], self.trial.output
+        if target is None or output is None:
+            return math.nan
+        return self._asked(Tensor(target), output.array)
 
     @property
     def blank(self) -> float:
@@ -387,8 +399,8 @@ class Case:
             autograd.observe(trial.note),
             grad_mode.enable_grad(),
         ):
+            hook = self.model.register_forward_hook(lambda *given: trial.end_forward(given[-1]))
             try:
-                self.model.register_forward_hook(lambda *given: trial.end_forward(given[-1]))
                 loss = self.passed(*tensors(*self.usable[0]))
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
@@ -399,12 +411,14 @@ class Case:
                 trial.stage = ""
             except Exception as error:
                 trial.error = error
+            hook.remove()
             trial.gradients = {
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
-        if trial.error is None:
-            trial.pick(self.usable[0][1])
+        target = self.usable[0][1]
+        if trial.error is None and trial.several and target is not None:
+            trial.pick(target)
         self.asks = trial.error is not None or self._asks(trial.made)
         self.classifies = self._classifies()
 
@@ -476,7 +490,7 @@ def until_backward(step: Any, x: Tensor, target: Tensor | None) -> Tensor:
     def ended(loss: Tensor, *given: Any, **settings: Any) -> None:
         raise _Goes(loss)
 
-    with backward_is(ended):
+    with replaced(Tensor, "backward", ended):
         try:
             step(x, target)
         except _Goes as found:
@@ -485,14 +499,14 @@ def until_backward(step: Any, x: Tensor, target: Tensor | None) -> Tensor:
 
 
 @contextlib.contextmanager
-def backward_is(by: Callable[..., None]) -> Iterator[None]:
-    """Inside, `by` is what tensors do where they are told to go back."""
-    usual = Tensor.backward
-    Tensor.backward = by  # type: ignore[method-assign]
+def replaced(kind: type, method: str, by: Callable[..., None]) -> Iterator[None]:
+    """Inside, objects of a class do something else where this method is called."""
+    usual = getattr(kind, method)
+    setattr(kind, method, by)
     try:
         yield
     finally:
-        Tensor.backward = usual  # type: ignore[method-assign]
+        setattr(kind, method, usual)
 
 
 def _tensor(what: str, result: Any) -> Tensor:

@@ -81,7 +81,11 @@ def check_variety(case: Case) -> Iterator[Finding]:
     elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         number = x[0, left[0]].flat[0]
-        yield finding("column-constant", columns=columns, told=told, N=N, number=number, left=left)
+        if number in (0, 1):  # a rare category, or the column of a bias
+            case.notes.append(f"{told} is {number:g} in all {N} examples")
+        else:
+            values = {"columns": columns, "number": number, "left": left}
+            yield finding("column-constant", told=told, N=N, **values)
     distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
     if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
         return  # words and categories are equal by chance
@@ -126,9 +130,12 @@ def check_balance(case: Case) -> Iterator[Finding]:
         return
     unused = np.setdiff1d(np.arange(case.classes or 0), present)
     if unused.size and size >= 64 and case.classifies and not (tags or case.words):
-        told = f"no label of {size} is {listed([*map(str, unused)], 3)}; if none ever is, count "
-        cure = f"the classes from 0, and give the last layer {len(present)} outputs"
-        case.notes.append(told + cure)
+        names, C = listed([*map(str, unused)], 3), len(present)
+        if len(unused) > C and size > 25 * len(unused):
+            yield finding("classes-imbalanced (absent)", size=size, names=names, C=C)
+            return
+        told = f"no label of {size} is {names}; if none ever is, count the classes from 0, and give"
+        case.notes.append(f"{told} the last layer {C} outputs")
     ends = [counts.argmax(), counts.argmin()]
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
@@ -160,7 +167,14 @@ def check_targets(case: Case) -> Iterator[Finding]:
     if case.trial.error is not None:
         return  # the message says what it does not take
     mean, std = _mean_and_std(target)
-    if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
+    low, middle, high = np.quantile(target, (0.05, 0.5, 0.95))
+    limit = 20 * (high - low)
+    far = target[np.abs(target - middle) > limit] if std > LARGE_TARGET else target[:0]
+    if len(far) and limit:
+        told = {"low": low, "middle": middle, "high": high, "limit": limit / 10}
+        values = {"count": len(far), "value": far.flat[0], "N": len(target)}
+        yield finding("targets-not-scaled (some)", **values, **told)
+    elif max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
         yield finding("targets-not-scaled", mean=mean, std=std)
     last = case.trial.maker(output)
     if last is None or not case.compares:
@@ -206,6 +220,11 @@ def check_leak(case: Case) -> Iterator[Finding]:
     *columns, t = table[np.isfinite(table).all(axis=1)].T
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
+    for c, column in enumerate(columns) if case.labels is not None else ():
+        changes = np.count_nonzero(np.diff(t[column.argsort()]))
+        if changes < np.ptp(t) + 2 and _is_row_number(column):
+            yield finding("label-among-the-inputs (row)", N=len(t), place=c)
+            return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
     exact = 1e-5 if left.min() < 1e-5 else 0.02
     leaks = left < (1e-9 if wide else exact)
@@ -217,6 +236,14 @@ def check_leak(case: Case) -> Iterator[Finding]:
         place = ", ".join(str(p[0]) for p in places)
         told = {"leaks": sorted({int(i) for i in places[axis - 1]}), "axis": axis, "place": place}
         yield finding("label-among-the-inputs", N=len(x), **told)
+
+
+def _is_row_number(column: np.ndarray) -> bool:
+    """Whether numbers are all different, and mostly one step apart, in whatever unit."""
+    steps = np.diff(np.sort(column))
+    places = steps / max(steps.min(), 1e-12)
+    whole = np.allclose(places, places.round(), 0, 0.05)
+    return bool(len(column) > 50 and places.mean() < 4 and whole)
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
@@ -262,6 +289,11 @@ def _unlike_training(case: Case) -> list[Finding]:
     if not seen and problem is not None and case.trial.error is None:
         what = f"{other.trial.stage} raises {type(problem).__name__}: {problem}"
         seen = [Finding("fails", ERROR, f"in evaluation mode the {what}", "")]
+    if seen and all(found.name == "one-class-in-the-batch" for found in seen):
+        names = [f"{c:g}" for c in np.setdiff1d(other.labels, case.labels)]  # type: ignore[arg-type]
+        told = f"class {listed(names)} is not among the {len(case.x)} examples of training"
+        cure = "shuffle before the split: x[order], y[order]"
+        seen = [Finding("other classes", ERROR, told, cure)] if names else seen
     return seen or [
         *_of_another_scale("inputs", case.x, other.x),
         *_of_another_scale("targets", case.target, other.target),

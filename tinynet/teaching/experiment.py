@@ -12,7 +12,7 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case, backward_is, tensors
+from tinynet.teaching.case import Case, replaced, tensors
 from tinynet.teaching.reached import as_before
 from tinynet.tensor import Tensor
 
@@ -100,6 +100,12 @@ class Way:
             return -math.inf
         return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
 
+    def calmest(self, runs: list[Run]) -> Run:
+        """The best, or the first that is nearly as good and does not rise in between."""
+        best = max(runs, key=self.share)
+        good = (run for run in runs if self.share(run) > 0.8 * self.share(best))
+        return next((run for run in good if run.highest < 2 * abs(run.first)), best)
+
     def helps(self, run: Run, by: float = BETTER) -> bool:
         """Whether a change of the recipe covers so much more of the way."""
         return self.share(self.see(run)) > max(self.share(self.own), 0.0) + by and self.learned
@@ -166,7 +172,7 @@ def train(
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    with backward_is(noted) if case.watched else contextlib.nullcontext():
+                    with replaced(Tensor, "backward", noted if case.watched else backward):
                         step(x, target)
                     if not case.watched:
                         losses.append(_measured(case, [batches[k % len(batches)]]))

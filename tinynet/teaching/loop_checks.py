@@ -10,13 +10,14 @@ import numpy as np
 from tinynet import autograd, nn
 from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
+from tinynet.optim import Optimizer
 from tinynet.teaching.case import (
     BATCH_NORMS,
     TAKES_SCORES,
     Batch,
     Case,
     Trial,
-    backward_is,
+    replaced,
     tensors,
     tensors_of,
 )  # fmt: skip
@@ -79,8 +80,9 @@ class _Seen:
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
     before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
-    often the step was run. error: what a run raised. made, losses, trial: what the model gave in the
-    first run, what that went back from, and all its operations.
+    often the step was run. anew: the class of an optimizer that each of them makes. error: what a
+    run raised. made, losses, trial: what the model gave in the first run, what that went back from,
+    and all its operations.
     """
 
     change: np.ndarray
@@ -90,6 +92,7 @@ class _Seen:
     wiped: bool = False
     asleep: bool = False
     runs: int = 0
+    anew: str = ""
     error: Exception | None = None
     made: list[Any] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -125,6 +128,7 @@ def find_own_loss(case: Case) -> None:
             case.target = None
         if case.watched:
             case.notes.append(f"the step {told}; that is what is looked at")
+            case.asks &= "no targets" not in told
         else:
             case.unjudged, case.steps = f"the step {told}: neither is looked at", 0
 
@@ -179,6 +183,8 @@ def _watch(case: Case, batch: Batch) -> _Seen:
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
         made.append(forward(x, *args, **settings))
+        for y in tensors_of(made[-1]) if not seen.runs else ():
+            y.retain_grad()
         return made[-1]
 
     def back(made: Tensor, *given: Any, **settings: Any) -> None:
@@ -186,7 +192,12 @@ def _watch(case: Case, batch: Batch) -> _Seen:
             seen.losses.append(float(made.array.mean()))
         backward(made, *given, **settings)
 
-    backward = Tensor.backward
+    def created(new: Optimizer, *given: Any, **settings: Any) -> None:
+        news.append(new)
+        init(new, *given, **settings)
+
+    backward, init, news = Tensor.backward, Optimizer.__init__, list[Optimizer]()
+    own = {id(p) for p in case.parameters.values()}
     with trying(case), np.errstate(all="ignore"):
         forward, case.model.__dict__["forward"] = case.model.forward, fed
         if optimizer is not None:
@@ -199,9 +210,17 @@ def _watch(case: Case, batch: Batch) -> _Seen:
                     seen.fresh.append(_fresh(case, *batch))
                 made.clear()
                 first = autograd.observe(seen.trial.note)
-                with contextlib.nullcontext() if seen.runs else first, backward_is(back):
+                with (
+                    contextlib.nullcontext() if seen.runs else first,
+                    replaced(Tensor, "backward", back),
+                    replaced(Optimizer, "__init__", created),
+                ):
                     case.step(*tensors(*batch))  # type: ignore[misc]
                 seen.runs += 1
+                for new in news if seen.runs == 2 else ():
+                    if new.state and own & {id(p) for p in params_of(new)}:
+                        seen.anew = type(new).__name__
+                news.clear()
                 left = _gradients(case)
                 if optimizer is None:
                     seen.at_step.append(left if left.any() else seen.fresh[-1])
@@ -244,9 +263,10 @@ def check_step(case: Case) -> Iterator[Finding]:
     """The user's own step: what it forgets, and the order in which it does things."""
     if case.step is None or not case.wanted or case.trial.error is not None:
         return
-    found = _of_step(case, _watch(case, case.usable[0]))
+    seen = _watch(case, case.usable[0])
+    found = _of_step(case, seen)
     with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
-        found = found or _ignored(case)
+        found = found or _of_itself(case) or _left_out(case, seen) or _ignored(case)
     if found is not None:
         yield found
 
@@ -262,6 +282,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             return by_hand
     if not seen.at_step:
         return finding("step-changes-nothing", runs=seen.runs)
+    if seen.anew:
+        return finding("optimizer-made-anew", kind=seen.anew)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
     if case.own_loss and not case.watched:
         seen.fresh, fresh = seen.at_step[:2], first
@@ -335,6 +357,37 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
         return finding("loss-is-maximized (by hand)")
     if still and not case.others:
         return finding("step-misses-parameters", names=listed(still))
+    return None
+
+
+def _of_itself(case: Case) -> Finding | None:
+    """A step that holds the outputs against themselves, or against one class."""
+    call = case.trial.loss_call
+    if not case.watched or case.asks or call is None or len(call.args) < 2:
+        return None
+    y, t = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
+    what = ""
+    if t.dtype.kind in "iu" and y.ndim == t.ndim + 1 and y.shape[1] > 2 and len(t) > 7:
+        what = f"class {t.flat[0]} for all" if not np.ptp(t) else ""
+        what = "the classes that they give" if np.array_equal(t, y.argmax(1)) else what
+    elif t.shape == y.shape and np.ptp(y) > 0 and np.ptp(y - t) < 1e-3 * np.ptp(y):
+        what = "themselves"
+    return finding("step-ignores-its-batch (itself)", op=call.op, what=what) if what else None
+
+
+def _left_out(case: Case, seen: _Seen) -> Finding | None:
+    """A step that makes something of the first or the last examples alone."""
+    N, y = len(case.usable[0][0]), seen.made[0] if len(seen.made) == 1 else None
+    if not isinstance(y, Tensor) or len(y) != N or y.grad is None:
+        return None
+    slope = case.slopes(y.array, case.usable[0][1])
+    if slope is None:
+        return None
+    idle, meant = (~a.reshape(N, -1).any(1) for a in (y.grad.array, slope))
+    k = int(idle.sum())
+    ends = idle[:k].all() or idle[N - k :].all()
+    if 0 < k < N and ends and not (idle & meant).any():
+        return finding("examples-left-out", count=k, N=N, first=idle.argmax())
     return None
 
 

@@ -224,6 +224,9 @@ def check_runs(case: Case) -> Iterator[Finding]:
             cure += "np.unique(target, return_inverse=True)"
         if trial.output is not None and len(trial.output) != len(case.usable[0][0]):
             cure = "keep the examples apart: x.reshape(len(x), -1) in forward(), or x.flatten(1)"
+        swapped = trial.stage == "loss" and trial.output is not None
+        if swapped and math.isfinite(case.asked_swapped()):
+            cure = "the loss takes outputs first and targets second: exchange its arguments"
         where = {"forward": "model", "backward": "backward pass"}.get(trial.stage, trial.stage)
         told = f"the {where} raises {type(problem).__name__}: {problem}"
         yield finding(f"{trial.stage}-fails", told=told, cure=cure)
@@ -385,6 +388,9 @@ def check_loss(case: Case) -> Iterator[Finding]:
         if each or (crossed.op == "sub" and (N, 1) in shapes and _interchangeable(case, pair)):
             yield finding("targets-broadcast", where=crossed.where(), shapes=shapes, made=wide)
             return
+    if call is not None and call.op not in REGRESSION and _exchanged(*call.args[:2]):
+        yield finding("loss-fails (exchanged)", op=call.op)
+        return
     if "axes-mixed" not in case.found and case.asks:
         yield from _of_others(case)
     if not math.isfinite(loss):
@@ -400,6 +406,11 @@ def check_loss(case: Case) -> Iterator[Finding]:
     yield from _left_out(case)
     if call is not None:
         yield from _too_high(case, call, loss)
+
+
+def _exchanged(first: Any, second: Any = None) -> bool:
+    """Whether a gradient goes into the targets of a loss alone."""
+    return bool(getattr(second, "requires_grad", False)) and not first.requires_grad
 
 
 def _interchangeable(case: Case, pair: list[Any]) -> bool:
