@@ -401,7 +401,7 @@ class Case:
         ):
             hook = self.model.register_forward_hook(lambda *given: trial.end_forward(given[-1]))
             try:
-                loss = self.passed(*tensors(*self.usable[0]))
+                loss = self.passed(Tensor(self.usable[0][0]), self.usable[0][1])
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -422,11 +422,13 @@ class Case:
         self.asks = trial.error is not None or self._asks(trial.made)
         self.classifies = self._classifies()
 
-    def passed(self, x: Tensor, target: Tensor | None) -> Tensor:
+    def passed(self, x: Tensor, target: Any) -> Tensor:
         """The loss of a batch; where the step has its own, the tensor that this goes back from."""
+        made = None if self.watched else self.model(x)
+        wanted = Tensor(target) if isinstance(target, np.ndarray) else target
         if self.watched:
-            return until_backward(self.step, x, target)
-        return _tensor("the loss", self.loss(self.model(x), target))
+            return until_backward(self.step, x, wanted)
+        return _tensor("the loss", self.loss(made, wanted))
 
     def loss_of_step(self, made: Any, target: Tensor | None) -> Tensor:
         """The step's own loss of the first batch, where the model gave this."""

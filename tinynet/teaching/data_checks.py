@@ -80,8 +80,8 @@ def check_variety(case: Case) -> Iterator[Finding]:
         yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
     elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
-        number = x[0, left[0]].flat[0]
-        if number in (0, 1):  # a rare category, or the column of a bias
+        number = float(x[0, left[0]].flat[0])
+        if x.ndim == 2 and number in (0, 1):  # a rare category, or the column of a bias
             case.notes.append(f"{told} is {number:g} in all {N} examples")
         else:
             values = {"columns": columns, "number": number, "left": left}
@@ -131,7 +131,7 @@ def check_balance(case: Case) -> Iterator[Finding]:
     unused = np.setdiff1d(np.arange(case.classes or 0), present)
     if unused.size and size >= 64 and case.classifies and not (tags or case.words):
         names, C = listed([*map(str, unused)], 3), len(present)
-        if len(unused) > C and size > 25 * len(unused):
+        if len(unused) > C and size > 25 * len(unused) and "labels-sorted" not in case.found:
             yield finding("classes-imbalanced (absent)", size=size, names=names, C=C)
             return
         told = f"no label of {size} is {names}; if none ever is, count the classes from 0, and give"
@@ -220,7 +220,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
     *columns, t = table[np.isfinite(table).all(axis=1)].T
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
-    for c, column in enumerate(columns) if case.labels is not None else ():
+    sorts = case.labels is not None and "labels-sorted" not in case.found
+    for c, column in enumerate(columns) if sorts else ():
         changes = np.count_nonzero(np.diff(t[column.argsort()]))
         if changes < np.ptp(t) + 2 and _is_row_number(column):
             yield finding("label-among-the-inputs (row)", N=len(t), place=c)
@@ -286,14 +287,12 @@ def _unlike_training(case: Case) -> list[Finding]:
     seen = [found for check in PREPARED for found in other.look(check)]
     seen = [found for found in seen if found.name not in case.found]
     problem = other.trial.error
-    if not seen and problem is not None and case.trial.error is None:
+    if not (seen or case.own_loss) and problem is not None and case.trial.error is None:
         what = f"{other.trial.stage} raises {type(problem).__name__}: {problem}"
         seen = [Finding("fails", ERROR, f"in evaluation mode the {what}", "")]
-    if seen and all(found.name == "one-class-in-the-batch" for found in seen):
-        names = [f"{c:g}" for c in np.setdiff1d(other.labels, case.labels)]  # type: ignore[arg-type]
-        told = f"class {listed(names)} is not among the {len(case.x)} examples of training"
-        cure = "shuffle before the split: x[order], y[order]"
-        seen = [Finding("other classes", ERROR, told, cure)] if names else seen
+    few = {"one-class-in-the-batch", "classes-imbalanced"}.issuperset(found.name for found in seen)
+    if seen and few and case.labels is not None and other.labels is not None:
+        seen = _strange([f"{c:g}" for c in np.setdiff1d(other.labels, case.labels)]) or seen
     return seen or [
         *_of_another_scale("inputs", case.x, other.x),
         *_of_another_scale("targets", case.target, other.target),
@@ -318,16 +317,21 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
         return []
     if case.labels is not None and other.labels is not None:
-        strange = listed(_strange_classes(own, held), 3)
-        told = f"its examples of class {strange} are unlike those of training, if it has any"
-    else:
-        within, across = closer_than_chance(own), closer_than_chance(held, own)
-        strange = "all" if within > 5 and across < 2 else ""
-        told = "its targets are no more alike to those of similar training examples than chance"
-        told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
+        return _strange(_strange_classes(own, held))
+    within, across = closer_than_chance(own), closer_than_chance(held, own)
+    told = "its targets are no more alike to those of similar training examples than chance"
+    told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
+    return _strange(["all"] if within > 5 and across < 2 else [], told)
+
+
+def _strange(classes: list[str], told: str = "") -> list[Finding]:
+    """The finding of these classes of validation data; none of none."""
+    told = told or (
+        f"its examples of class {listed(classes, 3)} are unlike those of training, if it has any"
+    )
     cure = "shuffle before the split, number classes once for both, and prepare, sort and filter "
     cure += "inputs and targets alike: x[order], y[order]"
-    return [Finding("targets of other examples", ERROR, told, cure)] if strange else []
+    return [Finding("targets of other examples", ERROR, told, cure)] if classes else []
 
 
 def _strange_classes(own: Examples, held: Examples) -> list[str]:

@@ -118,19 +118,22 @@ def find_own_loss(case: Case) -> None:
         if not told:
             return
         case.feeds_other |= case.trial.stage == "forward"
-        case.own_loss, case.trial = True, Trial()
+        case.own_loss = True
         case.watched = bool(seen.made) and len(seen.losses) == 1 and seen.losses[0] >= 0
-        case.loss = case.loss_of_step if case.watched else _made_up
-        case.run_trial()
+        case.loss, case.trial = case.loss_of_step, Trial()
+        if case.watched:
+            case.run_trial()
+        if not case.watched or case.trial.error is not None:
+            case.watched, case.loss, case.trial, case.target = False, _made_up, Trial(), None
+            case.run_trial()
+            case.unjudged, case.steps = f"the step {told}: neither is looked at", 0
+            return
+        case.notes.append(f"the step {told}; that is what is looked at")
+        case.asks &= "no targets" not in told
         call, output = case.trial.loss_call, case.trial.output
         same = output is not None and target.dtype.kind == "f" and target.size == output.array.size
-        if not case.watched or not (call.holds(target) if call else same):
+        if not (call.holds(target) if call else same):
             case.target = None
-        if case.watched:
-            case.notes.append(f"the step {told}; that is what is looked at")
-            case.asks &= "no targets" not in told
-        else:
-            case.unjudged, case.steps = f"the step {told}: neither is looked at", 0
 
 
 def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
@@ -383,10 +386,9 @@ def _left_out(case: Case, seen: _Seen) -> Finding | None:
     slope = case.slopes(y.array, case.usable[0][1])
     if slope is None:
         return None
-    idle, meant = (~a.reshape(N, -1).any(1) for a in (y.grad.array, slope))
-    k = int(idle.sum())
-    ends = idle[:k].all() or idle[N - k :].all()
-    if 0 < k < N and ends and not (idle & meant).any():
+    idle, due = y.grad.array.reshape(N, -1).any(1) == 0, slope.reshape(N, -1).any(1)
+    k = int(np.sum(idle))
+    if 0 < k < N and due[idle].all() and (idle[:k].all() or idle[N - k :].all()):  # type: ignore[index]
         return finding("examples-left-out", count=k, N=N, first=idle.argmax())
     return None
 
@@ -436,13 +438,13 @@ def why_not(case: Case) -> Finding | None:
 
 
 def _after(case: Case, x: np.ndarray, target: Any, params: Any = None) -> np.ndarray:
-    """The parameters, or others, after a step, and one with the first batch.
+    """The parameters, or others, after a step with the first batch and one with this.
 
     Adam's very first goes by the signs of the gradient alone.
     """
     assert case.step is not None
     with trying(case), np.errstate(all="ignore"):
-        for given in ((x, target), case.usable[0]):
+        for given in (case.usable[0], (x, target)):
             case.step(*tensors(*given))
         return _flat(params or case.parameters)
 
