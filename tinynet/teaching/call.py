@@ -98,16 +98,16 @@ class Call:
     @property
     def is_activation(self) -> bool:
         """Whether it is a function of each number, and no straight line; a softmax is one."""
-        if not self.is_function() or self.args[0].shape != self.output.shape or self.is_straight:
+        x = self.args[0].array if self.is_function() else np.zeros(0, int)
+        if x.dtype.kind != "f" or x.shape != self.output.shape or self.is_straight:
             return False
-        x = self.args[0].array
         return self.op == "softmax" or np.array_equal(
             self.at(x.ravel()).reshape(x.shape), self.at(x), equal_nan=True
         )
 
     def reach(self) -> tuple[float, float]:
         """The lowest and the highest that it can give, infinite where there is no end to it."""
-        if not self.is_function():
+        if not self.is_function() or self.args[0].dtype.kind != "f":
             return -np.inf, np.inf
         y = np.stack([self.at(k * self.args[0].array) for k in (-FAR, -1, 0, 1, FAR)])
         y = np.nan_to_num(y, nan=FAR)

@@ -331,9 +331,7 @@ class Case:
 
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""
-        if self.trial.several:
-            return math.nan
-        return self._asked(Tensor(output), target)
+        return math.nan if self.trial.several else self._asked(output, target)
 
     def _asked(self, made: Any, target: np.ndarray | None) -> float:
         with (
@@ -342,15 +340,9 @@ class Case:
             np.errstate(all="ignore"),
             contextlib.suppress(Exception),
         ):
-            return self.loss(made, tensors(self.x, target)[1]).item()
+            given = Tensor(made) if isinstance(made, np.ndarray) else made
+            return self.loss(given, None if target is None else Tensor(target)).item()
         return math.nan
-
-    def asked_swapped(self) -> float:
-        """The loss with outputs and targets exchanged; NaN where it cannot be had."""
-        target, output = self.usable[0][1], self.trial.output
-        if target is None or output is None:
-            return math.nan
-        return self._asked(Tensor(target), output.array)
 
     @property
     def blank(self) -> float:

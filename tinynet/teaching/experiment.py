@@ -212,7 +212,7 @@ def _varied(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
 def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     """The mean over the classes of the share of their examples with the highest score for them."""
     labels = [t.array for _, t in batches if t is not None]
-    if not case.classes or not case.classifies or labels[0].ndim != 1:
+    if not case.classes or not case.classifies or case.watched or labels[0].ndim != 1:
         return math.nan
     with grad_mode.no_grad():
         made = [case.first_of(case.model(x)).array.argmax(1) for x, _ in batches]

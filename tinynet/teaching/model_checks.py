@@ -224,8 +224,10 @@ def check_runs(case: Case) -> Iterator[Finding]:
             cure += "np.unique(target, return_inverse=True)"
         if trial.output is not None and len(trial.output) != len(case.usable[0][0]):
             cure = "keep the examples apart: x.reshape(len(x), -1) in forward(), or x.flatten(1)"
-        swapped = trial.stage == "loss" and trial.output is not None
-        if swapped and math.isfinite(case.asked_swapped()):
+        swapped = math.nan
+        if trial.stage == "loss" and case.target is not None and trial.output is not None:
+            swapped = case.asked(case.usable[0][1], trial.output.array)  # type: ignore[arg-type]
+        if math.isfinite(swapped):
             cure = "the loss takes outputs first and targets second: exchange its arguments"
         where = {"forward": "model", "backward": "backward pass"}.get(trial.stage, trial.stage)
         told = f"the {where} raises {type(problem).__name__}: {problem}"

@@ -99,7 +99,7 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     if way.learned and C > 1 and best.recall < 0.5 / C:
         seen = f"and then {best.recall:.1%} of the answers are right, less than by chance"
         yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
-    elif way.learned and best.last < 0.1 * way.first and _agreement_costs(case):
+    elif way.learned and best.last < 0.2 * way.first and _agreement_costs(case):
         yield finding("loss-with-the-wrong-sign", run=best, seen="and is highest where they agree")
     elif lowest < -20 * max(abs(way.first), 1.0):
         yield finding("loss-without-a-lower-bound", run=best)
@@ -113,8 +113,11 @@ def _agreement_costs(case: Case) -> bool:
     target, output = case.usable[0][1], case.trial.output
     if output is None or target is None or target.shape != output.shape:
         return False
-    shares = output.array.min() >= 0 and output.array.max() <= 1 and np.isin(target, (0, 1)).all()
-    return bool(shares and case.asked(target, target) > case.asked(1 - target, target))
+    inner = [c for c in case.trial.of("sigmoid") if c.args[0] is output]
+    right, wrong = (target, 1 - target) if not inner else (40 * target - 20, 20 - 40 * target)
+    shares = inner or (output.array.min() >= 0 and output.array.max() <= 1)
+    binary = shares and np.isin(target, (0, 1)).all()
+    return bool(binary and case.asked(right, target) > case.asked(wrong, target))
 
 
 def _narrow(case: Case, way: Way) -> Iterator[Finding]:
