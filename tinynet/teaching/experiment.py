@@ -142,7 +142,7 @@ def train(
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
-    losses, used = [], []
+    losses, used = list[float](), list[list[float]]()
     count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
@@ -152,9 +152,9 @@ def train(
 
         def at_rate(*args: Any, **settings: Any) -> Any:
             rates = [group["lr"] for group in groups]
-            used.append(rates)
             for group, initial in zip(groups, starts):
                 group["lr"] = rate * (initial if held else group["lr"])
+            used.append([group["lr"] for group in groups])
             result = update(*args, **settings)
             for group, usual in zip(groups, rates):
                 group["lr"] = usual

@@ -126,7 +126,7 @@ def find_own_loss(case: Case) -> None:
         if not case.watched or case.trial.error is not None:
             case.watched, case.loss, case.trial, case.target = False, _made_up, Trial(), None
             case.run_trial()
-            case.unjudged, case.steps = f"the step {told}: neither is looked at", 0
+            case.unjudged, case.steps = f"the step {told}: what it learns is not judged", 0
             return
         case.notes.append(f"the step {told}; that is what is looked at")
         case.asks &= "no targets" not in told
@@ -148,7 +148,8 @@ def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
     if case.loss is F.cross_entropy:
         makers = [seen.trial.maker(y) for y in tensors_of(seen.made)]
         scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
-        if cosine <= 0.99 and not any(maker in makers or not makers for maker in scored):
+        judged = any(maker in makers for maker in scored) or not (makers or first.any())
+        if cosine <= 0.99 and not judged:
             return "has its own loss"
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
     other = np.repeat(target[:1], len(target), 0) if varied else target + 1

@@ -195,6 +195,11 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         if case.optimizer is None and own.highest > 2 * abs(own.first):
             yield _too_high(case, own, way, None)
             return
+        if case.optimizer is not None and own.most > 2 * max(own.used[0]):  # by a schedule
+            lower = way.calmest([again(_at(case, f), rate=f) for f in RATES[:3]])
+            if way.helps(lower):
+                yield _too_high(case, own, way, lower)
+                return
         if way.helps(plain) and way.share(own) < little:
             if (case.rivals or case.feeds_other) and own.last < own.first:
                 case.notes.append("the step has batches or another model of its own: not compared")
@@ -256,6 +261,8 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     elif slower is not None and case.sums:
         row, what = "summed-loss", f"added up over {case.added_up} batches"
     rate = other.what.removeprefix("at ")
+    if own.used and own.most > 2 * max(own.used[0]):
+        rate = f"let the schedule go up to {other.most:.3g} in place of {own.most:.3g}"
     if case.optimizer is None:
         rate = "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of that"
     return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, what=what)
