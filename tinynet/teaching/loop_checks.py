@@ -149,7 +149,7 @@ def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
         makers = [seen.trial.maker(y) for y in tensors_of(seen.made)]
         scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
         judged = any(maker in makers for maker in scored) or not (makers or first.any())
-        if cosine <= 0.99 and not judged:
+        if abs(cosine) <= 0.99 and not judged:
             return "has its own loss"
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
     other = np.repeat(target[:1], len(target), 0) if varied else target + 1
