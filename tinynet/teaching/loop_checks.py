@@ -148,7 +148,9 @@ def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
     if case.loss is F.cross_entropy:
         makers = [seen.trial.maker(y) for y in tensors_of(seen.made)]
         scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
-        judged = any(maker in makers for maker in scored) or not (makers or first.any())
+        judged = any(maker in makers for maker in scored)
+        if not makers:  # it calls parts of the model
+            judged = bool(seen.trial.of("cross_entropy", "nll_loss")) or not first.any()
         if abs(cosine) <= 0.99 and not judged:
             return "has its own loss"
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
