@@ -368,9 +368,11 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
 
 def _of_itself(case: Case) -> Finding | None:
     """A step that holds the outputs against themselves, or against one class."""
-    call = case.trial.loss_call
+    trial, call = case.trial, case.trial.loss_call
     if not case.watched or case.asks or call is None or len(call.args) < 2:
         return None
+    if trial.maker(call.args[0]) is not trial.maker(trial.output):
+        return None  # but what was made of them, such as the likeness of all pairs
     y, t = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
     what = ""
     if t.dtype.kind in "iu" and y.ndim == t.ndim + 1 and y.shape[1] > 2 and len(t) > 7:
