@@ -1397,3 +1397,163 @@ def the_loss_of_the_labels_is_thrown_away() -> Setup:
 def a_rate_at_which_the_loss_bursts_and_comes_back() -> Setup:
     net = mlp(64, 64, 10)
     return on_rows(net, optim.Adagrad(net.parameters(), lr=3.0))
+
+
+# ----- a loss of the step's own, and several outputs ----------------------------------------------
+
+
+def rows_with(targets: Callable[[Any], Any], loss_of: Callable[..., Any], outputs: int) -> Setup:
+    """Digits with targets made of the labels, a loss in the step alone, and Adam."""
+    x, y = digits(flat=True)
+    model = mlp(64, 32, outputs)
+    optimizer = optim.Adam(model.parameters(), lr=0.005)
+    return usual(loss_of, {**on_rows(model, optimizer), "batch": loader(x, targets(y))})
+
+
+@healthy
+def labels_from_1_on_that_the_step_counts_from_0() -> Setup:
+    return rows_with(lambda y: y + 1, lambda m, x, t: F.cross_entropy(m(x), t - 1), 10)
+
+
+@healthy
+def labels_in_a_column_that_the_step_squeezes() -> Setup:
+    return rows_with(lambda y: y[:, None], lambda m, x, t: F.cross_entropy(m(x), t.squeeze(1)), 10)
+
+
+@healthy
+def one_output_for_labels_of_0_and_1() -> Setup:
+    right = F.binary_cross_entropy_with_logits
+    return rows_with(lambda y: y % 2, lambda m, x, t: right(m(x).squeeze(1), t.float()), 1)
+
+
+@healthy
+def two_labels_of_each_image() -> Setup:
+    def loss_of(model: Any, x: Any, t: Any) -> Any:
+        y = model(x)
+        return F.cross_entropy(y[:, :10], t[:, 0]) + F.cross_entropy(y[:, 10:], t[:, 1])
+
+    return rows_with(lambda y: np.stack([y, y % 2], 1), loss_of, 12)
+
+
+@healthy
+def actions_and_their_returns() -> Setup:
+    def loss_of(model: Any, x: Any, t: Any) -> Any:
+        chosen = F.log_softmax(model(x), 1).gather(1, t[:, :1].long())
+        return -(chosen * (t[:, 1:] - t[:, 1:].mean())).mean()
+
+    returns = np.random.default_rng(0)
+    return rows_with(
+        lambda y: np.stack([y % 3, returns.standard_normal(len(y))], 1).astype(np.float32),
+        loss_of,
+        3,
+    )
+
+
+def two_outputs(pack: Callable[[Any, Any], Any], loss: Any) -> Setup:
+    layers = nn.ModuleList([nn.Linear(64, 32), nn.Linear(32, 10), nn.Linear(32, 10)])
+
+    def both(parts: Any, x: Any) -> Any:
+        features = parts[0](x).relu()
+        return pack(features, (parts[1](features), parts[2](features)))
+
+    model = Of(layers, both)
+    return on_rows(model, optim.Adam(model.parameters(), lr=0.005), loss=loss)
+
+
+@healthy
+def features_before_the_scores() -> Setup:
+    return two_outputs(lambda h, y: (h, y[0] + y[1]), lambda y, t: F.cross_entropy(y[1], t))
+
+
+@healthy
+def three_losses_of_several_exits() -> Setup:
+    return two_outputs(lambda h, y: y, lambda y, t: sum(2 * F.cross_entropy(z, t) for z in y))
+
+
+@healthy
+def a_distance_with_a_small_number_under_its_root() -> Setup:
+    x, y = line()
+    pairs, apart = np.stack([x, np.roll(x, 1, 0)], 1), np.abs(y - np.roll(y, 1, 0))
+    model = Of(mlp(3, 16, 4), lambda m, x: (((m(x[:, 0]) - m(x[:, 1])) ** 2).sum(1) + 1e-6).sqrt())
+    return table(pairs, apart[:, 0], model, F.mse_loss)
+
+
+@healthy
+def a_column_of_ones_and_a_rare_category() -> Setup:
+    x, y = line()
+    x = np.concatenate([x, np.ones_like(y), np.zeros_like(y)], 1)
+    return table(x, y, nn.Sequential(nn.Linear(5, 16, bias=False), nn.ReLU(), nn.Linear(16, 1)),
+                 F.mse_loss)  # fmt: skip
+
+
+def mse_in_the_step(lr: float, scale: float = 1.0) -> Setup:
+    model, (x, y) = mlp(3, 16, 1), line()
+    setup = {"model": model, "batch": loader(x, scale * y), "optimizer": sgd(model, lr)}
+    return usual(lambda m, x, t: F.mse_loss(m(x), t), setup)
+
+
+@mistake("learning-rate-too-high")
+def a_rate_of_50_with_the_loss_in_the_step() -> Setup:
+    return mse_in_the_step(50.0)
+
+
+@mistake("learning-rate-too-low")
+def a_rate_of_1e_8_with_the_loss_in_the_step() -> Setup:
+    return mse_in_the_step(1e-8)
+
+
+@mistake("targets-not-scaled")
+def large_targets_with_the_loss_in_the_step() -> Setup:
+    return mse_in_the_step(0.01, 1e5)
+
+
+@mistake("examples-left-out")
+def the_loss_of_the_first_examples_alone() -> Setup:
+    return usual(lambda m, x, t: F.cross_entropy(m(x)[:8], t[:8]), on_rows(mlp(64, 32, 10)))
+
+
+@mistake("outputs against the classes that they give")
+def the_classes_that_the_model_gives_as_targets() -> Setup:
+    def loss_of(model: Any, x: Any, t: Any) -> Any:
+        y = model(x)
+        return F.cross_entropy(y, y.argmax(1))
+
+    return usual(loss_of, on_rows(mlp(64, 32, 10)))
+
+
+@mistake("optimizer-made-anew")
+def an_optimizer_for_each_step() -> Setup:
+    setup = on_rows(mlp(64, 32, 10))
+    model = setup.pop("model")
+    del setup["optimizer"]
+
+    def step(x: Any, t: Any) -> None:
+        optimizer = optim.Adam(model.parameters(), lr=1e-3)
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), t).backward()
+        optimizer.step()
+
+    return {"model": model, "step": step, **setup}
+
+
+@mistake("takes outputs first and targets second")
+def targets_before_outputs() -> Setup:
+    x, y = digits(flat=True)
+    model = nn.Sequential(mlp(64, 16, 1), nn.Sigmoid())
+    return table(x, (y % 2)[:, None].astype(np.float32), model,
+                 lambda p, t: F.binary_cross_entropy(t, p))  # fmt: skip
+
+
+@mistake("counts the .* examples")
+def the_number_of_the_row_in_a_sorted_file() -> Setup:
+    x, y = blobs()
+    order = np.argsort(y, kind="stable")
+    count = np.linspace(-1.7, 1.7, len(y), dtype=np.float32)[:, None]
+    return table(np.concatenate([count, x[order]], 1), y[order], mlp(x.shape[1] + 1, 16, 3))
+
+
+@mistake("far from all others")
+def mistyped_targets() -> Setup:
+    x, y = line()
+    y[[17, 90]] = 99999
+    return table(x, y, mlp(3, 16, 1), F.mse_loss)

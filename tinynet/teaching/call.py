@@ -48,6 +48,12 @@ class Call:
         """A setting that was given by name, or at a place among the arguments."""
         return self.settings.get(name, self.args[place] if place < len(self.args) else default)
 
+    def holds(self, target: np.ndarray) -> bool:
+        """Whether its second argument has the numbers of the targets, one for each."""
+        given = np.asarray(getattr(self.args[1] if len(self.args) > 1 else None, "array", None))
+        same = given.dtype.kind == target.dtype.kind and given.size == target.size
+        return same and np.array_equal(given.ravel(), target.ravel())
+
     def at(self, x: np.ndarray) -> np.ndarray:
         """What the operation gives for x in place of its first argument; NaN where it refuses."""
         with grad_mode.no_grad(), np.errstate(all="ignore"):
@@ -92,18 +98,18 @@ class Call:
     @property
     def is_activation(self) -> bool:
         """Whether it is a function of each number, and no straight line; a softmax is one."""
-        if not self.is_function() or self.args[0].shape != self.output.shape or self.is_straight:
+        x = self.args[0].array if self.is_function() else np.zeros(0, int)
+        if x.dtype.kind != "f" or x.shape != self.output.shape or self.is_straight:
             return False
-        x = self.args[0].array
         return self.op == "softmax" or np.array_equal(
             self.at(x.ravel()).reshape(x.shape), self.at(x), equal_nan=True
         )
 
     def reach(self) -> tuple[float, float]:
         """The lowest and the highest that it can give, infinite where there is no end to it."""
-        if not self.is_function():
+        if not self.is_function() or self.args[0].dtype.kind != "f":
             return -np.inf, np.inf
-        y = np.stack([self.at(k * self.args[0].array) for k in (-FAR, -1, 1, FAR)])
+        y = np.stack([self.at(k * self.args[0].array) for k in (-FAR, -1, 0, 1, FAR)])
         y = np.nan_to_num(y, nan=FAR)
         low, high = float(y.min()), float(y.max())
         return (low if low > -100 else -np.inf), (high if high < 100 else np.inf)

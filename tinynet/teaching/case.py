@@ -23,7 +23,7 @@ from tinynet.nn.preserving import preserving
 from tinynet.optim import Optimizer
 from tinynet.optim.lr_scheduler import OneCycleLR
 from tinynet.teaching.call import Call
-from tinynet.teaching.reached import params_of, reached
+from tinynet.teaching.reached import as_before, params_of, reached
 from tinynet.teaching.report import Finding
 from tinynet.tensor import Tensor
 
@@ -44,16 +44,20 @@ LOSSES = ("cross_entropy", "nll_loss", *BINARY, *REGRESSION)
 class Trial:
     """What one forward and backward pass showed.
 
-    stage, error: where it failed and how; "" and None if it did not. output: of the model, the
-    first where there are `several`, which the loss takes. forward: how many of the calls are of the
-    model. loss: its value, None if it is no single number. calls: every operation, in order. ran:
-    ids of the modules that ran. gradients: by parameter, None where none arrived.
+    stage, error: where it failed and how; "" and None if it did not. made: what the model gave.
+    output: that, or of `several` the one at the `place` that a loss holds against the targets
+    (`held`, if it is known to). forward: how many of the calls are of the model. loss: its value,
+    None if it is no single number. calls: every operation, in order. ran: ids of the modules that
+    ran. gradients: by parameter, None where none arrived.
     """
 
     stage: str = "forward"
     error: Exception | None = None
+    made: Any = None
     output: Tensor | None = None
     several: bool = False
+    held: bool = False
+    place: int = 0
     forward: int = 0
     loss: float | None = None
     loss_shape: tuple[int, ...] = ()
@@ -72,6 +76,23 @@ class Trial:
         if name in LOSSES and output.requires_grad:
             output.retain_grad()  # how much of the whole loss it is
         self.calls.append(Call(name, layer, args, given, output, again, output.node, source))
+
+    def end_forward(self, made: Any) -> None:
+        """The model made this, in the first of its forward passes."""
+        if self.stage == "forward":
+            self.made, self.output = made, _tensor("the model", next(tensors_of(made), made))
+            self.several, self.forward = made is not self.output, len(self.calls)
+            self.stage = "loss"
+
+    def pick(self, target: np.ndarray) -> None:
+        """Of several outputs take the first that a known loss holds against the targets."""
+        outputs = [*tensors_of(self.made)]
+        makers = [self.maker(y) for y in outputs]
+        for call in self.of(*LOSSES):
+            maker = self.maker(call.args[0])
+            if call.holds(target) and maker in makers:
+                self.place = min(self.place or len(makers), makers.index(maker))
+                self.output, self.held = outputs[self.place], True
 
     def back(self, tensor: Any) -> Iterator[Call]:
         """The operations that led to a tensor, the last first, along each one's first argument."""
@@ -122,7 +143,8 @@ class Case:
     example. added_up: how many batches a step adds up the gradients of; sums: whether it does not
     take their mean. feeds_other: whether the step gives the model other batches than it got, such
     as two views of each example. own_loss: whether the step has another loss than the one given, or
-    gives the model other inputs.
+    gives the model other inputs; watched: whether that loss is known, as what the step goes back
+    from. unjudged: what could not be looked at.
     """
 
     model: nn.Module
@@ -141,6 +163,8 @@ class Case:
     sums: bool = False
     feeds_other: bool = False
     own_loss: bool = False
+    watched: bool = False
+    unjudged: str = ""
 
     def __post_init__(self) -> None:
         self.parameters = dict(self.model.named_parameters())
@@ -197,7 +221,7 @@ class Case:
         target, output = self.target, self.trial.output
         if output is None or target is None or output.ndim < 2 or target.ndim != output.ndim - 1:
             return None
-        if self.matches:
+        if self.matches or (self.trial.several and not self.trial.held):
             return None
         steps = target.shape[1:] == output.shape[1:-1] != output.shape[2:]  # (N, T, C), (N, T)
         return int(output.shape[-1 if steps else 1]) if target.dtype.kind in "iu" else None
@@ -293,29 +317,37 @@ class Case:
         right = self.asked(target, target)
         return not any(self.asked(target + by, target) < right for by in (0.1, -0.1))
 
+    def first_of(self, made: Any) -> Any:
+        """Of what a model made the tensor that the loss holds against the targets."""
+        return [*tensors_of(made)][self.trial.place]
+
     def outputs(self, x: np.ndarray) -> np.ndarray | None:
         """What the model makes of inputs in evaluation mode; None where it refuses them."""
         with preserving(self.model), grad_mode.no_grad(), contextlib.suppress(Exception):
             self.model.eval()
-            made: np.ndarray = first_of(self.model(Tensor(x))).array
+            made: np.ndarray = self.first_of(self.model(Tensor(x))).array
             return made
         return None
 
     def asked(self, output: np.ndarray, target: np.ndarray | None) -> float:
         """The loss of given outputs; NaN where it cannot be had."""
-        if self.trial.several:
-            return math.nan
-        with grad_mode.no_grad(), np.errstate(all="ignore"), contextlib.suppress(Exception):
-            return self.loss(*tensors(output, target)).item()
+        return math.nan if self.trial.several else self._asked(output, target)
+
+    def _asked(self, made: Any, target: np.ndarray | None) -> float:
+        with (
+            preserving(self.model),
+            grad_mode.no_grad(),
+            np.errstate(all="ignore"),
+            contextlib.suppress(Exception),
+        ):
+            given = Tensor(made) if isinstance(made, np.ndarray) else made
+            return self.loss(given, None if target is None else Tensor(target)).item()
         return math.nan
 
     @property
     def blank(self) -> float:
         """The loss of outputs that are all 0, which guess: with all its sums and factors."""
-        output, target = self.trial.output, self.usable[0][1]
-        if output is None or self.trial.several:
-            return math.log(self.classes or 1)
-        return self.asked(np.zeros_like(output.array), target)
+        return self._asked(zeros_like(self.trial.made), self.usable[0][1])
 
     def slopes(self, output: np.ndarray, target: np.ndarray | None) -> np.ndarray | None:
         """The gradient of the loss for given outputs; None where it cannot be had."""
@@ -338,10 +370,10 @@ class Case:
             with preserving(self.model), grad_mode.no_grad(), contextlib.suppress(Exception):
                 for p in self.parameters.values():
                     p.array[...] = 100 * p.array + 10 * rng.standard_normal(p.shape)
-                large = first_of(self.model(Tensor(self.usable[0][0]))).array
+                large = self.first_of(self.model(Tensor(self.usable[0][0]))).array
                 for p in self.parameters.values():
                     p.array *= 100
-                larger = first_of(self.model(Tensor(self.usable[0][0]))).array
+                larger = self.first_of(self.model(Tensor(self.usable[0][0]))).array
                 if np.abs(larger).max() < 1.5 * np.abs(large).max():
                     return float(larger.min()), float(larger.max())
         return -math.inf, math.inf
@@ -359,13 +391,9 @@ class Case:
             autograd.observe(trial.note),
             grad_mode.enable_grad(),
         ):
+            hook = self.model.register_forward_hook(lambda *given: trial.end_forward(given[-1]))
             try:
-                x, target = self.usable[0]
-                made = self.model(Tensor(x))
-                trial.output = _tensor("the model", first_of(made))
-                trial.several, trial.forward = made is not trial.output, len(trial.calls)
-                trial.stage = "loss"
-                loss = _tensor("the loss", self.loss(made, tensors(x, target)[1]))
+                loss = self.passed(Tensor(self.usable[0][0]), self.usable[0][1])
                 trial.loss_shape, trial.loss_depends = loss.shape, loss.requires_grad
                 if loss.array.size == 1:
                     trial.loss = loss.item()
@@ -375,12 +403,30 @@ class Case:
                 trial.stage = ""
             except Exception as error:
                 trial.error = error
+            hook.remove()
             trial.gradients = {
                 name: None if p.grad is None else p.grad.array
                 for name, p in self.parameters.items()
             }
-        self.asks = trial.error is not None or self._asks(made)
+        target = self.usable[0][1]
+        if trial.error is None and trial.several and target is not None:
+            trial.pick(target)
+        self.asks = trial.error is not None or self._asks(trial.made)
         self.classifies = self._classifies()
+
+    def passed(self, x: Tensor, target: Any) -> Tensor:
+        """The loss of a batch; where the step has its own, the tensor that this goes back from."""
+        made = None if self.watched else self.model(x)
+        wanted = Tensor(target) if isinstance(target, np.ndarray) else target
+        if self.watched:
+            return until_backward(self.step, x, wanted)
+        return _tensor("the loss", self.loss(made, wanted))
+
+    def loss_of_step(self, made: Any, target: Tensor | None) -> Tensor:
+        """The step's own loss of the first batch, where the model gave this."""
+        with preserving(self.model), as_before(self.reached), grad_mode.enable_grad():
+            self.model.__dict__["forward"] = lambda *given, **settings: made
+            return until_backward(self.step, Tensor(self.usable[0][0]), target)
 
     def _asks(self, made: Any) -> bool:
         """Whether the loss is another one, or none, without the targets."""
@@ -410,11 +456,51 @@ def tensors(x: np.ndarray, target: np.ndarray | None) -> tuple[Tensor, Any]:
     return Tensor(x), None if target is None else Tensor(target)
 
 
-def first_of(made: Any) -> Any:
-    """The first of several tensors that a model made."""
-    while isinstance(made, (tuple, list, dict)) and made:
-        made = next(iter(made.values() if isinstance(made, dict) else made))
-    return made
+def tensors_of(made: Any) -> Iterator[Tensor]:
+    """All tensors that a model made: one, or those in a tuple, list or dict."""
+    if isinstance(made, (tuple, list, dict)):
+        for inner in made.values() if isinstance(made, dict) else made:
+            yield from tensors_of(inner)
+    elif isinstance(made, Tensor):
+        yield made
+
+
+def zeros_like(made: Any) -> Any:
+    """Zeros in place of all that a model made."""
+    if isinstance(made, dict):
+        return {key: zeros_like(inner) for key, inner in made.items()}
+    if isinstance(made, (tuple, list)):
+        return getattr(made, "_make", type(made))(map(zeros_like, made))
+    return Tensor(np.zeros_like(made.array)) if isinstance(made, Tensor) else made
+
+
+class _Goes(BaseException):
+    """A step goes back from this loss."""
+
+
+def until_backward(step: Any, x: Tensor, target: Tensor | None) -> Tensor:
+    """The loss of a step, which is ended where it calls `backward()`."""
+
+    def ended(loss: Tensor, *given: Any, **settings: Any) -> None:
+        raise _Goes(loss)
+
+    with replaced(Tensor, "backward", ended):
+        try:
+            step(x, target)
+        except _Goes as found:
+            return found.args[0]  # type: ignore[no-any-return]
+    raise RuntimeError("the step does not call backward()")
+
+
+@contextlib.contextmanager
+def replaced(kind: type, method: str, by: Callable[..., None]) -> Iterator[None]:
+    """Inside, objects of a class do something else where this method is called."""
+    usual = getattr(kind, method)
+    setattr(kind, method, by)
+    try:
+        yield
+    finally:
+        setattr(kind, method, usual)
 
 
 def _tensor(what: str, result: Any) -> Tensor:

@@ -35,15 +35,23 @@ warning class-weights-inverted: class {classes[0]} has {shares[0]:.1%} of {size}
 warning classes-imbalanced: class {classes[0]} has {shares[0]:.1%} of {size} labels, class
   {classes[1]} {shares[1]:.1%}: the answer {classes[0]} is right that often, whatever the input
   => weigh the classes, F.cross_entropy(y, t, weight=...), and judge by each class's accuracy
+warning classes-imbalanced (absent): no label of {size} is {names}
+  => were labels scaled or cut? If none ever is, count the classes from 0, for {C} outputs
 error targets-not-scaled: the targets have mean {mean:.4g} and standard deviation {std:.4g}, the
   outputs of a new model around 0 and 1
   => train on (target - {mean:.4g}) / {std:.4g}, and turn predictions back
+error targets-not-scaled (some): {count} of {N} targets, such as {value:g}, are far from all others,
+  most of which are from {low:.4g} to {high:.4g}: mistyped, or what stands for a missing one?
+  => leave these out: keep = abs(target - {middle:.4g}) < {limit:.4g}; x, target = x[keep], ...
 error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outside of {low:g} to
   {high:g}, all that {where} at the end can give
   => end the model with its last linear layer, or scale the targets
 warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, {axis})
+warning label-among-the-inputs (row): column x[:, {place}] counts the {N} examples, whose classes
+  follow one another in it: the number of a row in a sorted file
+  => leave it out: np.delete(x, {place}, 1)
 warning label-among-the-inputs (words): in all {N} examples the target is the last word of the
   inputs, or each word is its own
   => move them by one: the inputs are text[:, :-1], the targets text[:, 1:]
@@ -88,6 +96,9 @@ error examples-mixed: when only example 0 changes, so do the outputs of {moved} 
   => look at every reshape, transpose, mean and softmax: axis 0 stays first: x.reshape(len(x), -1)
 error forward-fails|loss-fails|backward-fails: {told}
   => {cure}
+error loss-fails (exchanged): {op} takes outputs first and targets second, but here no gradient
+  reaches what comes first, and one what comes second
+  => exchange them: {op}(output, target)
 error loss-not-a-number: the loss has shape {shape}; a gradient needs a single number
   => take the mean over the batch: loss.mean(), or reduction='mean'
 error loss-depends-on-nothing: the loss depends on no parameter that requires a gradient
@@ -138,6 +149,12 @@ error nothing-to-train: {seen}
 error optimizer-and-model-differ: {missing} of {own} parameters are not in the optimizer and will
   never change{names}; {foreign} tensors in it are not of this model
   => make the optimizer after the model and its last layer, of model.parameters() alone
+error step-ignores-its-batch (itself): the step's {op} holds the outputs against {what}, whatever
+  the targets are
+  => hold them against the target that the step is given
+warning optimizer-made-anew: each training step makes another {kind}, which begins without the
+  momentum and the means of gradients that the last one had
+  => make the optimizer once, before the loop
 error step-fails: {which} raises {kind}: {told}
   => is the forward pass within no_grad()? Keep no tensors from step to step: total += loss.item()
 error gradients-thrown-away: optimizer.step() comes after {runs} training steps, but zero_grad()
@@ -164,7 +181,8 @@ error learning-rate-falls-too-fast: in {steps} steps the loss goes {own}; {held}
   => call schedule.step() once an epoch, not each batch, or let it fall more slowly
 error step-ignores-its-batch: the step leads to the same parameters, bit for bit, when {what} are
   replaced by others
-  => use the x and target that the step is given, not those of outside
+  => use the x and target that the step is given, not those of outside; by hand p.grad: p.data -= lr
+  * p.grad
 error training-fails: the first batch works, but {steps} steps on {batches} batches end with {told}
   => the message says what to change
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters

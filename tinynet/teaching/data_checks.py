@@ -80,8 +80,12 @@ def check_variety(case: Case) -> Iterator[Finding]:
         yield finding("inputs-constant", N=N, places=rows.shape[1], number=rows[0, 0])
     elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
-        number = x[0, left[0]].flat[0]
-        yield finding("column-constant", columns=columns, told=told, N=N, number=number, left=left)
+        number = float(x[0, left[0]].flat[0])
+        if x.ndim == 2 and number in (0, 1):  # a rare category, or the column of a bias
+            case.notes.append(f"{told} is {number:g} in all {N} examples")
+        else:
+            values = {"columns": columns, "number": number, "left": left}
+            yield finding("column-constant", told=told, N=N, **values)
     distinct = len({row.tobytes() for row in np.ascontiguousarray(rows)})
     if distinct > 1 and (case.redraws or (x.ndim == 2 and np.array_equal(rows, rows.round()))):
         return  # words and categories are equal by chance
@@ -126,9 +130,12 @@ def check_balance(case: Case) -> Iterator[Finding]:
         return
     unused = np.setdiff1d(np.arange(case.classes or 0), present)
     if unused.size and size >= 64 and case.classifies and not (tags or case.words):
-        told = f"no label of {size} is {listed([*map(str, unused)], 3)}; if none ever is, count "
-        cure = f"the classes from 0, and give the last layer {len(present)} outputs"
-        case.notes.append(told + cure)
+        names, C = listed([*map(str, unused)], 3), len(present)
+        if len(unused) > C and size > 25 * len(unused) and "labels-sorted" not in case.found:
+            yield finding("classes-imbalanced (absent)", size=size, names=names, C=C)
+            return
+        told = f"no label of {size} is {names}; if none ever is, count the classes from 0, and give"
+        case.notes.append(f"{told} the last layer {C} outputs")
     ends = [counts.argmax(), counts.argmin()]
     classes, shares = present[ends], counts[ends] / size
     values: dict[str, Any] = {"size": size, "classes": classes, "shares": shares}
@@ -160,7 +167,14 @@ def check_targets(case: Case) -> Iterator[Finding]:
     if case.trial.error is not None:
         return  # the message says what it does not take
     mean, std = _mean_and_std(target)
-    if max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
+    low, middle, high = np.quantile(target, (0.05, 0.5, 0.95))
+    limit = 20 * (high - low)
+    far = target[np.abs(target - middle) > limit] if std > LARGE_TARGET else target[:0]
+    if len(far) and limit:
+        told = {"low": low, "middle": middle, "high": high, "limit": limit / 10}
+        values = {"count": len(far), "value": far.flat[0], "N": len(target)}
+        yield finding("targets-not-scaled (some)", **values, **told)
+    elif max(std, abs(mean)) > LARGE_TARGET or 0 < max(std, abs(mean)) < SMALL:
         yield finding("targets-not-scaled", mean=mean, std=std)
     last = case.trial.maker(output)
     if last is None or not case.compares:
@@ -206,6 +220,12 @@ def check_leak(case: Case) -> Iterator[Finding]:
     *columns, t = table[np.isfinite(table).all(axis=1)].T
     if len(t) < max(16, 8 * len(np.unique(t)) * (case.labels is not None)) or not np.ptp(t):
         return
+    sorts = case.labels is not None and "labels-sorted" not in case.found
+    for c, column in enumerate(columns) if sorts else ():
+        changes = np.count_nonzero(np.diff(t[column.argsort()]))
+        if changes < np.ptp(t) + 2 and _is_row_number(column):
+            yield finding("label-among-the-inputs (row)", N=len(t), place=c)
+            return
     left = np.array([_untold(c, t, case.labels is not None) if np.ptp(c) else 1.0 for c in columns])
     exact = 1e-5 if left.min() < 1e-5 else 0.02
     leaks = left < (1e-9 if wide else exact)
@@ -217,6 +237,14 @@ def check_leak(case: Case) -> Iterator[Finding]:
         place = ", ".join(str(p[0]) for p in places)
         told = {"leaks": sorted({int(i) for i in places[axis - 1]}), "axis": axis, "place": place}
         yield finding("label-among-the-inputs", N=len(x), **told)
+
+
+def _is_row_number(column: np.ndarray) -> bool:
+    """Whether numbers are all different, and mostly one step apart, in whatever unit."""
+    steps = np.diff(np.sort(column))
+    places = steps / max(steps.min(), 1e-12)
+    whole = np.allclose(places, places.round(), 0, 0.05)
+    return bool(len(column) > 50 and places.mean() < 4 and whole)
 
 
 def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
@@ -259,9 +287,12 @@ def _unlike_training(case: Case) -> list[Finding]:
     seen = [found for check in PREPARED for found in other.look(check)]
     seen = [found for found in seen if found.name not in case.found]
     problem = other.trial.error
-    if not seen and problem is not None and case.trial.error is None:
+    if not (seen or case.own_loss) and problem is not None and case.trial.error is None:
         what = f"{other.trial.stage} raises {type(problem).__name__}: {problem}"
         seen = [Finding("fails", ERROR, f"in evaluation mode the {what}", "")]
+    few = {"one-class-in-the-batch", "classes-imbalanced"}.issuperset(found.name for found in seen)
+    if seen and few and case.labels is not None and other.labels is not None:
+        seen = _strange([f"{c:g}" for c in np.setdiff1d(other.labels, case.labels)]) or seen
     return seen or [
         *_of_another_scale("inputs", case.x, other.x),
         *_of_another_scale("targets", case.target, other.target),
@@ -286,16 +317,21 @@ def _of_other_targets(case: Case, other: Case) -> list[Finding]:
     if own is None or held is None or own[0].shape[1:] != held[0].shape[1:] or len(held[0]) < 50:
         return []
     if case.labels is not None and other.labels is not None:
-        strange = listed(_strange_classes(own, held), 3)
-        told = f"its examples of class {strange} are unlike those of training, if it has any"
-    else:
-        within, across = closer_than_chance(own), closer_than_chance(held, own)
-        strange = "all" if within > 5 and across < 2 else ""
-        told = "its targets are no more alike to those of similar training examples than chance"
-        told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
+        return _strange(_strange_classes(own, held))
+    within, across = closer_than_chance(own), closer_than_chance(held, own)
+    told = "its targets are no more alike to those of similar training examples than chance"
+    told += f" ({across:.1f} deviations; within the training data it is {within:.1f})"
+    return _strange(["all"] if within > 5 and across < 2 else [], told)
+
+
+def _strange(classes: list[str], told: str = "") -> list[Finding]:
+    """The finding of these classes of validation data; none of none."""
+    told = told or (
+        f"its examples of class {listed(classes, 3)} are unlike those of training, if it has any"
+    )
     cure = "shuffle before the split, number classes once for both, and prepare, sort and filter "
     cure += "inputs and targets alike: x[order], y[order]"
-    return [Finding("targets of other examples", ERROR, told, cure)] if strange else []
+    return [Finding("targets of other examples", ERROR, told, cure)] if classes else []
 
 
 def _strange_classes(own: Examples, held: Examples) -> list[str]:

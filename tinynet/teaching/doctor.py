@@ -111,7 +111,7 @@ def _examined(case: Case) -> Report:
         for check in CHECKS[:-1]:
             report.findings += case.look(check)
     report.findings.sort(key=lambda finding: finding.severity != ERROR)
-    if case.trial.loss is not None and not case.own_loss:
+    if case.trial.loss is not None and (case.watched or not case.own_loss):
         report.notes.insert(0, f"loss of this batch: {case.trial.loss:.4g}")
     if any(finding.severity == ERROR for finding in report):
         report.notes.append("not tried yet: a short training, since the errors come before it")
@@ -129,6 +129,7 @@ def _examined(case: Case) -> Report:
         "the training step": case.step is None,
         "validation data": case.validation_loader is None,
     }
+    report.unjudged = case.unjudged
     report.notes.append(f"not given: {', '.join(name for name, gone in absent.items() if gone)}")
     return report
 

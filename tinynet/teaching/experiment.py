@@ -12,7 +12,7 @@ import numpy as np
 from tinynet import grad_mode
 from tinynet.nn.preserving import preserving
 from tinynet.optim import Adam, Optimizer
-from tinynet.teaching.case import Case, first_of, tensors
+from tinynet.teaching.case import Case, replaced, tensors
 from tinynet.teaching.reached import as_before
 from tinynet.tensor import Tensor
 
@@ -100,6 +100,12 @@ class Way:
             return -math.inf
         return (run.first - run.last) / max(self.first - self.best.last, 1e-12)
 
+    def calmest(self, runs: list[Run]) -> Run:
+        """The best, or the first that is nearly as good and does not rise in between."""
+        best = max(runs, key=self.share)
+        good = (run for run in runs if self.share(run) > 0.8 * self.share(best))
+        return next((run for run in good if run.highest < 2 * abs(run.first)), best)
+
     def helps(self, run: Run, by: float = BETTER) -> bool:
         """Whether a change of the recipe covers so much more of the way."""
         return self.share(self.see(run)) > max(self.share(self.own), 0.0) + by and self.learned
@@ -136,7 +142,7 @@ def train(
     optimizer = case.optimizer
     if adam is not None or optimizer is None:
         optimizer = Adam(case.wanted.values(), lr=adam or 1e-3)
-    losses, used = [], []
+    losses, used = list[float](), list[list[float]]()
     count = (steps or case.steps) * (1 if step is None else min(case.added_up, 10))
     with trying(case, optimizer), np.errstate(all="ignore"):
         prepare()
@@ -146,14 +152,19 @@ def train(
 
         def at_rate(*args: Any, **settings: Any) -> Any:
             rates = [group["lr"] for group in groups]
-            used.append(rates)
             for group, initial in zip(groups, starts):
                 group["lr"] = rate * (initial if held else group["lr"])
+            used.append([group["lr"] for group in groups])
             result = update(*args, **settings)
             for group, usual in zip(groups, rates):
                 group["lr"] = usual
             return result
 
+        def noted(made: Tensor, *given: Any, **settings: Any) -> None:
+            losses.append(float(made.array.sum()))
+            backward(made, *given, **settings)
+
+        backward = Tensor.backward
         optimizer.__dict__["step"] = at_rate  # a schedule sets the rates anew
         starts = [group["lr"] for group in groups]
         first, varied = _measured(case, batches), _varied(case, batches)
@@ -161,11 +172,13 @@ def train(
             x, target = batches[k % len(batches)]
             try:
                 if step is not None:
-                    step(x, target)
-                    losses.append(_measured(case, [batches[k % len(batches)]]))
+                    with replaced(Tensor, "backward", noted if case.watched else backward):
+                        step(x, target)
+                    if not case.watched:
+                        losses.append(_measured(case, [batches[k % len(batches)]]))
                 else:
                     optimizer.zero_grad()
-                    made = case.loss(case.model(x), target)
+                    made = case.passed(x, target)
                     losses.append(made.item())
                     made.backward()
                     optimizer.step()
@@ -184,8 +197,8 @@ def train(
 def _measured(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     """The mean of the loss over the batches, in the mode in which the model is."""
     try:
-        with grad_mode.no_grad():
-            return float(np.mean([case.loss(case.model(x), t).item() for x, t in batches]))
+        with trying(case) if case.watched else grad_mode.no_grad():
+            return float(np.mean([case.passed(x, t).item() for x, t in batches]))
     except FloatingPointError:
         return math.nan
 
@@ -199,10 +212,10 @@ def _varied(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
 def _recall(case: Case, batches: list[tuple[Tensor, Tensor | None]]) -> float:
     """The mean over the classes of the share of their examples with the highest score for them."""
     labels = [t.array for _, t in batches if t is not None]
-    if not case.classes or not case.classifies or labels[0].ndim != 1:
+    if not case.classes or not case.classifies or case.watched or labels[0].ndim != 1:
         return math.nan
     with grad_mode.no_grad():
-        made = [first_of(case.model(x)).array.argmax(1) for x, _ in batches]
+        made = [case.first_of(case.model(x)).array.argmax(1) for x, _ in batches]
     answers, right = np.concatenate(made), np.concatenate(labels)
     return float(np.mean([(answers == c)[right == c].mean() for c in np.unique(right)]))
 

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 
 from tinynet import autograd, nn
-from tinynet.grad_mode import enable_grad
 from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
-from tinynet.nn.preserving import preserving
-from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
+from tinynet.optim import Optimizer
+from tinynet.teaching.case import (
+    BATCH_NORMS,
+    TAKES_SCORES,
+    Batch,
+    Case,
+    Trial,
+    replaced,
+    tensors,
+    tensors_of,
+)  # fmt: skip
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
 from tinynet.teaching.reached import params_of
@@ -72,8 +80,9 @@ class _Seen:
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
     before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
-    often the step was run. error: what a run raised. made, trial: what the model gave in the first
-    run, and all its operations.
+    often the step was run. anew: the class of an optimizer that each of them makes. error: what a
+    run raised. made, losses, trial: what the model gave in the first run, what that went back from,
+    and all its operations.
     """
 
     change: np.ndarray
@@ -83,47 +92,67 @@ class _Seen:
     wiped: bool = False
     asleep: bool = False
     runs: int = 0
+    anew: str = ""
     error: Exception | None = None
     made: list[Any] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     trial: Trial = field(default_factory=Trial)
 
 
 def _made_up(made: Any, target: Any) -> Tensor:
     """A loss of any outputs."""
-    outputs = made if isinstance(made, (tuple, list)) else [made]
-    return sum(((y + 1) * y).mean() for y in outputs)  # type: ignore[no-any-return]
+    return sum(((y + 1) * y).mean() for y in tensors_of(made))  # type: ignore[return-value]
 
 
 def find_own_loss(case: Case) -> None:
-    """A step that has another loss than the one given, or gives the model other inputs."""
-    if case.step is None or case.usable[0][1] is None or not case.wanted:
+    """A step that has another loss than the one given, or gives the model other inputs.
+
+    It is watched where the step goes back from it, once; else there is nothing to judge it by.
+    """
+    target = case.usable[0][1]
+    if case.step is None or target is None or not case.wanted:
         return
     with contextlib.suppress(Exception):
-        told = _own_loss(case, *case.usable[0])
-        if told:
-            case.notes.append(f"the step {told}: neither is looked at, nor what is learned")
-            case.own_loss, case.loss, case.steps, case.target = True, _made_up, 0, None
-            case.trial = Trial()
+        seen = _watch(case, (case.usable[0][0], target))
+        told = _own_loss(case, seen, *case.usable[0])
+        if not told:
+            return
+        case.feeds_other |= case.trial.stage == "forward"
+        case.own_loss = True
+        case.watched = bool(seen.made) and len(seen.losses) == 1 and seen.losses[0] >= 0
+        case.loss, case.trial = case.loss_of_step, Trial()
+        if case.watched:
             case.run_trial()
+        if not case.watched or case.trial.error is not None:
+            case.watched, case.loss, case.trial, case.target = False, _made_up, Trial(), None
+            case.run_trial()
+            case.unjudged, case.steps = f"the step {told}: what it learns is not judged", 0
+            return
+        case.notes.append(f"the step {told}; that is what is looked at")
+        case.asks &= "no targets" not in told
+        call, output = case.trial.loss_call, case.trial.output
+        same = output is not None and target.dtype.kind == "f" and target.size == output.array.size
+        if not (call.holds(target) if call else same):
+            case.target = None
 
 
-def _own_loss(case: Case, x: np.ndarray, target: Any) -> str:
+def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
     """How the step calls the model and its loss otherwise than it is done here, or ""."""
-    seen, failed = _watch(case, (x, target)), case.trial.error is not None
-    if seen.made and failed and case.trial.stage == "forward":
-        return "gives the model other inputs than the batch, for which it is made, and its own loss"
+    if case.trial.error is not None:
+        own = "gives the model other inputs, and " if case.trial.stage == "forward" else ""
+        return "" if seen.error else f"{own}has its own loss"
     first, fresh = np.zeros(1), np.zeros(1)
     if seen.at_step and seen.fresh:
         first, fresh = seen.at_step[0], seen.fresh[0]
     cosine = first @ fresh / max(_norm(first) * _norm(fresh), 1e-300)
-    if seen.made and case.loss is F.cross_entropy:
-        outputs = [
-            y for out in seen.made for y in (out if isinstance(out, (tuple, list)) else [out])
-        ]
-        makers = [seen.trial.maker(y) for y in outputs]
+    if case.loss is F.cross_entropy:
+        makers = [seen.trial.maker(y) for y in tensors_of(seen.made)]
         scored = [seen.trial.maker(c.args[0]) for c in seen.trial.of(*TAKES_SCORES, "nll_loss")]
-        if cosine <= 0.99 and not any(maker in makers for maker in scored):
-            return "has a loss of its own, no cross_entropy of the outputs: give it as loss="
+        judged = any(maker in makers for maker in scored)
+        if not makers:  # it calls parts of the model
+            judged = bool(seen.trial.of("cross_entropy", "nll_loss")) or not first.any()
+        if abs(cosine) <= 0.99 and not judged:
+            return "has its own loss"
     usual, varied = _after(case, x, target), bool((target != target[:1]).any())
     other = np.repeat(target[:1], len(target), 0) if varied else target + 1
     asks = _has_targets(case, target) or not _same(_after(case, x, other), usual)
@@ -160,8 +189,21 @@ def _watch(case: Case, batch: Batch) -> _Seen:
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
         made.append(forward(x, *args, **settings))
+        for y in tensors_of(made[-1]) if not seen.runs else ():
+            y.retain_grad()
         return made[-1]
 
+    def back(made: Tensor, *given: Any, **settings: Any) -> None:
+        if not seen.runs:
+            seen.losses.append(float(made.array.mean()))
+        backward(made, *given, **settings)
+
+    def created(new: Optimizer, *given: Any, **settings: Any) -> None:
+        news.append(new)
+        init(new, *given, **settings)
+
+    backward, init, news = Tensor.backward, Optimizer.__init__, list[Optimizer]()
+    own = {id(p) for p in case.parameters.values()}
     with trying(case), np.errstate(all="ignore"):
         forward, case.model.__dict__["forward"] = case.model.forward, fed
         if optimizer is not None:
@@ -174,9 +216,17 @@ def _watch(case: Case, batch: Batch) -> _Seen:
                     seen.fresh.append(_fresh(case, *batch))
                 made.clear()
                 first = autograd.observe(seen.trial.note)
-                with contextlib.nullcontext() if seen.runs else first:
+                with (
+                    contextlib.nullcontext() if seen.runs else first,
+                    replaced(Tensor, "backward", back),
+                    replaced(Optimizer, "__init__", created),
+                ):
                     case.step(*tensors(*batch))  # type: ignore[misc]
                 seen.runs += 1
+                for new in news if seen.runs == 2 else ():
+                    if new.state and own & {id(p) for p in params_of(new)}:
+                        seen.anew = type(new).__name__
+                news.clear()
                 left = _gradients(case)
                 if optimizer is None:
                     seen.at_step.append(left if left.any() else seen.fresh[-1])
@@ -208,9 +258,10 @@ def _gradients(case: Case) -> np.ndarray:
 
 def _fresh(case: Case, x: np.ndarray, target: np.ndarray | None) -> np.ndarray:
     """The gradients of a batch alone."""
-    with preserving(case.model), enable_grad():
-        given, wanted = tensors(x, target)
-        case.loss(case.model(given), wanted).backward()
+    with trying(case):
+        loss = case.passed(*tensors(x, target))
+        if loss.requires_grad:
+            loss.backward()
         return _gradients(case)
 
 
@@ -218,9 +269,10 @@ def check_step(case: Case) -> Iterator[Finding]:
     """The user's own step: what it forgets, and the order in which it does things."""
     if case.step is None or not case.wanted or case.trial.error is not None:
         return
-    found = _of_step(case, _watch(case, case.usable[0]))
+    seen = _watch(case, case.usable[0])
+    found = _of_step(case, seen)
     with contextlib.suppress(Exception):  # of the user's step, with a batch that is not the user's
-        found = found or _ignored(case)
+        found = found or _of_itself(case) or _left_out(case, seen) or _ignored(case)
     if found is not None:
         yield found
 
@@ -236,8 +288,10 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
             return by_hand
     if not seen.at_step:
         return finding("step-changes-nothing", runs=seen.runs)
+    if seen.anew:
+        return finding("optimizer-made-anew", kind=seen.anew)
     first, second, fresh = seen.at_step[0], seen.at_step[-1], seen.fresh[0]
-    if case.own_loss:
+    if case.own_loss and not case.watched:
         seen.fresh, fresh = seen.at_step[:2], first
     size, usual = _norm(first), _norm(fresh)
     owner = "model" if case.optimizer is None else "optimizer"
@@ -302,13 +356,45 @@ def _of_step_by_hand(case: Case, seen: _Seen) -> Finding | None:
     fresh = _parts(case.wanted, seen.fresh[0])
     still = [name for name, part in fresh if part.any() and name not in moved]
     gradient = seen.at_step[0] if seen.left else seen.fresh[0]
-    known = not case.others and (seen.left or not case.own_loss)
+    known = not case.others and (seen.left or case.watched or not case.own_loss)
     if not seen.change.any():
         return finding("step-changes-nothing (by hand)")
     if known and seen.change @ gradient > 0.3 * _norm(seen.change) * _norm(gradient):
         return finding("loss-is-maximized (by hand)")
     if still and not case.others:
         return finding("step-misses-parameters", names=listed(still))
+    return None
+
+
+def _of_itself(case: Case) -> Finding | None:
+    """A step that holds the outputs against themselves, or against one class."""
+    trial, call = case.trial, case.trial.loss_call
+    if not case.watched or case.asks or call is None or len(call.args) < 2:
+        return None
+    if trial.maker(call.args[0]) is not trial.maker(trial.output):
+        return None  # but what was made of them, such as the likeness of all pairs
+    y, t = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
+    what = ""
+    if t.dtype.kind in "iu" and y.ndim == t.ndim + 1 and y.shape[1] > 2 and len(t) > 7:
+        what = f"class {t.flat[0]} for all" if not np.ptp(t) else ""
+        what = "the classes that they give" if np.array_equal(t, y.argmax(1)) else what
+    elif t.shape == y.shape and np.ptp(y) > 0 and np.ptp(y - t) < 1e-3 * np.ptp(y):
+        what = "themselves"
+    return finding("step-ignores-its-batch (itself)", op=call.op, what=what) if what else None
+
+
+def _left_out(case: Case, seen: _Seen) -> Finding | None:
+    """A step that makes something of the first or the last examples alone."""
+    N, y = len(case.usable[0][0]), seen.made[0] if len(seen.made) == 1 else None
+    if not isinstance(y, Tensor) or len(y) != N or y.grad is None:
+        return None
+    slope = case.slopes(y.array, case.usable[0][1])
+    if slope is None:
+        return None
+    idle, due = y.grad.array.reshape(N, -1).any(1) == 0, slope.reshape(N, -1).any(1)
+    k = int(np.sum(idle))
+    if 0 < k < N and due[idle].all() and (idle[:k].all() or idle[N - k :].all()):  # type: ignore[index]
+        return finding("examples-left-out", count=k, N=N, first=idle.argmax())
     return None
 
 
@@ -357,10 +443,14 @@ def why_not(case: Case) -> Finding | None:
 
 
 def _after(case: Case, x: np.ndarray, target: Any, params: Any = None) -> np.ndarray:
-    """The parameters, or others, after one step."""
+    """The parameters, or others, after a step with the first batch and one with this.
+
+    Adam's very first goes by the signs of the gradient alone.
+    """
     assert case.step is not None
     with trying(case), np.errstate(all="ignore"):
-        case.step(*tensors(x, target))
+        for given in (case.usable[0], (x, target)):
+            case.step(*tensors(*given))
         return _flat(params or case.parameters)
 
 

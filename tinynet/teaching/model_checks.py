@@ -21,7 +21,6 @@ from tinynet.teaching.case import (
     Case,
     Trial,
     by_target,
-    first_of,
     flattened,
     tensors,
 )  # fmt: skip
@@ -122,7 +121,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
         if call.op != "matmul" or isinstance(call.args[1], Parameter)
     }
     own |= {id(p) for rival in case.rivals for p in params_of(rival)}
-    for call in case.trial.calls:
+    for call in case.trial.calls[: case.trial.forward if case.watched else None]:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weights:
@@ -184,16 +183,17 @@ def check_examples(case: Case) -> Iterator[Finding]:
         return
     if any(_over_the_batch(case)) or "parameters-not-registered" in case.found:
         return  # that is the reason
-    if (case.matches or case.own_loss) and output.shape == (N, N):
-        return  # a score for each pair of examples
+    pairs = (case.matches or case.own_loss) and output.shape == (N, N)
+    if pairs or (case.own_loss and case.feeds_other):
+        return  # a score for each pair of examples; or the model takes other inputs
     other = np.concatenate([x[-1:], x[1:]])
     asleep, problem = Trial(), ""
     try:
         with preserving(case.model), no_grad(), np.errstate(all="ignore"):
             case.model.eval()
             with autograd.observe(asleep.note):
-                first = first_of(case.model(Tensor(x))).array
-            runs = [first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
+                first = case.first_of(case.model(Tensor(x))).array
+            runs = [case.first_of(case.model(Tensor(given))).array for given in (x, other, x[1:])]
         again, changed, fewer = runs
         problem = f"gives {len(fewer)} outputs" if len(fewer) != N - 1 else ""
     except Exception as error:
@@ -224,12 +224,17 @@ def check_runs(case: Case) -> Iterator[Finding]:
             cure += "np.unique(target, return_inverse=True)"
         if trial.output is not None and len(trial.output) != len(case.usable[0][0]):
             cure = "keep the examples apart: x.reshape(len(x), -1) in forward(), or x.flatten(1)"
+        swapped = math.nan
+        if trial.stage == "loss" and case.target is not None and trial.output is not None:
+            swapped = case.asked(case.usable[0][1], trial.output.array)  # type: ignore[arg-type]
+        if math.isfinite(swapped):
+            cure = "the loss takes outputs first and targets second: exchange its arguments"
         where = {"forward": "model", "backward": "backward pass"}.get(trial.stage, trial.stage)
         told = f"the {where} raises {type(problem).__name__}: {problem}"
         yield finding(f"{trial.stage}-fails", told=told, cure=cure)
     elif trial.loss is None:
         yield finding("loss-not-a-number", shape=trial.loss_shape)
-    elif not trial.loss_depends and case.wanted:
+    elif not trial.loss_depends and case.wanted and not case.unjudged:
         yield finding("loss-depends-on-nothing")
 
 
@@ -303,7 +308,7 @@ def _stays_zero(case: Case, names: list[str]) -> list[str]:
     with preserving(case.model), enable_grad(), np.errstate(all="ignore"):
         for p in case.wanted.values():
             p.array[...] += 0.01 * rng.standard_normal(p.shape)
-        case.loss(case.model(x), target).backward()
+        case.passed(x, target).backward()
         grads = {name: case.parameters[name].grad for name in names}
         return [name for name, grad in grads.items() if grad is None or not grad.array.any()]
 
@@ -385,6 +390,9 @@ def check_loss(case: Case) -> Iterator[Finding]:
         if each or (crossed.op == "sub" and (N, 1) in shapes and _interchangeable(case, pair)):
             yield finding("targets-broadcast", where=crossed.where(), shapes=shapes, made=wide)
             return
+    if call is not None and call.op not in REGRESSION and _exchanged(*call.args[:2]):
+        yield finding("loss-fails (exchanged)", op=call.op)
+        return
     if "axes-mixed" not in case.found and case.asks:
         yield from _of_others(case)
     if not math.isfinite(loss):
@@ -400,6 +408,11 @@ def check_loss(case: Case) -> Iterator[Finding]:
     yield from _left_out(case)
     if call is not None:
         yield from _too_high(case, call, loss)
+
+
+def _exchanged(first: Any, second: Any = None) -> bool:
+    """Whether a gradient goes into the targets of a loss alone."""
+    return bool(getattr(second, "requires_grad", False)) and not first.requires_grad
 
 
 def _interchangeable(case: Case, pair: list[Any]) -> bool:

@@ -75,8 +75,13 @@ def _recipe(case: Case) -> Iterator[Finding]:
         return
     others = [train(case, f"with Adam at lr={lr:g}", adam=lr) for lr in (1e-2, 1e-3)]
     way = Way(own, others, _floor(case))
-    for look in (_contrary, relation.check_relation, _persistent, _falling, _cause, _narrow,
-                 _stuck, _asleep):  # fmt: skip
+    if case.watched and way.best.last < 0:
+        case.unjudged = "the step's own loss goes below 0, so what is learned is not judged"
+        return
+    for look in (_contrary, relation.check_relation, _persistent, _falling, _narrow, _cause, _stuck,
+                 _asleep):  # fmt: skip
+        if case.watched and look not in (_persistent, _falling, _cause):
+            continue
         found = list(look(case, way))
         yield from found
         if found:
@@ -94,11 +99,25 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     if way.learned and C > 1 and best.recall < 0.5 / C:
         seen = f"and then {best.recall:.1%} of the answers are right, less than by chance"
         yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
+    elif way.learned and best.last < 0.2 * way.first and _agreement_costs(case):
+        yield finding("loss-with-the-wrong-sign", run=best, seen="and is highest where they agree")
     elif lowest < -20 * max(abs(way.first), 1.0):
         yield finding("loss-without-a-lower-bound", run=best)
     elif 0 < best.last < 0.01 * way.first and best.spread < 0.05 and not too_high:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
         yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
+
+
+def _agreement_costs(case: Case) -> bool:
+    """Whether the loss of probabilities is higher for right answers than for wrong ones."""
+    target, output = case.usable[0][1], case.trial.output
+    if output is None or target is None or target.shape != output.shape:
+        return False
+    inner = [c for c in case.trial.of("sigmoid") if c.args[0] is output]
+    right, wrong = (target, 1 - target) if not inner else (40 * target - 20, 20 - 40 * target)
+    shares = inner or (output.array.min() >= 0 and output.array.max() <= 1)
+    binary = shares and np.isin(target, (0, 1)).all()
+    return bool(binary and case.asked(right, target) > case.asked(wrong, target))
 
 
 def _narrow(case: Case, way: Way) -> Iterator[Finding]:
@@ -176,6 +195,11 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
         if case.optimizer is None and own.highest > 2 * abs(own.first):
             yield _too_high(case, own, way, None)
             return
+        if case.optimizer is not None and own.most > 2 * max(own.used[0]):  # by a schedule
+            lower = way.calmest([again(_at(case, f), rate=f) for f in RATES[:3]])
+            if way.helps(lower):
+                yield _too_high(case, own, way, lower)
+                return
         if way.helps(plain) and way.share(own) < little:
             if (case.rivals or case.feeds_other) and own.last < own.first:
                 case.notes.append("the step has batches or another model of its own: not compared")
@@ -185,7 +209,7 @@ def _cause(case: Case, way: Way) -> Iterator[Finding]:
             return
     if case.optimizer is None:
         return
-    tenth = max((again(_at(case, f), rate=f) for f in RATES[:3]), key=way.share)
+    tenth = way.calmest([again(_at(case, f), rate=f) for f in RATES[:3]])
     slower = tenth if way.helps(tenth) else None
     for setting, usual, least, row in SETTINGS:
         given = _largest(case, setting)
@@ -219,7 +243,7 @@ def _too_low(case: Case, own: Run, way: Way) -> Iterator[Finding]:
     """A larger rate with which the loss falls."""
     rates = (10.0**k for k in range(1, 9))
     runs = [way.see(train(case, _at(case, f), rate=f, step=case.step)) for f in rates]
-    faster = max(runs, key=way.share)
+    faster = way.calmest(runs)
     if way.learned and way.share(faster) > way.share(own) + 0.1:
         rate = faster.what.removeprefix("at ")
         yield finding("learning-rate-too-low", steps=case.steps, own=own, other=faster, rate=rate)
@@ -237,6 +261,8 @@ def _too_high(case: Case, own: Run, way: Way, slower: Run | None) -> Finding:
     elif slower is not None and case.sums:
         row, what = "summed-loss", f"added up over {case.added_up} batches"
     rate = other.what.removeprefix("at ")
+    if own.used and own.most > 2 * max(own.used[0]):
+        rate = f"let the schedule go up to {other.most:.3g} in place of {own.most:.3g}"
     if case.optimizer is None:
         rate = "make the steps of your own shorter: p.data -= 0.01 * p.grad, or a tenth of that"
     return finding(row, steps=steps, own=own, added=added, other=other, rate=rate, what=what)

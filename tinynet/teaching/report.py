@@ -34,13 +34,15 @@ class Report:
     """All that the doctor found; true when that is nothing.
 
     model: what was looked at. findings: errors before warnings. checks: the names of all checks
-    that were made. notes: measurements worth knowing, such as the loss at the start.
+    that were made. notes: measurements worth knowing, such as the loss at the start. unjudged: what
+    could not be looked at, so that no finding means little.
     """
 
     model: str
     findings: list[Finding] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unjudged: str = ""
 
     def __bool__(self) -> bool:
         return not self.findings
@@ -66,8 +68,10 @@ class Report:
         count = len(self.findings)
         verdict = f"{count} finding{'s' * (count != 1)}"
         if not count:
-            verdict = f"healthy, none of {len(self.checks)} checks found anything"
-        lines = [f"doctor: {verdict}", folded(f"  looked at {self.model}", WIDTH)]
+            verdict = f"none of {len(self.checks)} checks found anything"
+            verdict += f", but {self.unjudged}" if self.unjudged else ""
+            verdict = verdict if self.unjudged else f"healthy, {verdict}"
+        lines = [folded(f"doctor: {verdict}", WIDTH), folded(f"  looked at {self.model}", WIDTH)]
         for finding in self.findings:
             lines += ["", str(finding)]
         if self.notes:
