@@ -14,7 +14,7 @@ import pytest
 
 import tinynet
 from tests.long.doctor_sixth import HEALTHY, MISTAKES
-from tests.long.doctor_table import blobs
+from tests.long.doctor_table import blobs, mlp
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F

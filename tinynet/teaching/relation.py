@@ -41,7 +41,7 @@ ORDERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def check_relation(case: Case, way: Way) -> Iterator[Finding]:
     """Targets that say no more of the inputs than the same targets shuffled."""
-    given = examples(case)
+    given = None if "targets-turned" in case.found else examples(case)
     if given is None or len(given[0]) < 100 or closer_than_chance(given) > 2.5:
         return
     for how, turn in () if _is_series(given[0]) else ORDERS.items():
