@@ -196,13 +196,13 @@ def check_images(case: Case) -> Iterator[Finding]:
     if (len(t), *t.shape[-2:]) != (len(x), *x.shape[-2:]):
         return
     image, mask = (a.reshape(len(a), -1, *a.shape[-2:]).mean(1) for a in (x, t))
-    same = image
+    raw = image
     for axis in (1, 2):  # less noise
         image = np.mean([np.roll(image, by, axis) for by in (-1, 0, 1)], axis=0)
     fit = _fit(image, mask)
     for how, turn in TURNS.items():
         turned = turn(mask)
-        if turned.shape != mask.shape or np.array_equal(turned[1:-1], same[1:-1]):
+        if turned.shape != mask.shape or np.array_equal(turned[1:-1], raw[1:-1]):
             continue  # the next frame of a film
         better = _fit(image, turned)
         better = (better > 0.3) & (better > 2 * fit)
@@ -262,11 +262,10 @@ def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Findi
     if output is None or t is None or t.shape != x.shape or x.ndim != 2 or T < 4:
         return
     numbers, counts = np.unique(t[:, -1], return_counts=True)
-    ends, pull = t == numbers[counts.argmax()], case.pull(output.array, t)
-    filled = ends & (x == numbers[counts.argmax()])
+    filling, pull = numbers[counts.argmax()], case.pull(output.array, t)
+    ends, filled = t == filling, (t == filling) & (x == filling)
     whole = np.diff(ends.astype(int)).min() >= 0 and np.ptp(ends.sum(1)) > 1
     if whole and filled.mean() > 0.1 and pull is not None and pull[filled].any():
-        filling = numbers[counts.argmax()]
         yield finding("padding-in-the-loss", share=filled.mean(), filling=filling)
     later = x.copy()
     later[:, T // 2 :] = np.roll(x, 1, 0)[:, T // 2 :]

@@ -12,7 +12,6 @@ from tinynet.grad_mode import enable_grad
 from tinynet.nn import functional as F
 from tinynet.nn.parameter import Parameter
 from tinynet.nn.preserving import preserving
-from tinynet.optim import Optimizer
 from tinynet.teaching.case import BATCH_NORMS, TAKES_SCORES, Batch, Case, Trial, tensors
 from tinynet.teaching.catalogue import finding
 from tinynet.teaching.experiment import LEARNED, train, trying
@@ -69,22 +68,22 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    change: what the first run added to the parameters. fresh: the gradients of the batch alone,
+    change: what the first run added to the parameters. others: of each other optimizer that
+    stepped, whether it ever had a gradient. fresh: the gradients of the batch alone,
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
-    before the first step. asleep: whether the model was in evaluation mode at a step. others: of
-    each other optimizer that stepped, whether it ever had a gradient. runs: how
+    before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
     often the step was run. error: what a run raised. made, trial: what the model gave in the first
     run, and all its operations.
     """
 
     change: np.ndarray
+    others: dict[int, bool] = field(default_factory=dict)
     fresh: list[np.ndarray] = field(default_factory=list)
     at_step: list[np.ndarray] = field(default_factory=list)
     left: bool = False
     wiped: bool = False
     asleep: bool = False
-    others: dict[int, bool] = field(default_factory=dict)
     runs: int = 0
     error: Exception | None = None
     made: list[Any] = field(default_factory=list)
@@ -160,7 +159,7 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         seen.asleep |= not case.model.training
         return step() if closure is None else result
 
-    def stepping(other: Optimizer, update: Callable[..., Any]) -> Callable[..., Any]:
+    def stepping(other: Any, update: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
             result = update(*args, **settings)
             fed = any(p.grad is not None for p in params_of(other))
@@ -363,15 +362,17 @@ def _of_weights(case: Case, rest: np.ndarray, fresh: np.ndarray) -> Finding | No
 
 def penalty(case: Case) -> Iterator[Finding]:
     """A penalty of the weights that counts for much more than the rest of the loss."""
-    with preserving(case.model), enable_grad():
-        loss = case.loss(case.trial.output.detach(), tensors(*case.usable[0])[1])  # type: ignore[union-attr]
+    output, (_, target) = case.trial.output, tensors(*case.usable[0])
+    if output is None:
+        return
+    with trying(case):
+        loss = case.loss(output.detach(), target)
         if loss.requires_grad:
             loss.backward()
         rest = _gradients(case)
     fresh = _fresh(case, *case.usable[0]) - rest
     large = _norm(rest) > max(3 * _norm(fresh), 0.02 * _norm(_flat(case.wanted)))
-    known = _of_weights(case, rest, fresh) if large else None
-    if known is not None:
+    if large and (known := _of_weights(case, rest, fresh)):
         yield known
 
 
@@ -383,8 +384,7 @@ def why_not(case: Case) -> Finding | None:
         return None
     fresh, change, before = seen.fresh[0], seen.change, _flat(case.wanted)
     rest = seen.at_step[0] - fresh
-    known = _of_weights(case, rest, fresh)
-    if known is not None:
+    if known := _of_weights(case, rest, fresh):
         return known
     times = -(change @ before) / max(before @ before, 1e-300)
     if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
