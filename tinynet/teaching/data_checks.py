@@ -256,6 +256,16 @@ def check_leak(case: Case) -> Iterator[Finding]:
         yield finding("label-among-the-inputs", N=len(x), **told)
 
 
+def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
+    """The share of a target's variance that one column leaves open: by rank, or within classes."""
+    if classes:
+        within = [column[target == c].var() * (target == c).mean() for c in np.unique(target)]
+        return float(sum(within) / column.var())
+    ranks = [np.unique(a, return_inverse=True)[1] for a in (column, target)]
+    line, order = (1 - float(np.corrcoef(*pair)[0, 1]) ** 2 for pair in ((column, target), ranks))
+    return min(line, 20 * order)
+
+
 def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Finding]:
     """Words that fill up rows and count in the loss; next words that the model sees."""
     output, T = case.trial.output, x.shape[-1]
@@ -276,16 +286,6 @@ def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Findi
     draws, sees = (not np.allclose(y, first[0], 1e-3, 1e-4) for y in first[1:])
     if sees and not draws and np.array_equal(t[:, :-1], x[:, 1:]):
         yield finding("label-among-the-inputs (to come)", place=T // 2)
-
-
-def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
-    """The share of a target's variance that one column leaves open: by rank, or within classes."""
-    if classes:
-        within = [column[target == c].var() * (target == c).mean() for c in np.unique(target)]
-        return float(sum(within) / column.var())
-    ranks = [np.unique(a, return_inverse=True)[1] for a in (column, target)]
-    line, order = (1 - float(np.corrcoef(*pair)[0, 1]) ** 2 for pair in ((column, target), ranks))
-    return min(line, 20 * order)
 
 
 def check_validation(case: Case) -> Iterator[Finding]:
