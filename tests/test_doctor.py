@@ -14,7 +14,7 @@ import pytest
 
 import tinynet
 from tests.long.doctor_sixth import HEALTHY, MISTAKES
-from tests.long.doctor_table import blobs
+from tests.long.doctor_table import blobs, mlp
 from tinynet import data, models, nn, optim
 from tinynet.cli import main
 from tinynet.nn import functional as F
@@ -244,6 +244,9 @@ TABLED = {
     "evaluation-far-from-training":
         "batch_norm_that_remembers_nothing batch_norm_with_momentum_0 "
         "batch_norm_that_forgets_all_but_a_thousandth",
+    "targets-turned": "images_flipped_and_not_their_masks masks_of_the_example_before",
+    "targets-in-another-order": "labels_of_the_next_example",
+    "padding-in-the-loss": "padding_that_counts padding_behind_words_moved_by_one",
     "inputs-not-finite": "nan_in_a_table",
     "validation-unlike-training":
         "validated_on_pixels validated_on_bytes validated_on_shares_of_one "
@@ -257,7 +260,8 @@ TABLED = {
     "forgotten-zero-grad": "steps_by_hand_accumulated two_optimizers_of_which_one_is_never_zeroed",
     "learning-rate-too-high": "steps_by_hand_too_large",
     "step-without-gradient":
-        "a_new_model_in_every_step no_backward zero_grad_before_step step_before_backward",
+        "a_new_model_in_every_step no_backward zero_grad_before_step step_before_backward "
+        "a_forger_that_learns_nothing",
     "probabilities-without-log": "kl_div_of_probabilities",
     "learning-rate-too-low": "loss_times_1e_5",
     "zero-gradient": "softmax_of_one_output layer_norm_over_one_number",
@@ -268,7 +272,8 @@ TABLED = {
     "targets-exchangeable":
         "differences_summed_before_squaring differences_neither_squared_nor_absolute",
     "loss-without-a-lower-bound": "penalty_with_the_wrong_sign negated_loss",
-    "loss-with-the-wrong-sign": "focal_loss_of_p_in_place_of_1_minus_p",
+    "loss-with-the-wrong-sign":
+        "focal_loss_of_p_in_place_of_1_minus_p similarity_in_place_of_its_loss",
     "nothing-nonlinear-between": "leaky_relu_of_slope_1 the_result_of_relu_is_left_aside",
     "scores-out-of-reach":
         "scores_clamped_to_0_1 tanh_before_the_loss_of_logits cosines_without_a_factor "
@@ -277,7 +282,9 @@ TABLED = {
     "class-left-out":
         "class_0_is_ignored a_class_with_weight_0 hinge_of_0_and_1 "
         "one_of_two_classes_of_pixels_ignored",
-    "axes-mixed": "scores_reshaped_where_they_should_be_transposed pixels_reshaped_by_class",
+    "axes-mixed":
+        "scores_reshaped_where_they_should_be_transposed pixels_reshaped_by_class "
+        "attention_whose_queries_compete",
     "eps-too-large": "adam_with_eps_of_1",
     "learning-rate-falls-too-fast":
         "a_rate_that_adagrad_lets_fall_at_once a_tenth_less_each_batch "
@@ -303,7 +310,7 @@ TABLED = {
     "gradients-not-finite": "the_root_of_a_distance_of_0",
     "initial-weights-hinder": "a_layer_of_next_to_nothing",
     "column-of-another-scale": "column_of_another_scale",
-    "label-among-the-inputs": "label_among_the_columns",
+    "label-among-the-inputs": "label_among_the_columns letters_to_come_are_seen",
     "validation-shares-examples": "validated_on_the_training_data",
     "targets-not-scaled": "targets_not_scaled",
     "softmax-over-the-batch": "softmax_over_the_batch",
@@ -350,7 +357,10 @@ def train_otherwise(kind):
     return {"model": model, "batch": (x, target), "optimizer": optimizer, "step": step}
 
 
-def test_steps_that_learn_something_else():
+def test_steps_that_step_twice_or_learn_something_else():
+    report = tinynet.doctor(**train_otherwise("twice"))
+    assert report.names() == ["optimizer-steps-twice"]
+    assert "2 times with the same gradient" in report["optimizer-steps-twice"].evidence
     assert not tinynet.doctor(**train_otherwise("twice on two gradients")).names()
     report = tinynet.doctor(**train_otherwise("uphill"))
     assert report.names() == ["gradient-changed"]
@@ -1091,3 +1101,47 @@ def test_the_command_line_finds_the_defaults_healthy_and_a_wild_rate_not(capsys)
     assert "learning-rate-too-high" in capsys.readouterr().out
     assert main(["doctor", "--model", "lenet"]) == 2
     assert "did you mean 'lenet5'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_penalty_of_the_weights_counts_for_less_than_the_rest_of_the_loss(power):
+    def names(factor):
+        model = net()
+
+        def loss(y, t):
+            sizes = sum((p.abs() ** power).sum() for p in model.parameters())
+            return F.cross_entropy(y, t) + factor * sizes
+
+        return tinynet.doctor(model, blobs(), loss=loss, optimizer=sgd(model)).names()
+
+    assert names(1.5 / 10**power) == []
+    assert names(1.0) == ["weight-decay-too-large" if power == 2 else "loss-beyond-its-part"]
+
+
+def test_targets_that_are_those_of_other_examples():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 3)).astype(np.float32)
+    t = np.sin(x[:, :1] + x[:, 1:2]) + 0.1 * rng.standard_normal((300, 1)).astype(np.float32)
+    series = rng.standard_normal(310).astype(np.float32)
+    windows = np.stack([series[k : k + 8] for k in range(300)])
+    for inputs, targets, seen in (
+        (x, t, ""),
+        (x, np.roll(t, 1, 0), "of the next example"),
+        (x, np.roll(t, -1, 0), "of the example before"),
+        (x, t[::-1].copy(), "as far from the end"),
+        (windows, 2 * series[8:308, None], ""),  # the target before is the last of the inputs
+    ):
+        model = mlp(inputs.shape[1], 16, 1)
+        report = tinynet.doctor(model, (inputs, targets), loss=F.mse_loss, optimizer=sgd(model))
+        assert ("targets-in-another-order" in report.names()) == bool(seen)
+        assert seen in str(report)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_similarity_that_is_made_small_in_place_of_its_distance(sign):
+    x, model = tinynet.randn(64, 6), mlp(6, 16, 4)
+    report = tinynet.doctor(
+        model, (x, x[:, :4]), loss=lambda y, t: sign * F.cosine_similarity(y, t).mean(),
+        optimizer=optim.Adam(model.parameters(), lr=1e-2),
+    )  # fmt: skip
+    assert report.names() == ["loss-with-the-wrong-sign"] * (sign == 1)

@@ -635,7 +635,7 @@ for _name, _words, _make in [
     ("positive_weight_inverted", r"weights-inverted", lambda: weighed_answers(True)),
     ("labels_from_1_and_an_output_more", r"count the classes from 0",
      lambda: on_rows(mlp(64, 32, 11)) | {"batch": loader(digits(flat=True)[0], digits()[1] + 1)}),
-    ("labels_of_the_next_example", r"unrelated.*move",
+    ("labels_of_the_next_example", r"moved by",
      lambda: on_blobs(mlp(4, 16, 3)) | {"batch": (blobs()[0], np.roll(blobs()[1], 1))}),
 ]:  # fmt: skip
     _make.__name__ = _name

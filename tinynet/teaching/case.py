@@ -378,6 +378,26 @@ class Case:
                     return float(larger.min()), float(larger.max())
         return -math.inf, math.inf
 
+    @property
+    def is_contrary(self) -> bool:
+        """Whether the loss is lower where outputs go against the targets than along with them.
+
+        With numbers only where it turns its sign with the outputs, as hazards go against times; and
+        outputs that are never below 0 may be distances, low where the targets say that two are one.
+        """
+        output, target, rng = self.trial.output, self.usable[0][1], np.random.default_rng(0)
+        if output is None or target is None or target.size != output.array.size:
+            return False
+        y, right = output.array, target.reshape(output.shape) - target.mean(dtype=np.float64)
+        along, against = (self.asked((s * right).astype(y.dtype), target) for s in (1, -1))
+        if self.labels is not None:
+            known = bool(y.min() < 0)
+        else:
+            tried = rng.standard_normal((3, *y.shape)).astype(y.dtype)
+            sums = [self.asked(z, target) + self.asked(-z, target) for z in tried]
+            known = bool(np.allclose(sums, sums[0], 1e-3, 1e-3))
+        return known and against < along - 1e-3 * abs(along)
+
     def start_anew(self) -> None:
         """Initialise every layer again, in the way that layers are."""
         self.model.apply(lambda module: getattr(module, "reset_parameters", lambda: None)())

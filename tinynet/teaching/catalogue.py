@@ -46,6 +46,8 @@ error targets-not-scaled (some): {count} of {N} targets, such as {value:g}, are 
 error targets-out-of-reach: {beyond:.0%} of the targets, which{range}, are outside of {low:g} to
   {high:g}, all that {where} at the end can give
   => end the model with its last linear layer, or scale the targets
+warning targets-turned|targets-in-another-order: {seen} when each is {how}
+  => sort, shuffle, flip and cut inputs and targets alike; was one of them moved by a line?
 warning label-among-the-inputs: column x[:, {place}] of the inputs is the target in other
   numbers, in all {N} examples: new ones will not have it
   => leave it out: np.delete(x, {leaks}, {axis})
@@ -55,6 +57,13 @@ warning label-among-the-inputs (row): column x[:, {place}] counts the {N} exampl
 warning label-among-the-inputs (words): in all {N} examples the target is the last word of the
   inputs, or each word is its own
   => move them by one: the inputs are text[:, :-1], the targets text[:, 1:]
+warning label-among-the-inputs (to come): each target is the next word, and the model sees it: with
+  other words from place {place} on, the outputs before change
+  => let no place look ahead: scores + torch.triu(full((T, T), -inf), 1) before softmax, padding on
+  the left alone in convolutions
+warning padding-in-the-loss: {share:.0%} of the targets are {filling}, where the inputs are filled
+  up too, and count in the loss
+  => leave them out: F.cross_entropy(y, t, ignore_index={filling}); or t[length:] = -100
 warning validation-shares-examples: {n} of {N} validation examples are among the training examples
   => train, validation = data.random_split(train, [0.9, 0.1])
 error validation-unlike-training: the validation data has what the training data has not, {evidence}
@@ -82,6 +91,9 @@ error axes-mixed (loss): with one target changed at {place}, the loss of outputs
 warning axes-mixed (inputs): neighbouring pixels of the inputs, {shape}, differ by {rough:.2g} of
   the variance, but by {other:.2g} if the numbers are read with the channels last
   => exchange axes with x.transpose(0, 3, 1, 2), not x.reshape(-1, 3, H, W)
+warning axes-mixed (attention): {where} runs over axis {axis} of scores of shape {shape}, the
+  queries, so the weights of the keys are not 1 together
+  => take the softmax over the last axis: F.softmax(q @ k.transpose(-2, -1), dim=-1)
 warning axes-mixed: {where} makes {after} of {before}: the axes are not exchanged, but mixed up
   => exchange axes with x.transpose(1, 2) or x.permute(...)
 warning layer-of-one-unit: {places} gets 1 number of each example, and the loss goes {run}
@@ -172,6 +184,11 @@ error forgotten-zero-grad: the second of two steps adds its gradient to what the
 error step-without-gradient: when optimizer.step() runs there is no gradient, though that of the
   batch has the norm {usual:.3g}: {where}
   => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
+error step-without-gradient (other): an optimizer of your step never has a gradient when it steps
+  => its loss must reach its parameters: no .detach(), .data or no_grad() on the way; call
+  backward()
+error optimizer-steps-twice: optimizer.step() is called {count} times with the same gradient
+  => call optimizer.zero_grad(), loss.backward(), optimizer.step(), in this order, once each
 error step-misses-parameters: in a training step {names} have no gradient, or do not move by it
   => look for .detach(), no_grad() or frozen parameters in your step
 error gradient-changed: when optimizer.step() runs, the gradient (norm {size:.3g}) is {factor:.3g}
@@ -188,7 +205,7 @@ error training-fails: the first batch works, but {steps} steps on {batches} batc
 error learning-rate-zero: the learning rate is 0 for {idle} of {groups} groups of parameters
   => {cure}
 error loss-with-the-wrong-sign: the loss goes {run}, {seen}
-  => turn the sign: the loss must be lowest where outputs and targets agree, not where all are alike
+  => turn the sign: the loss must be lowest where outputs and targets agree: 1 - similarity
 error loss-without-a-lower-bound: the loss goes {run}, below 0, and there is no end to it
   => look at the sign, exp and square of each term; what is kept apart needs a margin: F.relu(1 - d)
 warning momentum-too-high: with momentum={momentum:g} a gradient moves the weights for hundreds of
@@ -197,8 +214,8 @@ warning momentum-too-high: with momentum={momentum:g} a gradient moves the weigh
 warning evaluation-far-from-training: after {steps} steps the loss is {run.last:.4g} in training
   mode, but {run.asleep:.4g} in evaluation mode; it began with {run.first:.4g}{told}
   => use batch norm's momentum=0.1, the weight of the new batch, and larger batches; or nn.LayerNorm
-warning weight-decay-too-large (step): besides the gradient of the loss (norm {usual:.3g}) the step
-  follows {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
+warning weight-decay-too-large (penalty): to the gradient of the loss (norm {usual:.3g}) there come
+  {times:.3g} times the {what} themselves (norm {size:.3g}): a penalty far too large
   => make the factor of the penalty smaller: 1e-4 is usual
 warning weight-decay-too-large (by hand): each training step makes all weights smaller, by
   {times:.1%}, whatever its gradient is

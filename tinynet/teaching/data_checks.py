@@ -9,7 +9,7 @@ from tinynet.nn.checks import LARGE, SMALL, badly_scaled
 from tinynet.nn.preserving import preserving
 from tinynet.teaching.case import BINARY, Case
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.relation import Examples, closer_than_chance, examples, neighbours
+from tinynet.teaching.relation import ORDERS, Examples, closer_than_chance, examples, neighbours
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 
 COLUMNS = 40
@@ -188,15 +188,50 @@ def check_targets(case: Case) -> Iterator[Finding]:
         yield finding("targets-out-of-reach", beyond=beyond, where=last.where(), **ends)
 
 
+TURNS = ORDERS | {
+    "flipped left to right": lambda t: t[:, :, ::-1],
+    "flipped upside down": lambda t: t[:, ::-1],
+    "transposed": lambda t: t.swapaxes(1, 2),
+}
+"""What masks (N, H, W) may have come through, or their images."""
+
+
 def check_images(case: Case) -> Iterator[Finding]:
-    """Images that are smooth if their numbers are read with the channels last."""
-    x = case.usable[0][0]
+    """Images that are smooth with the channels last alone; masks that fit them when turned."""
+    x, t = case.usable[0]
     if x.ndim == 4 and x.dtype.kind == "f" and x.shape[1] in (3, 4) and x.shape[3] > 4:
         N, C, H, W = x.shape
         rough = _roughness(x)
         other = _roughness(x.reshape(N, H, W, C).transpose(0, 3, 1, 2))
         if rough > 3 * other:
             yield finding("axes-mixed (inputs)", shape=x.shape, rough=rough, other=other)
+    if x.ndim != 4 or t is None or t.ndim < 3 or t.dtype.kind not in "iuf":
+        return
+    if (len(t), *t.shape[-2:]) != (len(x), *x.shape[-2:]):
+        return
+    image, mask = (a.reshape(len(a), -1, *a.shape[-2:]).mean(1) for a in (x, t))
+    raw = image
+    for axis in (1, 2):  # less noise
+        image = np.mean([np.roll(image, by, axis) for by in (-1, 0, 1)], axis=0)
+    fit = _fit(image, mask)
+    for how, turn in TURNS.items():
+        turned = turn(mask)
+        if turned.shape != mask.shape or np.array_equal(turned[1:-1], raw[1:-1]):
+            continue  # the next frame of a film
+        better = _fit(image, turned)
+        better = (better > 0.3) & (better > 2 * fit)
+        if better.mean() > 0.25:
+            seen = f"in {better.sum()} of {len(x)} examples the target fits the image far better"
+            yield finding("targets-turned", seen=seen, how=how)
+            return
+
+
+def _fit(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """The squared correlation of each image with its target."""
+    x, t = (a.reshape(len(a), -1).astype(np.float64) for a in (x, t))
+    x, t = (a - a.mean(1, keepdims=True) for a in (x, t))
+    spread = (x * x).sum(1) * (t * t).sum(1)
+    return np.asarray((x * t).sum(1) ** 2 / np.where(spread > 0, spread, 1))
 
 
 def _roughness(x: np.ndarray) -> float:
@@ -212,6 +247,8 @@ def check_leak(case: Case) -> Iterator[Finding]:
     if case.words and t is not None and len(t) == len(x):  # each word is to tell the next one
         if np.array_equal(t, x) or (x.ndim == 2 and np.array_equal(t.ravel(), x[:, -1])):
             yield finding("label-among-the-inputs (words)", N=len(x))
+        elif "axes-mixed" not in case.found:
+            yield from _of_words(case, *case.usable[0])
         return
     if t is None or t.size != len(x) or t.dtype.kind == "U" or not 2 <= rows.shape[1] <= 1000:
         return
@@ -255,6 +292,28 @@ def _untold(column: np.ndarray, target: np.ndarray, classes: bool) -> float:
     ranks = [np.unique(a, return_inverse=True)[1] for a in (column, target)]
     line, order = (1 - float(np.corrcoef(*pair)[0, 1]) ** 2 for pair in ((column, target), ranks))
     return min(line, 20 * order)
+
+
+def _of_words(case: Case, x: np.ndarray, t: np.ndarray | None) -> Iterator[Finding]:
+    """Words that fill up rows and count in the loss; next words that the model sees."""
+    output, T = case.trial.output, x.shape[-1]
+    if output is None or t is None or t.shape != x.shape or x.ndim != 2 or T < 4:
+        return
+    numbers, counts = np.unique(t[:, -1], return_counts=True)
+    filling, pull = numbers[counts.argmax()], case.pull(output.array, t)
+    ends, filled = t == filling, (t == filling) & (x == filling)
+    whole = np.diff(ends.astype(int)).min() >= 0 and np.ptp(ends.sum(1)) > 1
+    if whole and filled.mean() > 0.1 and pull is not None and pull[filled].any():
+        yield finding("padding-in-the-loss", share=filled.mean(), filling=filling)
+    later = x.copy()
+    later[:, T // 2 :] = np.roll(x, 1, 0)[:, T // 2 :]
+    made, again, other = (case.outputs(given) for given in (x, x, later))
+    if made is None or again is None or other is None or made.shape[1:].count(T) != 1:
+        return
+    first = [np.take(y, range(T // 2), made.shape.index(T, 1)) for y in (made, again, other)]
+    draws, sees = (not np.allclose(y, first[0], 1e-3, 1e-4) for y in first[1:])
+    if sees and not draws and np.array_equal(t[:, :-1], x[:, 1:]):
+        yield finding("label-among-the-inputs (to come)", place=T // 2)
 
 
 def check_validation(case: Case) -> Iterator[Finding]:

@@ -76,7 +76,8 @@ class _Seen:
     """What two runs of the user's step did, on copies; more until the optimizer steps, as gradients
     may be added up before.
 
-    change: what the first run added to the parameters. fresh: the gradients of the batch alone,
+    change: what the first run added to the parameters. others: of each other optimizer that
+    stepped, whether it ever had a gradient. fresh: the gradients of the batch alone,
     before each run. at_step: those whenever the optimizer stepped; without one those that a run
     left. left: whether the first run left gradients. wiped: whether zero_grad() took some away
     before the first step. asleep: whether the model was in evaluation mode at a step. runs: how
@@ -86,6 +87,7 @@ class _Seen:
     """
 
     change: np.ndarray
+    others: dict[int, bool] = field(default_factory=dict)
     fresh: list[np.ndarray] = field(default_factory=list)
     at_step: list[np.ndarray] = field(default_factory=list)
     left: bool = False
@@ -186,6 +188,15 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         seen.asleep |= not case.model.training
         return step() if closure is None else result
 
+    def stepping(other: Any, update: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*args: Any, **settings: Any) -> Any:
+            result = update(*args, **settings)
+            fed = any(p.grad is not None for p in params_of(other))
+            seen.others[id(other)] = seen.others.get(id(other), False) or fed
+            return result
+
+        return noted
+
     def fed(x: Any, *args: Any, **settings: Any) -> Any:
         case.feeds_other |= getattr(x, "shape", None) != batch[0].shape
         made.append(forward(x, *args, **settings))
@@ -209,6 +220,8 @@ def _watch(case: Case, batch: Batch) -> _Seen:
         if optimizer is not None:
             step = optimizer.step
             optimizer.__dict__.update(step=noted, zero_grad=zeroing(optimizer.zero_grad))
+        for other in case.others:
+            other.__dict__["step"] = stepping(other, other.step)
         case.model.__dict__["zero_grad"] = zeroing(case.model.zero_grad)
         try:
             while seen.runs < 2 or (seen.runs < ADDED_UP and not seen.at_step):
@@ -286,6 +299,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
         by_hand = _of_step_by_hand(case, seen)
         if by_hand is not None:
             return by_hand
+    if not all(seen.others.values()):
+        return finding("step-without-gradient (other)")
     if not seen.at_step:
         return finding("step-changes-nothing", runs=seen.runs)
     if seen.anew:
@@ -306,6 +321,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if several:
         case.sums = factor > 0.7 * case.added_up
         return None
+    if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
+        return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
         if seen.wiped:
@@ -418,6 +435,33 @@ def _ignored(case: Case) -> Finding | None:
     return None
 
 
+def _of_weights(case: Case, rest: np.ndarray, fresh: np.ndarray) -> Finding | None:
+    """A gradient that is the weights themselves, or their signs, besides that of the loss."""
+    before = _flat(case.wanted)
+    for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
+        times = rest @ w / max(w @ w, 1e-300)
+        if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:
+            values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
+            return finding("weight-decay-too-large (penalty)", **values)
+    return None
+
+
+def penalty(case: Case) -> Iterator[Finding]:
+    """A penalty of the weights that counts for much more than the rest of the loss."""
+    output, (_, target) = case.trial.output, tensors(*case.usable[0])
+    if output is None:
+        return
+    with trying(case):
+        loss = case.loss(output.detach(), target)
+        if loss.requires_grad:
+            loss.backward()
+        rest = _gradients(case)
+    fresh = _fresh(case, *case.usable[0]) - rest
+    large = _norm(rest) > max(3 * _norm(fresh), 0.02 * _norm(_flat(case.wanted)))
+    if large and (known := _of_weights(case, rest, fresh)):
+        yield known
+
+
 def why_not(case: Case) -> Finding | None:
     """What a step that does not learn goes along with, besides the gradient of its batch."""
     x, target = case.usable[0]
@@ -426,11 +470,8 @@ def why_not(case: Case) -> Finding | None:
         return None
     fresh, change, before = seen.fresh[0], seen.change, _flat(case.wanted)
     rest = seen.at_step[0] - fresh
-    for what, w in (("weights", before), ("signs of the weights", np.sign(before))):
-        times = rest @ w / max(w @ w, 1e-300)
-        if _norm(rest - times * w) < 0.1 * _norm(rest) and times > 0:
-            values = {"usual": _norm(fresh), "size": _norm(rest), "what": what, "times": times}
-            return finding("weight-decay-too-large (step)", **values)
+    if known := _of_weights(case, rest, fresh):
+        return known
     times = -(change @ before) / max(before @ before, 1e-300)
     if times > 0.01 and _norm(change + times * before) < 0.7 * _norm(change):
         return finding("weight-decay-too-large (by hand)", times=times)

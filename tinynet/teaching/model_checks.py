@@ -25,7 +25,7 @@ from tinynet.teaching.case import (
     tensors,
 )  # fmt: skip
 from tinynet.teaching.catalogue import finding
-from tinynet.teaching.loop_checks import moved_by_step
+from tinynet.teaching.loop_checks import moved_by_step, penalty
 from tinynet.teaching.reached import params_of
 from tinynet.teaching.report import ERROR, WARNING, Finding, listed
 from tinynet.tensor import Tensor
@@ -140,6 +140,14 @@ def check_structure(case: Case) -> Iterator[Finding]:
         wide, moved = ([n for n in shape[1:] if n > 1] for shape in (before, after))
         if before[0] == after[0] and wide != moved and sorted(wide) == sorted(moved):
             yield finding("axes-mixed", where=call.where(), before=before, after=after)
+            break
+    for call in case.trial.of("matmul"):
+        soft = next((c for c in case.trial.back(call.args[0]) if c.op != "dropout"), None)
+        if soft is None or soft.op != "softmax" or soft.output.ndim < 3:
+            continue
+        axis, shape = soft.setting("axis", 1, -1) % soft.output.ndim, soft.output.shape
+        if axis == len(shape) - 2 and shape[axis] == shape[-1]:
+            yield finding("axes-mixed (attention)", where=soft.where(), axis=axis, shape=shape)
             break
     if foreign:
         yield finding("parameters-not-registered", count=len(foreign), told=listed(foreign, 3))
@@ -406,8 +414,10 @@ def check_loss(case: Case) -> Iterator[Finding]:
             yield finding("probabilities-without-log", loss=loss)
             return
     yield from _left_out(case)
-    if call is not None:
-        yield from _too_high(case, call, loss)
+    found = [] if call is None else list(_too_high(case, call, loss))
+    yield from found
+    if not (found or case.own_loss or case.trial.several):
+        yield from penalty(case)
 
 
 def _exchanged(first: Any, second: Any = None) -> bool:

@@ -106,6 +106,9 @@ def _contrary(case: Case, way: Way) -> Iterator[Finding]:
     elif 0 < best.last < 0.01 * way.first and best.spread < 0.05 and not too_high:
         seen = "and then the outputs of all examples are the same: it asks for nothing else"
         yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
+    elif way.learned and case.is_contrary:
+        seen = "and is lower where the outputs go against the targets than where they go along"
+        yield finding("loss-with-the-wrong-sign", run=best, seen=seen)
 
 
 def _agreement_costs(case: Case) -> bool:
