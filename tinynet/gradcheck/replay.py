@@ -109,7 +109,8 @@ def _cut(counts: dict[int, int], value: Any) -> Any:
     for axis, (size, count) in enumerate((n, counts.get(n, n)) for n in value.shape):
         value = value.take(np.arange(count) % size, axis)
         if count > size and value.dtype.kind == "f":  # other values than those that are there
-            value = value * (1 + 0.3 * (np.indices(value.shape)[axis] >= size))
+            new = np.indices(value.shape)[axis] >= size
+            value = value * (1 + (0.3 + 0.1 * axis) * new)
     return value.copy()
 
 
