@@ -1479,6 +1479,17 @@ def a_distance_with_a_small_number_under_its_root() -> Setup:
 
 
 @healthy
+def pairs_of_the_batch_by_two_calls_of_the_model() -> Setup:
+    def loss(m: Any, x: Any, t: Any) -> Any:
+        order = np.random.default_rng(0).permutation(len(x))
+        apart = ((m(x) - m(x[order])) ** 2).sum(1)
+        same = tinynet.Tensor((t.array == t.array[order]).astype(np.float32))
+        return (same * apart + (1 - same) * F.relu(1 - (apart + 1e-6).sqrt()) ** 2).mean()
+
+    return usual(loss, on_digits(nn.Sequential(nn.Flatten(), *mlp(64, 32, 8))))
+
+
+@healthy
 def a_column_of_ones_and_a_rare_category() -> Setup:
     x, y = line()
     x = np.concatenate([x, np.ones_like(y), np.zeros_like(y)], 1)

@@ -231,8 +231,8 @@ warning learning-rate-too-low (schedule): in {steps} steps the schedule lets the
 error step-does-not-learn: in {steps} steps by your step the loss goes {own}; {other}
   => look at what else it does: eval(), no_grad(), clipping, another target, a schedule{rate}
 error targets-exchangeable: another target changes the loss's gradient for each of the {N} outputs
-  alike, or for none: the loss does not ask which target belongs to which
-  => hold outputs against targets, take the mean last: ((y - t) ** 2).mean(); no label_smoothing=1
+  alike: the loss does not ask which target belongs to which
+  => hold outputs against targets, take the mean last: ((y - t) ** 2).mean()
 warning initial-weights-hinder: in {steps} steps the loss goes {own}; {other}
   => {cure}
 error learning-rate-too-high: in {steps} steps the loss goes {own}{added}; {other}

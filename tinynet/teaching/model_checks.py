@@ -474,7 +474,7 @@ def _of_others(case: Case) -> Iterator[Finding]:
         moved = np.abs(after - slope)
         heat = by_target(moved, target)
         heat = moved.reshape(len(moved), -1).sum(1) if heat is None else heat
-        even += bool(np.allclose(heat, heat[place[: heat.ndim]], 0.01))
+        even += bool(heat.any() and np.allclose(heat, heat[place[: heat.ndim]], 0.01))
         if heat[place[: heat.ndim]] < 0.5 * heat.max():
             missed.append((place, np.unravel_index(heat.argmax(), heat.shape)))
     if len(missed) > 0.7 * tried:
