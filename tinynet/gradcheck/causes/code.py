@@ -736,6 +736,10 @@ def _moved(place: Place) -> Iterator[str]:
             texts = [ast.unparse(p) for p in parts]
             texts[k] = _plus(part, by)
             yield f"{_whole(node.value)}[{', '.join(texts)}]"
+    cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
+    for name in place.names if cut and isinstance(node, ast.Subscript) else ():
+        texts = [f"{name}:-{name}" if p in cut else ast.unparse(p) for p in parts]
+        yield f"{_whole(node.value)}[{', '.join(texts)}]"
 
 
 def _plus(index: Any, by: int) -> str:
