@@ -276,8 +276,8 @@ class Search:
             if np.isfinite(arrived).all():
                 dys += [] if is_last else [arrived]
                 here, twice = again.backward(place, arrived), again.backward(place, arrived)
-                recorded, vjp = self.trace.applied.get((call, place), here), call.vjps[place]
-                foreign = is_foreign(getattr(vjp, "function", vjp))  # ours keep nothing
+                recorded = self.trace.applied.get((call, place), here)
+                foreign = is_foreign(getattr(call.body, "written_as", call.body))  # ours keep none
                 if foreign and same(here, twice, NEARLY) and not same(here, recorded, FLOAT32):
                     text = f"the backward of {call.name} gives another gradient once {call.name} "
                     text += "was called again with other values: keep its values in local variables"

@@ -46,6 +46,7 @@ from tinynet.gradcheck.causes import (
 from tinynet.gradcheck.causes.clues import Clues, Fault, Suspect
 
 LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
+    code.remembered,  # before calls with other values change what is
     linearity.look,
     scaling.counts,
     scaling.look,
@@ -59,7 +60,6 @@ LOOKS: tuple[Callable[[Clues], Iterator[Suspect]], ...] = (
     origin.look,
     order.not_transposed,
     elsewhere.look,
-    code.remembered,
     formula.plain,
     inside.look,
     code.look,

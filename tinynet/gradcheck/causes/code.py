@@ -738,8 +738,15 @@ def _moved(place: Place) -> Iterator[str]:
             yield f"{_whole(node.value)}[{', '.join(texts)}]"
     cut = [part for part in parts if isinstance(part, ast.Slice) and (part.lower or part.upper)]
     for name in place.names if cut and isinstance(node, ast.Subscript) else ():
-        texts = [f"{name}:-{name}" if p in cut else ast.unparse(p) for p in parts]
-        yield f"{_whole(node.value)}[{', '.join(texts)}]"
+        for inner in (True, False):
+            texts = [_cut(p, name, inner) if p in cut else ast.unparse(p) for p in parts]
+            yield f"{_whole(node.value)}[{', '.join(texts)}]"
+
+
+def _cut(part: ast.Slice, name: str, inner: bool) -> str:
+    """The places but for so many at either end, or those that are so many further on."""
+    low, high = (f"{name} + {ast.unparse(end)}" if end else "" for end in (part.lower, part.upper))
+    return f"{name}:-{name}" if inner else f"{low or name}:{high}"
 
 
 def _plus(index: Any, by: int) -> str:
