@@ -8,11 +8,11 @@ import tinynet
 HOUSE = Path(tinynet.__file__).parent
 
 MOST = {
-    "cli": 3041,
-    "data": 2557,
+    "cli": 3040,
+    "data": 2581,
     "derivatives": 1164,
     "functions": 2217,
-    "gradcheck": 6347,
+    "gradcheck": 6362,
     "kernels": 3945,
     "lab": 2101,
     "models": 381,
@@ -20,11 +20,11 @@ MOST = {
     "onnx": 2248,
     "ops": 3605,
     "optim": 2459,
-    "teaching": 3960,
-    "training": 7787,
+    "teaching": 3929,
+    "training": 7824,
     "utils": 885,
     "vision": 1886,
-    "its own files": 5420,
+    "its own files": 5426,
 }
 """The most lines of each package, blank ones and docstrings included."""
 
