@@ -268,7 +268,7 @@ def test_idx_files_are_read_gzipped_or_not(tmp_path):
 @pytest.fixture
 def task(tmp_path, monkeypatch):
     """A task for workers: a step that prints, which must not disturb the answers."""
-    source = "def make(factor): return lambda: print('working', factor * 2)"
+    source = "def make(factor): return lambda: print('working', factor * 2, flush=True)"
     (tmp_path / "printing_step.py").write_text(source)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return "printing_step:make"

@@ -270,8 +270,9 @@ TABLED = {
     "weights-all-equal": "constant_weights all_zero_weights",
     "classes-imbalanced": "imbalance four_percent_of_ones",
     "targets-exchangeable":
-        "differences_summed_before_squaring differences_neither_squared_nor_absolute",
-    "loss-without-a-lower-bound": "penalty_with_the_wrong_sign negated_loss",
+        "differences_summed_before_squaring",
+    "loss-without-a-lower-bound": "penalty_with_the_wrong_sign negated_loss "
+        "differences_neither_squared_nor_absolute",
     "loss-with-the-wrong-sign":
         "focal_loss_of_p_in_place_of_1_minus_p similarity_in_place_of_its_loss",
     "nothing-nonlinear-between": "leaky_relu_of_slope_1 the_result_of_relu_is_left_aside",
