@@ -246,3 +246,19 @@ def test_the_common_mistakes_are_named_where_there_is_no_source(forward, backwar
     (failure,) = gradcheck(differentiable(space["typed"]), x).failures
     assert (failure.op, failure.argument) == ("typed", "x")
     assert cause in failure.cause
+
+
+FILL = float("-inf")
+
+
+def test_an_infinity_in_reach_is_the_name_of_no_factor():
+    @differentiable
+    def cube(x):
+        def dx(dy):
+            return 2.37 * x * x * dy
+
+        return np.maximum(x, FILL) ** 3, dx
+
+    report = gradcheck(cube, np.linspace(0.5, 2, 6))
+    assert "0.79 x numeric" in str(report)
+    assert "= FILL" not in str(report)
