@@ -1146,3 +1146,28 @@ def test_a_similarity_that_is_made_small_in_place_of_its_distance(sign):
         optimizer=optim.Adam(model.parameters(), lr=1e-2),
     )  # fmt: skip
     assert report.names() == ["loss-with-the-wrong-sign"] * (sign == 1)
+
+
+def test_what_the_step_does_before_it_goes_back_is_undone():
+    model, head, teacher, calls = mlp(8, 16, 4), mlp(4, 8), mlp(8, 16, 4), []
+    optimizer = optim.Adam([*model.parameters(), *head.parameters()], lr=1e-3)
+
+    def step(x, t):
+        calls.append(len(x))
+        with tinynet.no_grad():
+            for p, q in zip(teacher.parameters(), model.parameters()):
+                p.data = 0.99 * p.data + 0.01 * q.data
+            wanted = teacher(x + 0.1 * tinynet.randn(*x.shape))
+        y = model(x)
+        loss = ((y - wanted) ** 2).mean() + ((head(y) - x) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    before = [p.array.copy() for p in teacher.parameters()]
+    batch = tinynet.randn(64, 8), tinynet.randint(0, 3, (64,))
+    report = tinynet.doctor(model, batch, optimizer=optimizer, step=step)
+    assert report, report  # the teacher's weights ask for a gradient, but get none
+    assert calls == []
+    assert all(map(np.array_equal, before, [p.array for p in teacher.parameters()]))
+    assert all(p.grad is None for p in head.parameters())

@@ -123,6 +123,7 @@ def check_structure(case: Case) -> Iterator[Finding]:
     own |= {id(p) for rival in case.rivals for p in params_of(rival)}
     for call in case.trial.calls[: case.trial.forward if case.watched else None]:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
+        leaves = leaves if call.made else []  # a teacher is asked within no_grad()
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weights:
         before = list(case.trial.back(call.args[0]))
