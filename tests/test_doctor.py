@@ -1171,3 +1171,11 @@ def test_what_the_step_does_before_it_goes_back_is_undone():
     assert calls == []
     assert all(map(np.array_equal, before, [p.array for p in teacher.parameters()]))
     assert all(p.grad is None for p in head.parameters())
+
+
+def test_a_model_with_its_own_call_is_looked_at():
+    class Called(nn.Linear):
+        def __call__(self, x):
+            return self.forward(x)
+
+    assert "3 classes" in str(tinynet.doctor(Called(4, C), batch(), probe_steps=0))

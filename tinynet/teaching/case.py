@@ -440,6 +440,7 @@ class Case:
         wanted = Tensor(target) if isinstance(target, np.ndarray) else target
         if self.watched:
             return until_backward(self.step, x, wanted)
+        self.trial.end_forward(made)  # of a model with a __call__ of its own, without hooks
         return _tensor("the loss", self.loss(made, wanted))
 
     def loss_of_step(self, made: Any, target: Tensor | None) -> Tensor:
