@@ -1179,3 +1179,28 @@ def test_a_model_with_its_own_call_is_looked_at():
             return self.forward(x)
 
     assert "3 classes" in str(tinynet.doctor(Called(4, C), batch(), probe_steps=0))
+
+
+def test_labels_that_the_model_gives_with_its_scores():
+    class Contrast(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.others = mlp(8, 16, 4), tinynet.randn(4, 20)
+
+        def forward(self, one, other):
+            one, other = self.inner(one), self.inner(other).detach()
+            scores = tinynet.cat([(one * other).sum(1, keepdims=True), one @ self.others], 1)
+            return scores, tinynet.zeros(len(one), dtype=tinynet.int64)
+
+    model = Contrast()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(x, t):
+        scores, labels = model(x, x + 0.1 * tinynet.randn(*x.shape))
+        optimizer.zero_grad()
+        F.cross_entropy(scores, labels).backward()
+        optimizer.step()
+
+    given = tinynet.randn(64, 8), tinynet.randint(0, 3, (64,))
+    report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
+    assert "step-ignores-its-batch" not in report.names()

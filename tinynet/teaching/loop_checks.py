@@ -321,7 +321,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if several:
         case.sums = factor > 0.7 * case.added_up
         return None
-    if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
+    moved = seen.change.any()  # not at a rate of 0, with which a warm-up begins
+    if len(seen.at_step) > 2 and size and moved and np.array_equal(first, seen.at_step[1]):
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
