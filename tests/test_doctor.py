@@ -1204,3 +1204,19 @@ def test_labels_that_the_model_gives_with_its_scores():
     given = tinynet.randn(64, 8), tinynet.randint(0, 3, (64,))
     report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
     assert "step-ignores-its-batch" not in report.names()
+
+
+def test_two_steps_at_the_rate_of_0_of_a_warm_up():
+    model = mlp(4, 8, C)
+    optimizer = sgd(model, 0.1)
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda k: min(k / 10, 1))
+
+    def step(x, t):
+        for _ in range(2):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), t).backward()
+            optimizer.step()
+        schedule.step()
+
+    report = tinynet.doctor(model, batch(), optimizer=optimizer, step=step, probe_steps=0)
+    assert "optimizer-steps-twice" not in report.names()

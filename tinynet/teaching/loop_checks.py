@@ -394,7 +394,8 @@ def _of_itself(case: Case) -> Finding | None:
     y, t = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
     what = ""
     if t.dtype.kind in "iu" and y.ndim == t.ndim + 1 and y.shape[1] > 2 and len(t) > 7:
-        what = f"class {t.flat[0]} for all" if not np.ptp(t) else ""
+        one = not np.ptp(t) and not trial.several  # a model that gives its labels, too, knows them
+        what = f"class {t.flat[0]} for all" if one else ""
         what = "the classes that they give" if np.array_equal(t, y.argmax(1)) else what
     elif t.shape == y.shape and np.ptp(y) > 0 and np.ptp(y - t) < 1e-3 * np.ptp(y):
         what = "themselves"
