@@ -1220,3 +1220,13 @@ def test_two_steps_at_the_rate_of_0_of_a_warm_up():
 
     report = tinynet.doctor(model, batch(), optimizer=optimizer, step=step, probe_steps=0)
     assert "optimizer-steps-twice" not in report.names()
+
+
+def test_columns_of_one_value_are_told_with_it():
+    x = tinynet.randn(64, 4).array
+    x[:, 0], x[:, 3] = 1, 7
+    report = tinynet.doctor(mlp(4, 8, C), (x, tinynet.randint(0, C, (64,))), probe_steps=0)
+    assert "column-constant" in report.names()
+    x[:, 3] = 0
+    report = tinynet.doctor(mlp(4, 8, C), (x, tinynet.randint(0, C, (64,))), probe_steps=0)
+    assert "x[:, 0], x[:, 3] is 0 or 1 in all 64 examples" in report.notes
