@@ -1230,3 +1230,10 @@ def test_columns_of_one_value_are_told_with_it():
     x[:, 3] = 0
     report = tinynet.doctor(mlp(4, 8, C), (x, tinynet.randint(0, C, (64,))), probe_steps=0)
     assert "x[:, 0], x[:, 3] is 0 or 1 in all 64 examples" in report.notes
+
+
+def test_targets_that_are_no_probabilities_are_not_exchanged_with_the_outputs():
+    x, t = tinynet.randn(64, 4), 1 + tinynet.randint(0, 2, (64, 1)).float()
+    loss = F.binary_cross_entropy_with_logits
+    report = tinynet.doctor(mlp(4, 8, 1).append(nn.Sigmoid()), (x, t), loss=loss)
+    assert "exchange" not in report["loss-fails"].cure
