@@ -1237,3 +1237,17 @@ def test_targets_that_are_no_probabilities_are_not_exchanged_with_the_outputs():
     loss = F.binary_cross_entropy_with_logits
     report = tinynet.doctor(mlp(4, 8, 1).append(nn.Sigmoid()), (x, t), loss=loss)
     assert "exchange" not in report["loss-fails"].cure
+
+
+def test_a_step_of_its_own_loss_that_leaves_out_small_batches():
+    model, t = mlp(4, 8, 1), tinynet.randint(0, C, (40,))
+    optimizer, x = optim.Adam(model.parameters(), lr=1e-2), tinynet.randn(40, 4)
+
+    def step(x, t):
+        if len(x) >= 16:
+            optimizer.zero_grad()
+            ((model(x)[:, 0] - t) ** 2 / 2).mean().backward()
+            optimizer.step()
+
+    batches = [(x[:32], t[:32]), (x[32:], t[32:])]
+    assert tinynet.doctor(model, batches, optimizer=optimizer, step=step).names() == []

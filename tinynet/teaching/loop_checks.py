@@ -16,6 +16,7 @@ from tinynet.teaching.case import (
     TAKES_SCORES,
     Batch,
     Case,
+    NoLossError,
     Trial,
     replaced,
     tensors,
@@ -130,12 +131,23 @@ def find_own_loss(case: Case) -> None:
             case.run_trial()
             case.unjudged, case.steps = f"the step {told}: what it learns is not judged", 0
             return
+        case.usable = [b for b in case.usable if _goes_back(case, b)] or case.usable[:1]
         case.notes.append(f"the step {told}; that is what is looked at")
         case.asks &= "no targets" not in told
         call, output = case.trial.loss_call, case.trial.output
         same = output is not None and target.dtype.kind == "f" and target.size == output.array.size
         if not (call.holds(target) if call else same):
             case.target = None
+
+
+def _goes_back(case: Case, batch: Batch) -> bool:
+    """Whether the step makes a loss of this batch: it may leave out one that is too small."""
+    with trying(case), contextlib.suppress(Exception):  # others are told by the trial
+        try:
+            case.passed(*tensors(*batch))
+        except NoLossError:
+            return False
+    return True
 
 
 def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
