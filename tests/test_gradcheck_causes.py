@@ -262,3 +262,24 @@ def test_an_infinity_in_reach_is_the_name_of_no_factor():
     report = gradcheck(cube, np.linspace(0.5, 2, 6))
     assert "0.79 x numeric" in str(report)
     assert "= FILL" not in str(report)
+
+
+class Refusing:
+    def __getattribute__(self, name):
+        if name == "__dict__":
+            raise RuntimeError("no request is going on")
+        return object.__getattribute__(self, name)
+
+    def scale(self):
+        return 1.5
+
+
+PROXY = Refusing()
+
+
+def test_an_object_in_reach_that_refuses_a_look_hides_no_cause():
+    @differentiable
+    def scaled(x):
+        return x * PROXY.scale(), lambda dy: dy * 1.65
+
+    assert "1.1 x numeric" in str(gradcheck(scaled, np.linspace(0.5, 2, 6)))

@@ -236,7 +236,8 @@ def check_runs(case: Case) -> Iterator[Finding]:
         swapped = math.nan
         if trial.stage == "loss" and case.target is not None and trial.output is not None:
             swapped = case.asked(case.usable[0][1], trial.output.array)  # type: ignore[arg-type]
-            if case.target.dtype.kind == "f" and not ((case.target >= 0) & (case.target <= 1)).all():
+            t = case.target
+            if t.dtype.kind == "f" and not ((t >= 0) & (t <= 1)).all():
                 swapped = math.nan  # it is the targets that are no probabilities
         if math.isfinite(swapped):
             cure = "the loss takes outputs first and targets second: exchange its arguments"
