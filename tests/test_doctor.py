@@ -1251,3 +1251,18 @@ def test_a_step_of_its_own_loss_that_leaves_out_small_batches():
 
     batches = [(x[:32], t[:32]), (x[32:], t[32:])]
     assert tinynet.doctor(model, batches, optimizer=optimizer, step=step).names() == []
+
+
+def test_an_optimizer_of_frozen_weights_may_step_without_a_gradient():
+    model, x, t = mlp(4, 8, C), tinynet.randn(40, 4), tinynet.randint(0, C, (40,))
+    early, late = (optim.Adam(model[k].parameters(), lr=1e-2) for k in (0, 2))
+    model[0].requires_grad_(False)
+
+    def step(x, t):
+        late.zero_grad()
+        F.cross_entropy(model(x), t).backward()
+        late.step()
+        early.step()
+
+    report = tinynet.doctor(model, (x, t), optimizer=late, step=step)
+    assert "step-without-gradient" not in report.names()

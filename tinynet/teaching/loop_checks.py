@@ -203,7 +203,8 @@ def _watch(case: Case, batch: Batch) -> _Seen:
     def stepping(other: Any, update: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
             result = update(*args, **settings)
-            fed = any(p.grad is not None for p in params_of(other))
+            asking = [p for p in params_of(other) if p.requires_grad]  # none where all are frozen
+            fed = not asking or any(p.grad is not None for p in asking)
             seen.others[id(other)] = seen.others.get(id(other), False) or fed
             return result
 
