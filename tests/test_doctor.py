@@ -7,6 +7,7 @@ import copy
 import json
 import random
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -1266,3 +1267,39 @@ def test_an_optimizer_of_frozen_weights_may_step_without_a_gradient():
 
     report = tinynet.doctor(model, (x, t), optimizer=late, step=step)
     assert "step-without-gradient" not in report.names()
+
+
+def test_a_net_before_the_model_that_the_optimizer_trains_too():
+    before, model = nn.Linear(8, 5), nn.Linear(5, C)
+    optimizer = optim.Adam([*model.parameters(), *before.parameters()], lr=1e-2)
+
+    def step(x, t):
+        optimizer.zero_grad()
+        F.cross_entropy(model(before(x).relu()), t).backward()
+        optimizer.step()
+
+    given = tinynet.randn(64, 8), tinynet.randint(0, C, (64,))
+    report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
+    assert "parameters-not-registered" not in report.names()
+
+
+class Counted(threading.local):
+    steps = 0
+
+
+COUNTED = Counted()
+
+
+def test_what_a_thread_has_for_itself_is_put_back():
+    model = mlp(4, 8, C)
+    optimizer = sgd(model)
+
+    def step(x, t):
+        COUNTED.steps += 1
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), t).backward()
+        optimizer.step()
+
+    COUNTED.steps = 7
+    tinynet.doctor(model, batch(), optimizer=optimizer, step=step, probe_steps=0)
+    assert COUNTED.steps == 7

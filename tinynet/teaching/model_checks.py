@@ -120,7 +120,8 @@ def check_structure(case: Case) -> Iterator[Finding]:
         for call in case.trial.of(*WEIGHTED)
         if call.op != "matmul" or isinstance(call.args[1], Parameter)
     }
-    own |= {id(p) for rival in case.rivals for p in params_of(rival)}
+    known = [case.optimizer, *case.others] if case.watched else case.rivals
+    own |= {id(p) for optimizer in known if optimizer for p in params_of(optimizer)}
     for call in case.trial.calls[: case.trial.forward if case.watched else None]:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
         leaves = leaves if call.made else []  # a teacher is asked within no_grad()
