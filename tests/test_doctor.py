@@ -7,6 +7,7 @@ import copy
 import json
 import random
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -1146,3 +1147,159 @@ def test_a_similarity_that_is_made_small_in_place_of_its_distance(sign):
         optimizer=optim.Adam(model.parameters(), lr=1e-2),
     )  # fmt: skip
     assert report.names() == ["loss-with-the-wrong-sign"] * (sign == 1)
+
+
+def test_what_the_step_does_before_it_goes_back_is_undone():
+    model, head, teacher, calls = mlp(8, 16, 4), mlp(4, 8), mlp(8, 16, 4), []
+    optimizer = optim.Adam([*model.parameters(), *head.parameters()], lr=1e-3)
+
+    def step(x, t):
+        calls.append(len(x))
+        with tinynet.no_grad():
+            for p, q in zip(teacher.parameters(), model.parameters()):
+                p.data = 0.99 * p.data + 0.01 * q.data
+            wanted = teacher(x + 0.1 * tinynet.randn(*x.shape))
+        y = model(x)
+        loss = ((y - wanted) ** 2).mean() + ((head(y) - x) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    before = [p.array.copy() for p in teacher.parameters()]
+    batch = tinynet.randn(64, 8), tinynet.randint(0, 3, (64,))
+    report = tinynet.doctor(model, batch, optimizer=optimizer, step=step)
+    assert report, report  # the teacher's weights ask for a gradient, but get none
+    assert calls == []
+    assert all(map(np.array_equal, before, [p.array for p in teacher.parameters()]))
+    assert all(p.grad is None for p in head.parameters())
+
+
+def test_a_model_with_its_own_call_is_looked_at():
+    class Called(nn.Linear):
+        def __call__(self, x):
+            return self.forward(x)
+
+    assert "3 classes" in str(tinynet.doctor(Called(4, C), batch(), probe_steps=0))
+
+
+def test_labels_that_the_model_gives_with_its_scores():
+    class Contrast(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.others = mlp(8, 16, 4), tinynet.randn(4, 20)
+
+        def forward(self, one, other):
+            one, other = self.inner(one), self.inner(other).detach()
+            scores = tinynet.cat([(one * other).sum(1, keepdims=True), one @ self.others], 1)
+            return scores, tinynet.zeros(len(one), dtype=tinynet.int64)
+
+    model = Contrast()
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(x, t):
+        scores, labels = model(x, x + 0.1 * tinynet.randn(*x.shape))
+        optimizer.zero_grad()
+        F.cross_entropy(scores, labels).backward()
+        optimizer.step()
+
+    given = tinynet.randn(64, 8), tinynet.randint(0, 3, (64,))
+    report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
+    assert "step-ignores-its-batch" not in report.names()
+
+
+def test_two_steps_at_the_rate_of_0_of_a_warm_up():
+    model = mlp(4, 8, C)
+    optimizer = sgd(model, 0.1)
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda k: min(k / 10, 1))
+
+    def step(x, t):
+        for _ in range(2):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), t).backward()
+            optimizer.step()
+        schedule.step()
+
+    report = tinynet.doctor(model, batch(), optimizer=optimizer, step=step, probe_steps=0)
+    assert "optimizer-steps-twice" not in report.names()
+
+
+def test_columns_of_one_value_are_told_with_it():
+    x = tinynet.randn(64, 4).array
+    x[:, 0], x[:, 3] = 1, 7
+    report = tinynet.doctor(mlp(4, 8, C), (x, tinynet.randint(0, C, (64,))), probe_steps=0)
+    assert "column-constant" in report.names()
+    x[:, 3] = 0
+    report = tinynet.doctor(mlp(4, 8, C), (x, tinynet.randint(0, C, (64,))), probe_steps=0)
+    assert "x[:, 0], x[:, 3] is 0 or 1 in all 64 examples" in report.notes
+
+
+def test_targets_that_are_no_probabilities_are_not_exchanged_with_the_outputs():
+    x, t = tinynet.randn(64, 4), 1 + tinynet.randint(0, 2, (64, 1)).float()
+    loss = F.binary_cross_entropy_with_logits
+    report = tinynet.doctor(mlp(4, 8, 1).append(nn.Sigmoid()), (x, t), loss=loss)
+    assert "exchange" not in report["loss-fails"].cure
+
+
+def test_a_step_of_its_own_loss_that_leaves_out_small_batches():
+    model, t = mlp(4, 8, 1), tinynet.randint(0, C, (40,))
+    optimizer, x = optim.Adam(model.parameters(), lr=1e-2), tinynet.randn(40, 4)
+
+    def step(x, t):
+        if len(x) >= 16:
+            optimizer.zero_grad()
+            ((model(x)[:, 0] - t) ** 2 / 2).mean().backward()
+            optimizer.step()
+
+    batches = [(x[:32], t[:32]), (x[32:], t[32:])]
+    assert tinynet.doctor(model, batches, optimizer=optimizer, step=step).names() == []
+
+
+def test_an_optimizer_of_frozen_weights_may_step_without_a_gradient():
+    model, x, t = mlp(4, 8, C), tinynet.randn(40, 4), tinynet.randint(0, C, (40,))
+    early, late = (optim.Adam(model[k].parameters(), lr=1e-2) for k in (0, 2))
+    model[0].requires_grad_(False)
+
+    def step(x, t):
+        late.zero_grad()
+        F.cross_entropy(model(x), t).backward()
+        late.step()
+        early.step()
+
+    report = tinynet.doctor(model, (x, t), optimizer=late, step=step)
+    assert "step-without-gradient" not in report.names()
+
+
+def test_a_net_before_the_model_that_the_optimizer_trains_too():
+    before, model = nn.Linear(8, 5), nn.Linear(5, C)
+    optimizer = optim.Adam([*model.parameters(), *before.parameters()], lr=1e-2)
+
+    def step(x, t):
+        optimizer.zero_grad()
+        F.cross_entropy(model(before(x).relu()), t).backward()
+        optimizer.step()
+
+    given = tinynet.randn(64, 8), tinynet.randint(0, C, (64,))
+    report = tinynet.doctor(model, given, optimizer=optimizer, step=step)
+    assert "parameters-not-registered" not in report.names()
+
+
+class Counted(threading.local):
+    steps = 0
+
+
+COUNTED = Counted()
+
+
+def test_what_a_thread_has_for_itself_is_put_back():
+    model = mlp(4, 8, C)
+    optimizer = sgd(model)
+
+    def step(x, t):
+        COUNTED.steps += 1
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), t).backward()
+        optimizer.step()
+
+    COUNTED.steps = 7
+    tinynet.doctor(model, batch(), optimizer=optimizer, step=step, probe_steps=0)
+    assert COUNTED.steps == 7

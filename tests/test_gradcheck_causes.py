@@ -246,3 +246,40 @@ def test_the_common_mistakes_are_named_where_there_is_no_source(forward, backwar
     (failure,) = gradcheck(differentiable(space["typed"]), x).failures
     assert (failure.op, failure.argument) == ("typed", "x")
     assert cause in failure.cause
+
+
+FILL = float("inf")
+
+
+def test_an_infinity_in_reach_is_the_name_of_no_factor():
+    @differentiable
+    def cube(x):
+        def dx(dy):
+            return 2.37 * x * x * dy
+
+        return np.minimum(x, FILL) ** 3, dx
+
+    report = gradcheck(cube, np.linspace(0.5, 2, 6))
+    assert "0.79 x numeric" in str(report)
+    assert "= FILL" not in str(report)
+
+
+class Refusing:
+    def __getattribute__(self, name):
+        if name == "__dict__":
+            raise RuntimeError("no request is going on")
+        return object.__getattribute__(self, name)
+
+    def scale(self):
+        return 1.5
+
+
+PROXY = Refusing()
+
+
+def test_an_object_in_reach_that_refuses_a_look_hides_no_cause():
+    @differentiable
+    def scaled(x):
+        return x * PROXY.scale(), lambda dy: dy * 1.65
+
+    assert "1.1 x numeric" in str(gradcheck(scaled, np.linspace(0.5, 2, 6)))

@@ -440,6 +440,7 @@ class Case:
         wanted = Tensor(target) if isinstance(target, np.ndarray) else target
         if self.watched:
             return until_backward(self.step, x, wanted)
+        self.trial.end_forward(made)  # of a model with a __call__ of its own, without hooks
         return _tensor("the loss", self.loss(made, wanted))
 
     def loss_of_step(self, made: Any, target: Tensor | None) -> Tensor:
@@ -498,6 +499,10 @@ class _Goes(BaseException):
     """A step goes back from this loss."""
 
 
+class NoLossError(RuntimeError):
+    """A step goes back from none."""
+
+
 def until_backward(step: Any, x: Tensor, target: Tensor | None) -> Tensor:
     """The loss of a step, which is ended where it calls `backward()`."""
 
@@ -509,7 +514,7 @@ def until_backward(step: Any, x: Tensor, target: Tensor | None) -> Tensor:
             step(x, target)
         except _Goes as found:
             return found.args[0]  # type: ignore[no-any-return]
-    raise RuntimeError("the step does not call backward()")
+    raise NoLossError("the step does not call backward()")
 
 
 @contextlib.contextmanager

@@ -81,8 +81,9 @@ def check_variety(case: Case) -> Iterator[Finding]:
     elif N >= 8 and 0 < len(alike) < columns <= COLUMNS and not case.words:
         told, left = listed([f"x[:, {c}]" for c in alike], 3), alike.tolist()
         number = float(x[0, left[0]].flat[0])
-        if x.ndim == 2 and number in (0, 1):  # a rare category, or the column of a bias
-            case.notes.append(f"{told} is {number:g} in all {N} examples")
+        if x.ndim == 2 and np.isin(x[0, left], (0, 1)).all():  # a rare category, or of a bias
+            numbers = " or ".join(f"{n:g}" for n in np.unique(x[0, left]))
+            case.notes.append(f"{told} is {numbers} in all {N} examples")
         else:
             values = {"columns": columns, "number": number, "left": left}
             yield finding("column-constant", told=told, N=N, **values)

@@ -93,7 +93,9 @@ def doctor(
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         told = f"one Optimizer, got {type(optimizer).__name__}; of several give that of this model"
         raise TypeError(f"doctor: optimizer must be {told}, and step=, which calls them all")
-    with preserving_generators(), as_before(reached(batch, validate)):
+    inner = {id(module) for module in model.modules()}  # of which each trial is on a copy
+    known = [value for value in reached(batch, validate, step, loss) if id(value) not in inner]
+    with preserving_generators(), as_before(known):
         batch, validate = _loaded(batch), _loaded(validate)
         held = [] if validate is None else _batches("validate", validate)
         source = None if _is_pair(batch) else batch

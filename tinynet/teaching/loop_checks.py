@@ -16,6 +16,7 @@ from tinynet.teaching.case import (
     TAKES_SCORES,
     Batch,
     Case,
+    NoLossError,
     Trial,
     replaced,
     tensors,
@@ -130,12 +131,23 @@ def find_own_loss(case: Case) -> None:
             case.run_trial()
             case.unjudged, case.steps = f"the step {told}: what it learns is not judged", 0
             return
+        case.usable = [b for b in case.usable if _goes_back(case, b)] or case.usable[:1]
         case.notes.append(f"the step {told}; that is what is looked at")
         case.asks &= "no targets" not in told
         call, output = case.trial.loss_call, case.trial.output
         same = output is not None and target.dtype.kind == "f" and target.size == output.array.size
         if not (call.holds(target) if call else same):
             case.target = None
+
+
+def _goes_back(case: Case, batch: Batch) -> bool:
+    """Whether the step makes a loss of this batch: it may leave out one that is too small."""
+    with trying(case), contextlib.suppress(Exception):  # others are told by the trial
+        try:
+            case.passed(*tensors(*batch))
+        except NoLossError:
+            return False
+    return True
 
 
 def _own_loss(case: Case, seen: "_Seen", x: np.ndarray, target: Any) -> str:
@@ -191,7 +203,8 @@ def _watch(case: Case, batch: Batch) -> _Seen:
     def stepping(other: Any, update: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*args: Any, **settings: Any) -> Any:
             result = update(*args, **settings)
-            fed = any(p.grad is not None for p in params_of(other))
+            asking = [p for p in params_of(other) if p.requires_grad]  # none where all are frozen
+            fed = not asking or any(p.grad is not None for p in asking)
             seen.others[id(other)] = seen.others.get(id(other), False) or fed
             return result
 
@@ -321,7 +334,8 @@ def _of_step(case: Case, seen: _Seen) -> Finding | None:
     if several:
         case.sums = factor > 0.7 * case.added_up
         return None
-    if len(seen.at_step) > 2 and size and np.array_equal(first, seen.at_step[1]):
+    moved = seen.change.any()  # not at a rate of 0, with which a warm-up begins
+    if len(seen.at_step) > 2 and size and moved and np.array_equal(first, seen.at_step[1]):
         return finding("optimizer-steps-twice", count=len(seen.at_step) // 2)
     if size == 0 and usual > 0:
         where = "loss.backward() was not called, or not on a loss of this model"
@@ -393,7 +407,8 @@ def _of_itself(case: Case) -> Finding | None:
     y, t = (np.asarray(getattr(value, "array", value)) for value in call.args[:2])
     what = ""
     if t.dtype.kind in "iu" and y.ndim == t.ndim + 1 and y.shape[1] > 2 and len(t) > 7:
-        what = f"class {t.flat[0]} for all" if not np.ptp(t) else ""
+        one = not np.ptp(t) and not trial.several  # a model that gives its labels, too, knows them
+        what = f"class {t.flat[0]} for all" if one else ""
         what = "the classes that they give" if np.array_equal(t, y.argmax(1)) else what
     elif t.shape == y.shape and np.ptp(y) > 0 and np.ptp(y - t) < 1e-3 * np.ptp(y):
         what = "themselves"

@@ -120,9 +120,11 @@ def check_structure(case: Case) -> Iterator[Finding]:
         for call in case.trial.of(*WEIGHTED)
         if call.op != "matmul" or isinstance(call.args[1], Parameter)
     }
-    own |= {id(p) for rival in case.rivals for p in params_of(rival)}
+    known = [case.optimizer, *case.others] if case.watched else case.rivals
+    own |= {id(p) for optimizer in known if optimizer for p in params_of(optimizer)}
     for call in case.trial.calls[: case.trial.forward if case.watched else None]:
         leaves = [x for x in call.args if isinstance(x, Tensor) and x.requires_grad and not x.node]
+        leaves = leaves if call.made else []  # a teacher is asked within no_grad()
         foreign += [f"{x.shape} of {call.where()}" for x in leaves if id(x) not in own]
     for call in weights:
         before = list(case.trial.back(call.args[0]))
@@ -235,6 +237,9 @@ def check_runs(case: Case) -> Iterator[Finding]:
         swapped = math.nan
         if trial.stage == "loss" and case.target is not None and trial.output is not None:
             swapped = case.asked(case.usable[0][1], trial.output.array)  # type: ignore[arg-type]
+            t = case.target
+            if t.dtype.kind == "f" and not ((t >= 0) & (t <= 1)).all():
+                swapped = math.nan  # it is the targets that are no probabilities
         if math.isfinite(swapped):
             cure = "the loss takes outputs first and targets second: exchange its arguments"
         where = {"forward": "model", "backward": "backward pass"}.get(trial.stage, trial.stage)

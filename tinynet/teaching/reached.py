@@ -123,7 +123,7 @@ def _undo(value: Any) -> Callable[[], None]:
         return functools.partial(_refill, value, value.copy())
     if isinstance(value, (tuple, MethodType)):
         return lambda: None
-    return functools.partial(setattr, value, "__dict__", dict(vars(value)))
+    return functools.partial(_refill, vars(value), dict(vars(value)))  # a threading.local keeps it
 
 
 def _refill(value: Any, content: Any) -> None:

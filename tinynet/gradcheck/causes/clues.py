@@ -254,8 +254,8 @@ class Clues:
         taken = [held for _, held in called(written(self.call.body).values())]
         held = {name: value for names in (*taken, self.frame) for name, value in names.items()}
         for name, value in list(held.items()):
-            if not inspect.ismodule(value):
-                inner = dict(getattr(value, "__dict__", {}))
+            with contextlib.suppress(Exception):  # of a proxy, or what else refuses a look
+                inner = {} if inspect.ismodule(value) else dict(getattr(value, "__dict__", {}))
                 held |= {f"{name}.{n}": v for n, v in inner.items() if n[0] != "_"}
         return {n: float(v) for n, v in held.items()
                 if isinstance(v, float) and v % 1 and n not in self.settings}  # fmt: skip

@@ -139,7 +139,7 @@ def _bracketed(name: str, form: str) -> str:
 
 def close(a: float, b: float, tolerance: float = 1e-6) -> bool:
     """Whether two numbers are the same to rounding and noise."""
-    return abs(a - b) <= tolerance * max(abs(a), abs(b))
+    return abs(a - b) <= tolerance * max(abs(a), abs(b)) < math.inf
 
 
 def short(value: float) -> str:
