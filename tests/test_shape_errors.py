@@ -342,6 +342,7 @@ TABLE = OPERATIONS + LAYERS + MODELS_AND_TRAINING
 
 
 @pytest.mark.parametrize(("use", "words"), TABLE, ids=[words[:40] for _, words in TABLE])
+@pytest.mark.filterwarnings("ignore:fit")
 def test_a_wrong_shape_says_what_to_type(use, words):
     with pytest.raises(ShapeError) as caught:
         use()

@@ -164,7 +164,7 @@ def test_the_command_line_prints_the_command_that_goes_on(
     assert error.endswith("go on with\n  tinynet resume run\n")
 
     assert main(["train", *options, "--epochs", "2"]) == 2
-    assert "If it was interrupted, go on with it: tinynet resume run" in capsys.readouterr().err
+    assert "Go on with it: tinynet resume run" in capsys.readouterr().err
     assert main(["train", *options, "--resume", "--epochs", "3"]) == 2
     assert "--epochs 3: the run to resume has 2" in capsys.readouterr().err
     assert main(["resume", "run"]) == 0

@@ -209,6 +209,7 @@ def test_a_regression_is_of_numbers():
 
 @pytest.mark.filterwarnings("ignore:fit. validation is on training data")
 @pytest.mark.parametrize(("weight", "form"), [(None, (8, 8)), (np.ones(40), (64,))])
+@pytest.mark.filterwarnings("ignore:fit")
 def test_images_for_validation_are_treated_as_those_of_the_training(weight, form, capsys):
     images, labels = 1000 * FEW + 500, NAMES[LABELS]
     others = np.concatenate([images, images]).reshape(80, *form), np.tile(labels, 2)

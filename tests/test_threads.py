@@ -146,6 +146,7 @@ def test_evaluation_mode_holds_in_its_own_thread_alone():
     assert together(evaluates, looks) == [[False] * 4, [True, True, False, True]]
 
 
+@pytest.mark.filterwarnings("ignore:fit")
 def test_one_model_predicts_in_several_threads_while_another_trains_it():
     """In turns, step by step: each thread is in the middle of its work while the others are."""
     model, steps = shared(), 5

@@ -418,6 +418,7 @@ def refitted(tmp_path, labels, outputs=3, **options):
         (Y % 2, 2, None),
     ],
 )
+@pytest.mark.filterwarnings("ignore:fit")
 def test_a_loaded_model_keeps_its_classes_as_long_as_they_are_its_own(
     tmp_path, labels, outputs, classes
 ):
